@@ -1,1 +1,32 @@
-//! See the crate description.
+//! Names, values and errors that every longshore crate speaks.
+//!
+//! This crate does no I/O and knows no runtime. It holds what a signature needs: [`ObjectKey`],
+//! [`BucketName`] and [`StoreUrl`] to say *which* object, [`Payload`] and [`ByteRange`] to say *what*
+//! of it, [`ObjectMeta`] and [`Checksum`] for what a store answers, and [`Error`] for when it refuses.
+//!
+//! The feature `digest` adds [`checksum::Hasher`], which computes checksums while bytes pass by.
+
+pub mod call;
+pub mod checksum;
+pub mod error;
+pub mod key;
+pub mod meta;
+pub mod payload;
+pub mod range;
+pub mod retry;
+pub mod secret;
+pub mod store_url;
+
+pub use call::{CallInfo, Resource};
+pub use checksum::{Checksum, ChecksumKind};
+pub use error::{Error, ErrorKind, Result};
+pub use key::{BucketName, ObjectKey};
+pub use meta::{Attributes, ObjectMeta};
+pub use payload::Payload;
+pub use range::{ByteRange, ContentRange};
+pub use retry::{Idempotency, Retryability};
+pub use secret::Secret;
+pub use store_url::{Location, Namespace, Scheme, StoreUrl};
+
+/// An error of any type, as tower middleware and body streams pass it on.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
