@@ -1,4 +1,5 @@
 //! A store of any type.
+#![allow(clippy::needless_lifetimes, reason = "the macro names them for methods that borrow arguments")]
 
 use std::{fmt, sync::Arc};
 
@@ -15,7 +16,6 @@ use crate::{
 macro_rules! erased {
     ($(fn $name:ident($($pass:ident $arg:ident: $type:ty),*) -> $output:ty;)*) => {
         /// [`BlobStore`] with boxed futures, which makes it object-safe.
-        #[expect(clippy::needless_lifetimes, reason = "needed as soon as a method borrows its arguments")]
         trait Erased: fmt::Debug + Send + Sync {
             fn capability(&self) -> &Capability;
             fn url(&self) -> StoreUrl;
@@ -23,7 +23,6 @@ macro_rules! erased {
             $(fn $name<'a>(&'a self $(, $arg: erased!(@$pass $type, 'a))*) -> BoxFuture<'a, Result<$output>>;)*
         }
 
-        #[expect(clippy::needless_lifetimes, reason = "needed as soon as a method borrows its arguments")]
         impl<T: BlobStore> Erased for T {
             fn capability(&self) -> &Capability {
                 BlobStore::capability(self)
