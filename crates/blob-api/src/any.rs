@@ -1,5 +1,5 @@
 //! A store of any type.
-#![allow(clippy::needless_lifetimes, reason = "the macro names them for methods that borrow arguments")]
+#![allow(clippy::elidable_lifetime_names, reason = "the macro names them for methods that borrow arguments")]
 
 use std::{fmt, sync::Arc};
 
