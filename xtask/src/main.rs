@@ -1,2 +1,129 @@
-//! Workspace tasks.
-fn main() {}
+//! `cargo xtask`: the checks, tests and demonstrations of this workspace, as one plain program.
+//!
+//! Exit codes: 0 done, 1 a check or test failed, 2 the command line was not understood.
+#![allow(clippy::print_stdout, reason = "printing is what this program is for")]
+
+mod ci;
+mod cmd;
+mod compare;
+mod dag;
+mod demo;
+mod lint;
+mod report;
+mod test;
+mod text;
+mod tree;
+mod workspace;
+
+use std::process::ExitCode;
+
+use cmd::{Failure, Outcome};
+use workspace::Workspace;
+
+const HELP: &str = "\
+Checks, tests and demonstrations of the longshore workspace.
+
+Usage: cargo xtask COMMAND
+
+Commands:
+  demo [DIR]      Copy DIR (default: crates) into a bucket of the embedded server and back,
+                  with the real program, and compare every byte. Needs nothing but this checkout.
+  test [CLASS]... [--require BACKEND]... [--heavy] [-- FILTER]
+                  Run tests and count them. Classes:
+                    unit         tests inside the crates
+                    doc          examples in the documentation
+                    wire         recorded HTTP exchanges, against the clients and the dev server
+                    conformance  one suite of behaviour, on every store
+                    cli          the built program against the dev server
+                    examples     every program in examples/ must end well
+                  Without a class: all but `examples`. Nothing leaves this machine.
+                  --require BACKEND   fail unless cases of that backend ran (as in `--require aistore`)
+                  --heavy             also run the large cases
+                  -- FILTER           hand FILTER to the test programs, to run one case
+  lint            Formatting, clippy, documentation, and what no file may contain.
+  dag             Check which crate may depend on which.
+  tree            Check which third-party crates must stay out.
+  ci [--fast]     lint, dag, tree, test: what .ci/run does, in the same order.
+                  --fast runs only the test classes `unit` and `wire`.
+  help            Print this text.
+
+docs/testing.md says more about the tests, CONTRIBUTING.md about working on the project.
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(message)) => {
+            eprintln!("error: {message}\nRun `cargo xtask help` for what there is.");
+            ExitCode::from(2)
+        }
+        Err(Failure::Failed(message)) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+        Err(Failure::Reported) => ExitCode::FAILURE,
+    }
+}
+
+fn dispatch(args: &[String]) -> Outcome {
+    let Some((command, rest)) = args.split_first() else {
+        print!("{HELP}");
+        return Ok(());
+    };
+    let own = rest.iter().take_while(|arg| *arg != "--");
+    if matches!(command.as_str(), "help" | "--help" | "-h") || own.clone().any(|a| a == "--help" || a == "-h")
+    {
+        print!("{HELP}");
+        return Ok(());
+    }
+    let run: fn(&Workspace, &[String]) -> Outcome = match command.as_str() {
+        "test" => test::run,
+        "lint" => lint::run,
+        "dag" => dag::run,
+        "tree" => tree::run,
+        "ci" => ci::run,
+        "demo" => demo::run,
+        other => return Err(Failure::Usage(format!("there is no command `{other}`"))),
+    };
+    run(&Workspace::locate()?, rest)
+}
+
+/// Refuses arguments for a command that takes none, so that a typing error is not silently ignored.
+fn no_arguments(command: &str, args: &[String]) -> Outcome {
+    match args.first() {
+        None => Ok(()),
+        Some(arg) => Err(Failure::Usage(format!("`{command}` takes no argument, but got `{arg}`"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn unknown_commands_and_stray_arguments_are_usage_errors() {
+        for line in ["tset", "lint unit", "dag --verbose", "tree x", "ci --slow", "test uint", "demo a b"] {
+            let outcome = dispatch(&words(line));
+            assert!(matches!(outcome, Err(Failure::Usage(_))), "`{line}` gave {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn help_is_given_before_anything_runs() {
+        for line in ["", "help", "--help", "test --help", "demo -h"] {
+            assert!(dispatch(&words(line)).is_ok(), "`{line}`");
+        }
+    }
+
+    #[test]
+    fn help_names_every_class() {
+        for class in test::Class::ALL {
+            assert!(HELP.contains(class.name()));
+        }
+    }
+}
