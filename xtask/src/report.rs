@@ -94,7 +94,10 @@ impl Tally {
         if !status.success() {
             let crashed = self.started.saturating_sub(self.finished);
             if crashed > 0 {
-                self.problem(crashed, format!("{crashed} test programs ended without a result ({status})"));
+                self.problem(
+                    crashed,
+                    format!("test programs that ended without a result: {crashed} ({status})"),
+                );
             } else if self.counts.failed == 0 {
                 self.problem(1, format!("no test failed, but the command did ({status}): see above"));
             }
@@ -154,7 +157,8 @@ fn is_title(line: &str) -> bool {
 /// `test NAME ... ok`, with the reason of a skip.
 fn test_line(line: &str) -> Option<(&str, End, Option<&str>)> {
     let (name, end) = line.strip_prefix("test ")?.split_once(" ... ")?;
-    let name = name.trim_end();
+    // `libtest-mimic` pads on the left too, when only some of the tests have a kind.
+    let name = name.trim();
     if let Some(tail) = end.strip_prefix("ignored") {
         let reason = tail.strip_prefix(", ").or_else(|| tail.strip_prefix(" (")?.strip_suffix(')'));
         return (tail.is_empty() || reason.is_some()).then_some((name, End::Skipped, reason));
@@ -204,10 +208,10 @@ test result: FAILED. 1 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; 
 
     const MIMIC: &str = "
 running 4 tests
-test aistore::put_get         ... ok
-test aistore::create_only     ... ignored (unsupported: create_only)
-test memory::put_get          ... ok
-test [supabase] put_get       ... \u{1b}[33mignored (no server)\u{1b}[0m
+test            aistore::put_get     ... ok
+test            aistore::create_only ... ignored (unsupported: create_only)
+test            memory::put_get      ... ok
+test [supabase] put_get              ... \u{1b}[33mignored (no server)\u{1b}[0m
 
 test result: ok. 2 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.01s
 ";
