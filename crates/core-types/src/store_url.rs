@@ -54,6 +54,8 @@ schemes! {
     Http = "http";
     /// A web server, read-only.
     Https = "https";
+    /// A bucket in the memory of this process, for tests and examples.
+    Memory = "memory";
 }
 
 impl Scheme {
