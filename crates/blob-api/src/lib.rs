@@ -11,6 +11,8 @@ mod any;
 mod capability;
 mod ext;
 mod lister;
+#[cfg(feature = "memory")]
+mod memory;
 mod multipart;
 mod options;
 mod results;
@@ -20,6 +22,8 @@ pub use any::AnyStore;
 pub use capability::{Capability, MultipartLimits, PartOrder, PartRetry, PinKind};
 pub use ext::BlobStoreExt;
 pub use lister::Lister;
+#[cfg(feature = "memory")]
+pub use memory::{MemoryCall, MemoryFault, MemoryStore, MemoryStoreBuilder};
 pub use multipart::{MultipartId, MultipartRef, PartInfo, PartNumber, PartReceipt, UploadInfo, UploadPage};
 pub use options::{
     CopyOptions, DeleteOptions, GetManyOptions, GetOptions, HeadOptions, ListDetail, ListOptions, PageToken,

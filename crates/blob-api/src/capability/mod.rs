@@ -1,12 +1,15 @@
 //! What a store can do.
 
+mod check;
+
 use longshore_core_types::ChecksumKind;
 
 /// What a store can do, for callers that choose their way by it.
 ///
 /// A store that lacks something answers [`ErrorKind::Unsupported`](longshore_core_types::ErrorKind) and
 /// says so here; the conformance suite checks that the two agree. Start from `Capability::default()`
-/// (nothing but put, get, head, delete and list) and set the fields that hold.
+/// (nothing but put, get, head, delete and list) and set the fields that hold; its `check_*` methods refuse what
+/// they leave out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 #[expect(clippy::struct_excessive_bools, reason = "a list of independent abilities")]
