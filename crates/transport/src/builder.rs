@@ -1,0 +1,157 @@
+//! Putting the stack together.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use http_body::Body;
+use longshore_core_types::{BoxError, Error, ErrorKind, Result};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    CredentialProvider, HttpRequest, HttpService, RedirectPolicy, RetryClassifier, Transport,
+    TransportConfig, client,
+    layers::{auth::Credentials, erase, redirect::ClusterRedirects, retry::StandardClassifier},
+};
+
+type Wrap = Box<dyn FnOnce(HttpService) -> HttpService + Send>;
+
+/// Assembles a [`Transport`]: the default stack, with your layers at two places in it.
+///
+/// Building does no I/O and needs no runtime. The type has no parameters: every layer is erased when it
+/// is added.
+#[must_use]
+pub struct TransportBuilder {
+    config: TransportConfig,
+    credentials: Option<Credentials>,
+    classifier: Arc<dyn RetryClassifier>,
+    redirects: Arc<dyn RedirectPolicy>,
+    call_layers: Vec<Wrap>,
+    attempt_layers: Vec<Wrap>,
+    service: Option<HttpService>,
+}
+
+impl TransportBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            config: TransportConfig::default(),
+            credentials: None,
+            classifier: Arc::new(StandardClassifier),
+            redirects: Arc::new(ClusterRedirects::default()),
+            call_layers: Vec::new(),
+            attempt_layers: Vec::new(),
+            service: None,
+        }
+    }
+
+    /// Replaces all settings.
+    pub fn config(mut self, config: TransportConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Puts credentials on every attempt; see [`CredentialProvider`]. None by default.
+    pub fn credentials(mut self, provider: impl CredentialProvider) -> Self {
+        self.credentials = Some(Credentials::new(provider));
+        self
+    }
+
+    /// Decides which outcomes are worth another try. [`StandardClassifier`] by default.
+    pub fn classifier(mut self, classifier: impl RetryClassifier) -> Self {
+        self.classifier = Arc::new(classifier);
+        self
+    }
+
+    /// Decides about redirects. [`ClusterRedirects`] by default.
+    pub fn redirects(mut self, policy: impl RedirectPolicy) -> Self {
+        self.redirects = Arc::new(policy);
+        self
+    }
+
+    /// Wraps one logical call: the layer sees one request, whatever the number of attempts and redirects.
+    ///
+    /// The layer that is added first is the outermost.
+    pub fn layer<L, B>(mut self, layer: L) -> Self
+    where
+        L: Layer<HttpService> + Send + 'static,
+        L::Service: Service<HttpRequest, Response = http::Response<B>> + Clone + Send + Sync + 'static,
+        <L::Service as Service<HttpRequest>>::Future: Send + 'static,
+        <L::Service as Service<HttpRequest>>::Error: Into<BoxError>,
+        B: Body<Data = Bytes> + Send + Sync + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.call_layers.push(Box::new(move |inner| erase(layer.layer(inner))));
+        self
+    }
+
+    /// Wraps each attempt and each redirect hop: the layer sees every request that goes out, with its
+    /// credentials.
+    ///
+    /// The layer that is added first is the outermost.
+    pub fn attempt_layer<L, B>(mut self, layer: L) -> Self
+    where
+        L: Layer<HttpService> + Send + 'static,
+        L::Service: Service<HttpRequest, Response = http::Response<B>> + Clone + Send + Sync + 'static,
+        <L::Service as Service<HttpRequest>>::Future: Send + 'static,
+        <L::Service as Service<HttpRequest>>::Error: Into<BoxError>,
+        B: Body<Data = Bytes> + Send + Sync + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.attempt_layers.push(Box::new(move |inner| erase(layer.layer(inner))));
+        self
+    }
+
+    /// Replaces the HTTP client at the bottom: a fake for tests, an in-process server, another client.
+    ///
+    /// It must not follow redirects or retry by itself.
+    pub fn service<S, B>(mut self, service: S) -> Self
+    where
+        S: Service<HttpRequest, Response = http::Response<B>> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: Body<Data = Bytes> + Send + Sync + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.service = Some(erase(service));
+        self
+    }
+
+    /// The default stack. Fails ([`ErrorKind::InvalidConfig`]) naming every setting that is wrong.
+    pub fn build(self) -> Result<Transport> {
+        self.assemble()
+    }
+
+    /// The stack without retry, credentials and redirects, for protocols that sign each request and
+    /// repeat it themselves.
+    pub fn build_bare(self) -> Result<Transport> {
+        self.assemble()
+    }
+
+    fn assemble(self) -> Result<Transport> {
+        let faults = self.config.faults();
+        if !faults.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidConfig, faults.join("; ")));
+        }
+        let bottom = self.service.unwrap_or_else(|| client::client(&self.config));
+        let attempt = wrap(self.attempt_layers, bottom);
+        Ok(Transport::from_service(wrap(self.call_layers, attempt)))
+    }
+}
+
+/// Wraps so that the first layer ends up outermost.
+fn wrap(layers: Vec<Wrap>, inner: HttpService) -> HttpService {
+    layers.into_iter().rev().fold(inner, |inner, wrap| wrap(inner))
+}
+
+impl fmt::Debug for TransportBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransportBuilder")
+            .field("config", &self.config)
+            .field("credentials", &self.credentials)
+            .field("classifier", &self.classifier)
+            .field("redirects", &self.redirects)
+            .field("layers", &self.call_layers.len())
+            .field("attempt_layers", &self.attempt_layers.len())
+            .finish_non_exhaustive()
+    }
+}

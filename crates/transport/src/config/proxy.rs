@@ -1,0 +1,40 @@
+//! Which proxy to use.
+
+use longshore_core_types::Secret;
+
+/// Where requests go through.
+///
+/// `http` requests are sent to the proxy with their full URL, `https` ones through a `CONNECT` tunnel.
+/// The proxy itself is spoken to in plain HTTP.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum ProxyConfig {
+    /// `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, also in lower case. Loopback addresses
+    /// are always reached directly. The environment is read when the transport is built.
+    #[default]
+    Environment,
+    /// No proxy, whatever the environment says.
+    Direct,
+    /// These proxies, whatever the environment says. Each may hold `user:password@`.
+    Explicit {
+        /// For `http` URLs, such as `http://proxy:3128`.
+        http: Option<Secret>,
+        /// For `https` URLs.
+        https: Option<Secret>,
+        /// Hosts to reach directly, as in `NO_PROXY`: names, domains, addresses, networks, with commas.
+        except: String,
+    },
+}
+
+impl ProxyConfig {
+    /// One proxy for everything.
+    pub fn all(url: impl Into<Secret>) -> Self {
+        let url = url.into();
+        Self::Explicit { http: Some(url.clone()), https: Some(url), except: String::new() }
+    }
+
+    #[expect(clippy::unused_self, reason = "filled in with the client")]
+    pub(super) fn faults(&self) -> Vec<String> {
+        Vec::new()
+    }
+}

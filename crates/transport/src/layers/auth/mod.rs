@@ -1,0 +1,5 @@
+//! Credentials.
+
+mod provider;
+
+pub use provider::{BearerToken, CredentialProvider, Credentials};

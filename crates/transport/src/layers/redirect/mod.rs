@@ -1,0 +1,5 @@
+//! Following redirects.
+
+mod policy;
+
+pub use policy::{ClusterRedirects, RedirectAction, RedirectHop, RedirectPolicy};

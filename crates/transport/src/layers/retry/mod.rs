@@ -1,0 +1,5 @@
+//! Sending a request again.
+
+mod classify;
+
+pub use classify::{Decision, RetryClassifier, StandardClassifier};
