@@ -7,11 +7,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use longshore_devserver::{DevServer, Fault, FaultKind, Handle, NodeKind, StartError};
-use support::{Answer, Client, follow};
-
-fn server() -> Handle {
-    DevServer::builder().start_blocking().expect("a server")
-}
+use support::{Answer, Client, follow, server};
 
 fn with_bucket(server: &Handle) -> Client {
     let mut client = Client::new(server.aistore_addr());
@@ -50,7 +46,7 @@ fn a_large_body_is_redirected_before_it_is_read() {
     assert_eq!((answer.status, answer.header("connection")), (307, Some("close")));
     // Below the limit the body is read first, and the connection stays.
     let mut client = Client::new(server.aistore_addr());
-    let answer = client.call("PUT", "/v1/objects/b/o?provider=ais", &[], &[0; 262_143]);
+    let answer = client.call("PUT", "/v1/objects/b/o?provider=ais", &[], &vec![0; 262_143]);
     assert_eq!((answer.status, answer.header("connection")), (307, None));
     assert_eq!(client.call("GET", "/v1/health", &[], b"").status, 200);
 }

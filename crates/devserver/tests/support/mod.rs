@@ -6,9 +6,16 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
+use longshore_devserver::{DevServer, Handle};
+
 /// How long a client waits for a server that says nothing. Long enough for a busy machine, short enough for tests of
 /// stalls.
 const PATIENCE: Duration = Duration::from_millis(400);
+
+/// A server with nothing in it.
+pub(crate) fn server() -> Handle {
+    DevServer::builder().start_blocking().expect("a server")
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
