@@ -11,17 +11,12 @@
 
 pub mod body;
 pub mod layers;
-#[cfg(any(test, feature = "testing"))]
-pub mod testing;
 
 mod builder;
 mod client;
 mod config;
-mod endpoint;
 mod error;
 mod options;
-mod progress;
-mod replay;
 mod service;
 
 pub use self::{
@@ -32,11 +27,10 @@ pub use self::{
     },
     error::{Sent, TransportError, TransportErrorKind},
     layers::{
-        auth::{BearerToken, CredentialProvider, Credentials, Token, TokenCache, TokenSource},
+        auth::{BearerToken, CredentialProvider, Credentials},
         redirect::{ClusterRedirects, RedirectAction, RedirectHop, RedirectPolicy},
-        retry::{Attempts, Decision, RetryClassifier, StandardClassifier, retry_after},
+        retry::{Decision, RetryClassifier, StandardClassifier},
     },
     options::RequestOptions,
-    progress::{Phase, Progress},
     service::{HttpRequest, HttpResponse, HttpService, ResponseBody, Transport},
 };

@@ -1,11 +1,5 @@
-//! Credentials: where they come from, and the layer that puts them on requests.
+//! Credentials.
 
-mod cache;
-mod layer;
 mod provider;
 
-pub use self::{
-    cache::{Token, TokenCache, TokenSource},
-    layer::{Auth, AuthLayer},
-    provider::{BearerToken, CredentialProvider, Credentials},
-};
+pub use provider::{BearerToken, CredentialProvider, Credentials};

@@ -1,0 +1,234 @@
+//! Buckets.
+
+pub(crate) mod list;
+pub(crate) mod props;
+
+use std::future::IntoFuture;
+
+use futures_core::future::BoxFuture;
+use longshore_core_types::{ErrorKind, ObjectKey, Result, StoreUrl};
+
+use crate::{
+    client::Client,
+    error::is_bucket_missing,
+    names::{BucketRef, Provider, invalid},
+    object::{
+        Object,
+        options::{ObjectAt, Presence},
+    },
+    store::Store,
+    wire::bucket as wire,
+};
+
+pub use list::{ListEntry, ListFlags, ListObjects, ListPage, ListProp};
+pub use props::{BucketPatch, BucketProps};
+
+/// A bucket of a cluster, which may or may not exist. Cheap to clone; making one does no I/O.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    client: Client,
+    reference: BucketRef,
+}
+
+impl Bucket {
+    pub(crate) fn new(client: Client, reference: BucketRef) -> Self {
+        Self { client, reference }
+    }
+
+    /// The client that made it.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Provider, namespace and name.
+    #[doc(alias = "as_model")]
+    pub fn reference(&self) -> &BucketRef {
+        &self.reference
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.reference.name().as_str()
+    }
+
+    /// Where its objects live.
+    pub fn provider(&self) -> Provider {
+        self.reference.provider()
+    }
+
+    /// Its store URL.
+    pub fn url(&self) -> StoreUrl {
+        self.reference.url()
+    }
+
+    /// The bucket as a neutral store, for transfers and code that knows no AIStore.
+    pub fn store(&self) -> Store {
+        Store::new(self.clone())
+    }
+
+    /// An object of the bucket. No I/O.
+    ///
+    /// [`ErrorKind::InvalidInput`] for names that AIStore refuses or alters, and for names with `//`, which it
+    /// stores but never lists; [`unlisted_object`](Self::unlisted_object) takes those.
+    pub fn object(&self, name: impl AsRef<str>) -> Result<Object> {
+        let at = ObjectAt::new(self.reference.clone(), ObjectKey::new(name)?)?;
+        Ok(Object::new(self.client.clone(), at))
+    }
+
+    /// An object whose name may contain `//`. It can be written and read, but no listing shows it.
+    pub fn unlisted_object(&self, name: impl AsRef<str>) -> Result<Object> {
+        let at = ObjectAt::unlisted(self.reference.clone(), ObjectKey::new(name)?)?;
+        Ok(Object::new(self.client.clone(), at))
+    }
+
+    /// Creates the bucket. `AlreadyExists` if it exists, unless that is fine with the caller.
+    ///
+    /// Buckets of cloud providers cannot be created through the cluster (`Unsupported`).
+    pub fn create(&self) -> CreateBucket {
+        CreateBucket { bucket: self.clone(), exist_ok: false, props: None }
+    }
+
+    /// Deletes the bucket and everything in it. `NotFound` if there is none, unless that is fine with the caller.
+    ///
+    /// Buckets of cloud providers cannot be deleted through the cluster (`Unsupported`).
+    pub fn delete(&self) -> DeleteBucket {
+        DeleteBucket { bucket: self.clone(), missing_ok: false }
+    }
+
+    /// Its properties. `NotFound` if there is no such bucket.
+    ///
+    /// A remote bucket that the cluster does not know yet is looked up at its provider and becomes known.
+    pub async fn head(&self) -> Result<BucketProps> {
+        self.head_with(None, true).await
+    }
+
+    /// Its properties if the cluster knows it, without asking the provider of a remote bucket.
+    pub async fn head_present(&self) -> Result<BucketProps> {
+        self.head_with(Some(Presence::Present), true).await
+    }
+
+    /// Its properties, leaving a remote bucket that the cluster does not know unknown to it.
+    pub async fn head_unregistered(&self) -> Result<BucketProps> {
+        self.head_with(None, false).await
+    }
+
+    async fn head_with(&self, presence: Option<Presence>, register: bool) -> Result<BucketProps> {
+        let answer = self.client.call(wire::head(&self.reference, presence, register)).await?;
+        let call = answer.call.clone();
+        wire::parse_head(&answer.done().await?).map_err(|error| error.with_call(&call))
+    }
+
+    /// Whether there is such a bucket.
+    pub async fn exists(&self) -> Result<bool> {
+        let request = wire::head(&self.reference, Some(Presence::ExistsNoProps), true);
+        match self.client.call(request).await {
+            Ok(answer) => answer.done().await.map(|_| true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lists its objects.
+    #[doc(alias = "list_objects")]
+    pub fn list(&self) -> ListObjects {
+        ListObjects::new(self.clone())
+    }
+
+    /// Changes properties. What changes the placement of data starts a job, whose id is the answer.
+    pub async fn set_props(&self, patch: &BucketPatch) -> Result<Option<String>> {
+        self.job_or_nothing(wire::set_props(&self.reference, patch)?).await
+    }
+
+    /// Sets all properties back to the cluster's defaults. May start a job, whose id is the answer.
+    pub async fn reset_props(&self) -> Result<Option<String>> {
+        self.job_or_nothing(wire::reset_props(&self.reference)?).await
+    }
+
+    async fn job_or_nothing(&self, request: crate::wire::Request) -> Result<Option<String>> {
+        let body = self.client.call(request).await?.bytes(4096).await?;
+        let id = crate::wire::from_text(&body, "a job id")?;
+        Ok((!id.is_empty()).then_some(id))
+    }
+
+    /// Fails unless the objects live outside the cluster.
+    #[doc(alias = "verify_cloud_bucket")]
+    pub fn require_remote(&self) -> Result<()> {
+        if self.reference.is_remote() {
+            return Ok(());
+        }
+        Err(invalid(format!("{} is not a remote bucket", self.reference)))
+    }
+}
+
+/// Creation of a bucket; see [`Bucket::create`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is created until it is awaited"]
+pub struct CreateBucket {
+    bucket: Bucket,
+    exist_ok: bool,
+    props: Option<BucketPatch>,
+}
+
+impl CreateBucket {
+    /// Whether a bucket that exists already is fine. Its properties then stay as they are.
+    pub fn exist_ok(mut self, ok: bool) -> Self {
+        self.exist_ok = ok;
+        self
+    }
+
+    /// Properties that differ from the cluster's defaults.
+    pub fn props(mut self, props: BucketPatch) -> Self {
+        self.props = Some(props);
+        self
+    }
+}
+
+impl IntoFuture for CreateBucket {
+    type Output = Result<()>;
+    type IntoFuture = BoxFuture<'static, Result<()>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let request = wire::create(&self.bucket.reference, self.props.as_ref())?;
+            match self.bucket.client.call(request).await {
+                Ok(answer) => answer.done().await.map(drop),
+                Err(error) if self.exist_ok && error.kind() == ErrorKind::AlreadyExists => Ok(()),
+                Err(error) => Err(error),
+            }
+        })
+    }
+}
+
+/// Deletion of a bucket; see [`Bucket::delete`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is deleted until it is awaited"]
+pub struct DeleteBucket {
+    bucket: Bucket,
+    missing_ok: bool,
+}
+
+impl DeleteBucket {
+    /// Whether a bucket that does not exist is fine.
+    pub fn missing_ok(mut self, ok: bool) -> Self {
+        self.missing_ok = ok;
+        self
+    }
+}
+
+impl IntoFuture for DeleteBucket {
+    type Output = Result<()>;
+    type IntoFuture = BoxFuture<'static, Result<()>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            match self.bucket.client.call(wire::destroy(&self.bucket.reference)?).await {
+                Ok(answer) => answer.done().await.map(drop),
+                // After an attempt without a clear answer, "missing" is what success looks like.
+                Err(error) if is_bucket_missing(&error) && (self.missing_ok || error.attempts() > 1) => {
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            }
+        })
+    }
+}

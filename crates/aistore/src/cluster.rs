@@ -1,0 +1,113 @@
+//! The cluster as a whole.
+
+use http::Method;
+use longshore_core_types::{ErrorKind, Idempotency, Namespace, Result};
+use longshore_transport::RequestOptions;
+
+use crate::{
+    client::Client,
+    endpoint::Endpoint,
+    names::{BucketRef, Provider},
+    object::options::Presence,
+    smap::ClusterMap,
+    wire::{Request, bucket as wire},
+};
+
+/// Longest cluster map that is read: some ten thousand nodes.
+pub(crate) const MAP_LIMIT: usize = 16 << 20;
+
+/// Calls on the cluster as a whole. Cheap to clone; made by [`Client::cluster`].
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    client: Client,
+}
+
+impl Cluster {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Its nodes.
+    #[doc(alias = "get_info")]
+    pub async fn map(&self) -> Result<ClusterMap> {
+        let answer = self.client.call(ClusterMap::request()).await?;
+        let call = answer.call.clone();
+        let body = answer.bytes(MAP_LIMIT).await?;
+        ClusterMap::parse(&body).map_err(|error| error.with_call(&call))
+    }
+
+    /// Its id.
+    #[doc(alias = "get_uuid")]
+    pub async fn uuid(&self) -> Result<String> {
+        Ok(self.map().await?.uuid)
+    }
+
+    /// Base URL of the gateway that decides.
+    #[doc(alias = "get_primary_url")]
+    pub async fn primary_url(&self) -> Result<String> {
+        Ok(self.map().await?.primary.public_net.url)
+    }
+
+    /// Whether the gateway runs and takes part in the cluster. An error says why it does not.
+    pub async fn health(&self) -> Result<()> {
+        let request = health().query("readiness", "true");
+        self.client.call(request).await?.done().await.map(drop)
+    }
+
+    /// Whether the cluster serves requests: its primary gateway is up and has finished starting.
+    ///
+    /// `false` only if a node says that it is not ready; that a node cannot be reached, or refuses the
+    /// credentials, is an error.
+    pub async fn is_ready(&self) -> Result<bool> {
+        let map = match self.map().await {
+            Ok(map) => map,
+            Err(error) if error.kind() == ErrorKind::Unavailable => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let request = health().query("prr", "true");
+        // An address that cannot be read is as good as none: any gateway passes the question on.
+        let primary = Endpoint::parse(&map.primary.public_net.url, false);
+        let node = primary.as_ref().unwrap_or_else(|_| self.client.gateway());
+        match self.client.call_at(node, request, RequestOptions::default()).await {
+            Ok(answer) => answer.done().await.map(|_| true),
+            Err(error) if error.kind() == ErrorKind::Unavailable => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The buckets of one provider, in all namespaces, in order.
+    ///
+    /// For a cloud provider the cluster asks there, with its own credentials. There is no listing of all
+    /// providers at once: the failure of one would fail it.
+    pub async fn list_buckets(&self, provider: Provider) -> Result<Vec<BucketRef>> {
+        self.buckets(wire::ListBuckets { provider: Some(provider), ..Default::default() }).await
+    }
+
+    /// The buckets of one provider in one namespace.
+    pub async fn list_buckets_in(&self, provider: Provider, namespace: Namespace) -> Result<Vec<BucketRef>> {
+        let namespace = Some(namespace);
+        self.buckets(wire::ListBuckets { provider: Some(provider), namespace, presence: None }).await
+    }
+
+    /// The buckets of one provider that the cluster knows, or that it does not know
+    /// ([`Presence::Outside`]).
+    pub async fn list_buckets_by_presence(
+        &self,
+        provider: Provider,
+        presence: Presence,
+    ) -> Result<Vec<BucketRef>> {
+        let presence = Some(presence);
+        self.buckets(wire::ListBuckets { provider: Some(provider), namespace: None, presence }).await
+    }
+
+    async fn buckets(&self, params: wire::ListBuckets) -> Result<Vec<BucketRef>> {
+        let answer = self.client.call(wire::list(&params)?).await?;
+        let call = answer.call.clone();
+        let body = answer.bytes(64 << 20).await?;
+        wire::parse_list(&body).map_err(|error| error.with_call(&call))
+    }
+}
+
+fn health() -> Request {
+    Request::new(Method::GET, "/v1/health", "aistore.cluster.health", Idempotency::Idempotent)
+}

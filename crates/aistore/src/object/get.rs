@@ -1,0 +1,179 @@
+//! Reading an object.
+
+use std::{fmt, future::IntoFuture, ops::Range};
+
+use bytes::Bytes;
+use futures_core::future::BoxFuture;
+use futures_util::StreamExt;
+use longshore_blob_api::{ByteStream, GetResult};
+use longshore_core_types::{ByteRange, ObjectKey, Result};
+use longshore_transport::body;
+use tokio::io::AsyncRead;
+
+use super::{
+    Object,
+    options::{ArchiveFormat, ArchiveMode, ArchiveSelect, BlobRead, EtlCall, ObjectAt},
+    props::ObjectProps,
+};
+use crate::{
+    client::Client,
+    verify::Verified,
+    wire::object::{self as wire, GetParams},
+};
+
+/// An object, or a part of it, being read. Made by awaiting [`GetObject`].
+///
+/// Dropping it ends the transfer.
+pub struct ObjectReader {
+    key: ObjectKey,
+    /// What the object is; of the whole of it, also when only a range was asked for. With an archive member
+    /// or a transformation it says only the size of what is read, if that is known.
+    props: ObjectProps,
+    range: Option<Range<u64>>,
+    body: ByteStream,
+}
+
+impl ObjectReader {
+    /// What the cluster said about the object.
+    #[doc(alias = "attributes")]
+    pub fn props(&self) -> &ObjectProps {
+        &self.props
+    }
+
+    /// Which bytes of the object the body holds; `None` if the length is not known in advance.
+    pub fn range(&self) -> Option<Range<u64>> {
+        self.range.clone()
+    }
+
+    /// Everything in memory. For objects that surely fit.
+    #[doc(alias = "read_all")]
+    pub async fn bytes(self) -> Result<Bytes> {
+        self.into_result().bytes().await
+    }
+
+    /// The bytes as they arrive. A body that is incomplete or does not match the object's checksum ends in
+    /// an error.
+    #[doc(alias = "raw")]
+    pub fn into_stream(self) -> ByteStream {
+        self.body
+    }
+
+    /// The bytes as a reader.
+    #[doc(alias = "as_file")]
+    pub fn into_async_read(self) -> impl AsyncRead + Send + Unpin + use<> {
+        self.into_result().into_async_read()
+    }
+
+    /// The neutral form of it.
+    pub(crate) fn into_result(self) -> GetResult {
+        let range = self.range.unwrap_or(0..self.props.size);
+        GetResult::new(self.props.to_meta(self.key), range, self.body)
+    }
+}
+
+impl fmt::Debug for ObjectReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObjectReader")
+            .field("props", &self.props)
+            .field("range", &self.range)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sends a GET. The body that it answers is verified where that is possible.
+pub(crate) async fn get(
+    client: &Client,
+    at: &ObjectAt,
+    params: &GetParams,
+    verify: bool,
+) -> Result<ObjectReader> {
+    let answer = client.call(wire::get(at, params)?).await?;
+    let call = answer.call.clone();
+    let head = wire::parse_get(&answer.parts, params.range.is_some()).map_err(|e| e.with_call(&call))?;
+    let length = head.range.as_ref().map(|range| range.end - range.start);
+    // The stated checksum describes the whole object, whatever part of it is in the body.
+    let whole = params.is_plain() && head.range.as_ref() == Some(&(0..head.props.size));
+    let checksum = head.props.checksum.clone().filter(|_| whole && verify);
+    let chunks = body::stream(answer.body, call.clone());
+    let body = Verified::new(chunks, length, checksum, call).boxed();
+    Ok(ObjectReader { key: at.key().clone(), props: head.props, range: head.range, body })
+}
+
+/// A read of an object; see [`Object::get`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is read until it is awaited"]
+pub struct GetObject {
+    object: Object,
+    params: GetParams,
+    verify: bool,
+}
+
+impl GetObject {
+    pub(crate) fn new(object: Object) -> Self {
+        Self { object, params: GetParams::default(), verify: true }
+    }
+
+    /// Only these bytes. A range that reaches over the end is cut; one that starts behind it is
+    /// `RangeNotSatisfiable`.
+    pub fn range(mut self, range: impl Into<ByteRange>) -> Self {
+        self.params.range = Some(range.into());
+        self
+    }
+
+    /// Only this member of the archive that the object is.
+    pub fn archpath(mut self, path: impl Into<String>) -> Self {
+        self.params.archive = Some(ArchiveSelect::Member(path.into()));
+        self
+    }
+
+    /// Only the members of the archive that match, as a TAR. `Unsupported` for ZIP.
+    pub fn matching(mut self, mode: ArchiveMode, pattern: impl Into<String>) -> Self {
+        self.params.archive = Some(ArchiveSelect::Matching { mode, pattern: pattern.into() });
+        self
+    }
+
+    /// The format of the archive, where the object's name does not say it.
+    pub fn archive_format(mut self, format: ArchiveFormat) -> Self {
+        self.params.archive_format = Some(format);
+        self
+    }
+
+    /// The object as this ETL transforms it.
+    pub fn etl(mut self, etl: EtlCall) -> Self {
+        self.params.etl = Some(etl);
+        self
+    }
+
+    /// The version that the backend has now, which the cluster fetches if its own is older.
+    pub fn latest(mut self, latest: bool) -> Self {
+        self.params.latest = latest;
+        self
+    }
+
+    /// Lets the cluster compare content and checksum before it sends anything.
+    pub fn validate_checksum(mut self, validate: bool) -> Self {
+        self.params.validate_checksum = validate;
+        self
+    }
+
+    /// Reads a large remote object through the blob downloader.
+    pub fn blob(mut self, blob: BlobRead) -> Self {
+        self.params.blob = Some(blob);
+        self
+    }
+
+    /// Whether a body that is the whole object is compared with the object's checksum; on by default.
+    pub fn verify(mut self, verify: bool) -> Self {
+        self.verify = verify;
+        self
+    }
+}
+
+impl IntoFuture for GetObject {
+    type Output = Result<ObjectReader>;
+    type IntoFuture = BoxFuture<'static, Result<ObjectReader>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { get(self.object.client(), self.object.at(), &self.params, self.verify).await })
+    }
+}
