@@ -56,6 +56,11 @@ pub(crate) fn isolate(command: &mut Command) {
             command.env_remove(name);
         }
     }
+    bypass_proxies(command);
+}
+
+/// Lets no proxy stand between a client and a loopback address.
+pub(crate) fn bypass_proxies(command: &mut Command) {
     for name in ["NO_PROXY", "no_proxy"] {
         let before = std::env::var(name).unwrap_or_default();
         command.env(name, with_loopback(&before));

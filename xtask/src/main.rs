@@ -9,6 +9,7 @@ mod compare;
 mod dag;
 mod demo;
 mod lint;
+mod live;
 mod report;
 mod test;
 mod text;
@@ -36,7 +37,8 @@ Commands:
                     conformance  one suite of behaviour, on every store
                     cli          the built program against the dev server
                     examples     every program in examples/ must end well
-                  Without a class: all but `examples`. Nothing leaves this machine.
+                    live         your own servers: needs LONGSHORE_LIVE=1 and variables that name them
+                  Without a class: all but `examples` and `live`. Nothing leaves this machine.
                   --require BACKEND   fail unless cases of that backend ran (as in `--require aistore`)
                   --heavy             also run the large cases
                   -- FILTER           hand FILTER to the test programs, to run one case

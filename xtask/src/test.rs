@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use crate::cmd::{self, Failure, Outcome};
+use crate::live;
 use crate::report::{Counts, Tally};
 use crate::workspace::{self, Metadata, Workspace};
 
@@ -24,11 +25,12 @@ pub(crate) enum Class {
     Conformance,
     Cli,
     Examples,
+    Live,
 }
 
 impl Class {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Unit, Self::Doc, Self::Wire, Self::Conformance, Self::Cli, Self::Examples];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Unit, Self::Doc, Self::Wire, Self::Conformance, Self::Cli, Self::Examples, Self::Live];
     /// What runs when nothing is named.
     const DEFAULT: [Self; 5] = [Self::Unit, Self::Doc, Self::Wire, Self::Conformance, Self::Cli];
 
@@ -40,19 +42,31 @@ impl Class {
             Self::Conformance => "conformance",
             Self::Cli => "cli",
             Self::Examples => "examples",
+            Self::Live => "live",
         }
     }
 
     /// The class of a test target of [`TESTS`]. A target that nobody claims belongs to the behaviour of the
-    /// stores, so that a new file can never be left out by mistake. `live` and `peers` need servers or
-    /// programs that do not come with the project, and are not run here.
+    /// stores, so that a new file can never be left out by mistake. `peers` needs programs that do not come
+    /// with the project, and is not run here.
     fn of_target(target: &str) -> Option<Self> {
         match target {
             _ if target.starts_with("wire") => Some(Self::Wire),
-            _ if target.starts_with("live") || target.starts_with("peers") => None,
+            _ if target.starts_with("live") => Some(Self::Live),
+            _ if target.starts_with("peers") => None,
             "cli" => Some(Self::Cli),
             _ => Some(Self::Conformance),
         }
+    }
+
+    /// Whether its tests start the program as users do.
+    const fn runs_the_program(self) -> bool {
+        matches!(self, Self::Cli | Self::Live)
+    }
+
+    /// Whether the names of its tests start with the backend that they are about.
+    const fn has_backends(self) -> bool {
+        matches!(self, Self::Conformance | Self::Live)
     }
 }
 
@@ -92,8 +106,8 @@ impl Options {
         if options.classes.is_empty() {
             options.classes.extend(Class::DEFAULT);
         }
-        if !options.required.is_empty() && !options.classes.contains(&Class::Conformance) {
-            return Err(usage("`--require` counts cases of the class `conformance`, which is not chosen"));
+        if !options.required.is_empty() && !options.classes.iter().any(|class| class.has_backends()) {
+            return Err(usage("`--require` counts cases of `conformance` or `live`, and neither is chosen"));
         }
         Ok(options)
     }
@@ -111,6 +125,9 @@ fn usage(message: &str) -> Failure {
 /// Runs the chosen classes, all of them even if one fails, and prints the total.
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Outcome {
     let options = Options::parse(args)?;
+    if options.classes.contains(&Class::Live) {
+        live::check(|name| std::env::var(name).ok())?;
+    }
     let metadata = workspace.metadata()?;
     let mut total = Counts::default();
     for &class in &options.classes {
@@ -119,10 +136,10 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Outcome {
             Class::Examples => run_examples(workspace, &options)?,
             _ => run_class(workspace, &metadata, class, &options)?,
         };
-        if class == Class::Conformance {
+        if class.has_backends() {
             options.required.iter().for_each(|backend| tally.require(backend));
         }
-        tally.closing(class.name(), class == Class::Conformance).iter().for_each(|line| println!("{line}"));
+        tally.closing(class.name(), class.has_backends()).iter().for_each(|line| println!("{line}"));
         total.add(tally.counts);
     }
     println!("\ntotal: {total}");
@@ -148,8 +165,8 @@ fn run_class(
     if !options.passed_on.is_empty() {
         command.arg("--").args(&options.passed_on);
     }
-    set_environment(&mut command, options);
-    if class == Class::Cli {
+    set_environment(&mut command, class, options);
+    if class.runs_the_program() {
         // As users get it: with its default features only.
         match workspace::build(&workspace.root, &["-p", CLI]) {
             Ok(built) => {
@@ -212,7 +229,7 @@ fn run_examples(workspace: &Workspace, options: &Options) -> Result<Tally, Failu
     for program in programs.iter().filter(|program| wanted(&program.name)) {
         let mut command = Command::new(&program.path);
         command.current_dir(&workspace.root);
-        set_environment(&mut command, options);
+        set_environment(&mut command, Class::Examples, options);
         match cmd::run(&mut command) {
             Ok(()) => tally.counts.passed += 1,
             Err(Failure::Failed(message)) => tally.problem(1, message),
@@ -225,8 +242,12 @@ fn run_examples(workspace: &Workspace, options: &Options) -> Result<Tally, Failu
     Ok(tally)
 }
 
-fn set_environment(command: &mut Command, options: &Options) {
-    cmd::isolate(command);
+fn set_environment(command: &mut Command, class: Class, options: &Options) {
+    if class == Class::Live {
+        cmd::bypass_proxies(command);
+    } else {
+        cmd::isolate(command);
+    }
     if options.heavy {
         command.env(HEAVY_VARIABLE, "1");
     }
@@ -274,6 +295,12 @@ mod tests {
     }
 
     #[test]
+    fn live_backends_can_be_required() {
+        let options = parse("live --require aistore,authn").expect("valid");
+        assert_eq!((options.classes, options.required.len()), (vec![Class::Live], 2));
+    }
+
+    #[test]
     fn mistakes_are_usage_errors() {
         for line in ["nuit", "--require", "unit --require aistore", "--verbose"] {
             assert!(matches!(parse(line), Err(Failure::Usage(_))), "{line}");
@@ -292,6 +319,7 @@ mod tests {
         assert_eq!(chosen(Class::Wire), "--test wire_client --test wire_server");
         assert_eq!(chosen(Class::Conformance), "--test conformance --test faults");
         assert_eq!(chosen(Class::Cli), "--test cli");
+        assert_eq!(chosen(Class::Live), "--test live");
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod store;
 
 pub use any::AnyStore;
 pub use capability::{Capability, MultipartLimits, PartOrder, PartRetry, PinKind};
-pub use ext::BlobStoreExt;
+pub use ext::{BlobStoreExt, RangesOptions, Reader, ReaderOptions, Writer, WriterOptions};
 pub use lister::Lister;
 #[cfg(feature = "memory")]
 pub use memory::{MemoryCall, MemoryFault, MemoryStore, MemoryStoreBuilder};

@@ -1,6 +1,6 @@
 //! What stores answer.
 
-use std::{fmt, io, ops::Range, time::SystemTime};
+use std::{fmt, ops::Range, time::SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use futures_core::stream::BoxStream;
@@ -52,9 +52,9 @@ impl GetResult {
         self.body
     }
 
-    /// The bytes as a reader. Errors are [`io::Error`]s around [`longshore_core_types::Error`].
+    /// The bytes as a reader. Errors are [`std::io::Error`]s around [`longshore_core_types::Error`].
     pub fn into_async_read(self) -> impl AsyncRead + Send + Unpin + use<> {
-        crate::ext::StreamReader::new(self.body.map_err(io::Error::other).boxed())
+        crate::ext::StreamReader::new(self.body)
     }
 }
 

@@ -1,1 +1,16 @@
-//! See the crate description.
+#![doc = include_str!("../README.md")]
+
+mod aistore;
+mod builder;
+mod checksum;
+mod fault;
+mod handle;
+mod http;
+mod journal;
+mod storage;
+mod sync;
+
+pub use builder::{DevServer, DevServerBuilder, StartError};
+pub use fault::{Fault, FaultId, FaultKind, Faults, ParseFaultError};
+pub use handle::Handle;
+pub use journal::{Journal, JournalEntry, NodeKind};

@@ -4,6 +4,7 @@ use std::{
     any::Any,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -95,6 +96,29 @@ pub async fn excerpt(mut body: ResponseBody, limit: usize) -> Bytes {
         }
     }
     all.freeze()
+}
+
+/// Reads and drops what is left of a short body, so that its connection can be used again. A body that is
+/// long or slow is dropped as it is, which closes its connection: cheaper than to wait for it.
+pub(crate) async fn discard<B: Body<Data = Bytes>>(body: B) {
+    const MOST: usize = 64 * 1024;
+    const PATIENCE: Duration = Duration::from_millis(100);
+
+    if body.is_end_stream() || body.size_hint().lower() > MOST as u64 {
+        return;
+    }
+    let read = async {
+        let mut body = std::pin::pin!(body);
+        let mut read = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            read += frame.data_ref().map_or(0, Bytes::len);
+            if read > MOST {
+                break;
+            }
+        }
+    };
+    // Either way the body is gone.
+    let _ = tokio::time::timeout(PATIENCE, read).await;
 }
 
 /// The body as a stream of chunks, with errors of the layer above that name `call`.

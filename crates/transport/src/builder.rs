@@ -1,6 +1,6 @@
 //! Putting the stack together.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, mem, sync::Arc};
 
 use bytes::Bytes;
 use http_body::Body;
@@ -11,7 +11,16 @@ use tower_service::Service;
 use crate::{
     CredentialProvider, HttpRequest, HttpService, RedirectPolicy, RetryClassifier, Transport,
     TransportConfig, client,
-    layers::{auth::Credentials, erase, redirect::ClusterRedirects, retry::StandardClassifier},
+    layers::{
+        auth::{AuthLayer, Credentials},
+        deadline::DeadlineLayer,
+        erase,
+        inflight::InFlightLayer,
+        redirect::{ClusterRedirects, RedirectLayer},
+        retry::{RetryLayer, StandardClassifier},
+        timeout::TimeoutLayer,
+        trace::TraceLayer,
+    },
 };
 
 type Wrap = Box<dyn FnOnce(HttpService) -> HttpService + Send>;
@@ -117,24 +126,42 @@ impl TransportBuilder {
     }
 
     /// The default stack. Fails ([`ErrorKind::InvalidConfig`]) naming every setting that is wrong.
-    pub fn build(self) -> Result<Transport> {
-        self.assemble()
+    pub fn build(mut self) -> Result<Transport> {
+        let attempt = self.attempt()?;
+        let redirect = RedirectLayer::erased(self.redirects, self.config.max_redirects);
+        let retry = RetryLayer::erased(self.config.retry, self.classifier);
+        let outer = (TraceLayer::new(), DeadlineLayer::new(&self.config.timeouts));
+        // Without a provider there is no auth layer at all.
+        let call = match self.credentials {
+            Some(credentials) => {
+                erase((outer, retry, AuthLayer::erased(credentials), redirect).layer(attempt))
+            }
+            None => erase((outer, retry, redirect).layer(attempt)),
+        };
+        Ok(Transport::from_service(wrap(self.call_layers, call)))
     }
 
     /// The stack without retry, credentials and redirects, for protocols that sign each request and
     /// repeat it themselves.
-    pub fn build_bare(self) -> Result<Transport> {
-        self.assemble()
+    pub fn build_bare(mut self) -> Result<Transport> {
+        let attempt = self.attempt()?;
+        let call = erase((TraceLayer::new(), DeadlineLayer::new(&self.config.timeouts)).layer(attempt));
+        Ok(Transport::from_service(wrap(self.call_layers, call)))
     }
 
-    fn assemble(self) -> Result<Transport> {
+    /// One exchange with one server: what the redirect layer calls.
+    fn attempt(&mut self) -> Result<HttpService> {
         let faults = self.config.faults();
         if !faults.is_empty() {
             return Err(Error::new(ErrorKind::InvalidConfig, faults.join("; ")));
         }
-        let bottom = self.service.unwrap_or_else(|| client::client(&self.config));
-        let attempt = wrap(self.attempt_layers, bottom);
-        Ok(Transport::from_service(wrap(self.call_layers, attempt)))
+        let layers =
+            (TimeoutLayer::new(&self.config.timeouts), InFlightLayer::new(self.config.max_in_flight));
+        let exchange = match self.service.take() {
+            Some(service) => erase(layers.layer(service)),
+            None => erase(layers.layer(client::client(&self.config))),
+        };
+        Ok(wrap(mem::take(&mut self.attempt_layers), exchange))
     }
 }
 

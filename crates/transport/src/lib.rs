@@ -11,12 +11,17 @@
 
 pub mod body;
 pub mod layers;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 mod builder;
 mod client;
 mod config;
+mod endpoint;
 mod error;
 mod options;
+mod progress;
+mod replay;
 mod service;
 
 pub use self::{
@@ -27,10 +32,11 @@ pub use self::{
     },
     error::{Sent, TransportError, TransportErrorKind},
     layers::{
-        auth::{BearerToken, CredentialProvider, Credentials},
+        auth::{BearerToken, CredentialProvider, Credentials, Token, TokenCache, TokenSource},
         redirect::{ClusterRedirects, RedirectAction, RedirectHop, RedirectPolicy},
-        retry::{Decision, RetryClassifier, StandardClassifier},
+        retry::{Attempts, Decision, RetryClassifier, StandardClassifier, retry_after},
     },
     options::RequestOptions,
+    progress::{Phase, Progress},
     service::{HttpRequest, HttpResponse, HttpService, ResponseBody, Transport},
 };

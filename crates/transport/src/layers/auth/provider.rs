@@ -72,6 +72,10 @@ impl BearerToken {
         value.set_sensitive(true);
         Ok(Self(value))
     }
+
+    pub(super) fn into_header(self) -> HeaderValue {
+        self.0
+    }
 }
 
 impl CredentialProvider for BearerToken {

@@ -10,6 +10,8 @@ use std::{
 use http::{Method, StatusCode, Uri, uri::Authority};
 use longshore_core_types::CallInfo;
 
+use crate::endpoint::Endpoint;
+
 /// Decides about each redirect.
 pub trait RedirectPolicy: Debug + Send + Sync + 'static {
     /// Called with every answer of status 301, 302, 303, 307 or 308 that has a `Location`.
@@ -37,15 +39,7 @@ pub struct RedirectHop<'a> {
 impl RedirectHop<'_> {
     /// Whether scheme, host and port stay the same.
     pub fn same_origin(&self) -> bool {
-        let origin = |uri: &Uri| {
-            let https = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
-            (
-                https,
-                uri.host().map(str::to_ascii_lowercase),
-                uri.port_u16().unwrap_or(if https { 443 } else { 80 }),
-            )
-        };
-        origin(self.from) == origin(self.to)
+        Endpoint::of(self.from).zip(Endpoint::of(self.to)).is_some_and(|(from, to)| from.same_as(&to))
     }
 }
 

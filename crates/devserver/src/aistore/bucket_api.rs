@@ -1,0 +1,293 @@
+//! `/v1/buckets`: create, destroy, list, properties.
+
+use http::Method;
+use http::header::{CONTENT_TYPE, HeaderName};
+use serde_json::Value;
+
+use super::actmsg::Action;
+use super::error::{Fail, Relayed, Result};
+use super::gateway::{absent, bucket, other_method};
+use super::ids::short_id;
+use super::list;
+use super::names::{BucketName, Namespace, Provider};
+use super::node::Cx;
+use super::props::{self, Permission};
+use super::reply::Reply;
+
+const BUCKET_PROPS: HeaderName = HeaderName::from_static("ais-bucket-props");
+const ALLOW: &str = "DELETE, GET, HEAD, PATCH, POST";
+
+/// Answers a call; `rest` is what follows `/v1/buckets/`.
+pub(crate) async fn handle(cx: &mut Cx, rest: &str) -> Result<Reply> {
+    match cx.method {
+        Method::GET => get(cx, rest).await,
+        Method::HEAD => head(cx, rest),
+        Method::POST => post(cx, rest).await,
+        Method::PUT => put(cx, rest),
+        Method::PATCH => patch(cx, rest).await,
+        Method::DELETE => delete(cx, rest).await,
+        _ => Ok(other_method(&cx.method, ALLOW)),
+    }
+}
+
+/// The one path item that a call wants.
+fn one_item<'a>(cx: &Cx, rest: &'a str) -> Result<&'a str> {
+    let rest = rest.trim_end_matches('/');
+    if rest.is_empty() {
+        return Err(cx.too_short(3));
+    }
+    if rest.contains('/') {
+        return Err(Fail::bad(format!("invalid request URI {:?}", cx.path)));
+    }
+    Ok(rest)
+}
+
+async fn get(cx: &mut Cx, rest: &str) -> Result<Reply> {
+    let is_json = cx.header(CONTENT_TYPE.as_str()).is_some_and(|t| t.starts_with("application/json"));
+    let action = if cx.json.is_empty() && !is_json {
+        Action { action: "list".into(), value: Value::Object(serde_json::Map::new()), ..Action::default() }
+    } else {
+        cx.action()?
+    };
+    let rest = rest.trim_end_matches('/');
+    if rest.is_empty() {
+        return match action.action.as_str() {
+            "list" => list_buckets(cx),
+            _ => Err(invalid_action(&action)),
+        };
+    }
+    let name = cx.bucket_name(one_item(cx, rest)?)?;
+    match action.action.as_str() {
+        "list" if action.value.is_null() => Err(Fail::bad(format!(
+            "bad list-buckets request: {:?} vs \"\" ({name}, {})",
+            name.name,
+            action.display()
+        ))),
+        "list" => {
+            let bucket = bucket(cx, &name)?;
+            list::list_objects(cx, bucket, &action).await
+        }
+        _ => Err(invalid_action(&action)),
+    }
+}
+
+pub(crate) fn invalid_action(action: &Action) -> Fail {
+    Fail::bad(format!("invalid action {:?}", action.action))
+}
+
+/// Lists buckets; also served by targets.
+pub(crate) fn list_buckets(cx: &Cx) -> Result<Reply> {
+    let text = cx.query.value("provider");
+    let provider = if text.is_empty() { None } else { Some(Provider::parse(text)?) };
+    let namespace = cx.query.get("namespace").map(Namespace::parse);
+    let present = matches!(cx.query.value("presence"), "2" | "3" | "4");
+    if let Some(provider) = provider.filter(|p| *p != Provider::Ais && !present) {
+        // The original asks a target, which knows no such backend.
+        let target = cx.cluster.targets[0].name();
+        return Err(Fail::bad(format!(
+            "{} backend is missing in the cluster configuration",
+            provider.title()
+        ))
+        .tcode("ErrMissingBackend")
+        .relayed(Relayed {
+            method: "GET",
+            path: "/v1/buckets".into(),
+            caller: cx.node_name(),
+            node: target,
+        }));
+    }
+    let mut buckets: Vec<_> =
+        cx.cluster.buckets.list(provider, namespace.as_ref()).iter().map(|b| b.name.json()).collect();
+    if cx.query.flag("sys") {
+        let system = [".sys-inventory", ".sys-shardidx"].map(|name| {
+            BucketName { provider: Provider::Ais, namespace: Namespace::default(), name: name.into() }.json()
+        });
+        buckets.splice(0..0, system);
+    }
+    Ok(Reply::json(format!("{}\n", Value::Array(buckets))))
+}
+
+fn head(cx: &Cx, rest: &str) -> Result<Reply> {
+    let rest = rest.trim_end_matches('/');
+    if rest.is_empty() {
+        return Err(cx.too_short(3));
+    }
+    let (first, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    if !prefix.is_empty() && !cx.query.has("bsumm_remote") {
+        return Err(Fail::bad(format!(
+            "invalid URL '{}': expecting just the bucket name, got '{first}' and '{prefix}'",
+            cx.path
+        )));
+    }
+    let name = cx.bucket_name(first)?;
+    let presence = cx.query.value("presence");
+    if !presence.is_empty() && presence.parse::<i64>().is_err() {
+        let node = cx.node_name();
+        return Err(Fail::bad(format!(
+            "{node}: parse 'flt-presence': strconv.Atoi: parsing {presence:?}: invalid syntax"
+        )));
+    }
+    let bucket = bucket(cx, &name)?;
+    Ok(Reply::ok().with(BUCKET_PROPS, &bucket.props().to_string()))
+}
+
+async fn post(cx: &mut Cx, rest: &str) -> Result<Reply> {
+    let item = one_item(cx, rest)?.to_owned();
+    let action = cx.action()?;
+    let name = cx.bucket_name(&item)?;
+    match action.action.as_str() {
+        "create-bck" => create(cx, &name, &action).await,
+        "move-bck" => rename(cx, &name).await,
+        _ => Err(invalid_action(&action)),
+    }
+}
+
+async fn create(cx: &Cx, name: &BucketName, action: &Action) -> Result<Reply> {
+    if name.provider != Provider::Ais {
+        let provider = name.provider.as_str();
+        let message = format!(
+            "{provider} bucket \"{name}\" does not exist (further details at \
+             https://github.com/NVIDIA/aistore/blob/main/docs/bucket.md#bucket-lifecycle)"
+        );
+        return Err(Fail::new(http::StatusCode::NOT_IMPLEMENTED, message).tcode("ErrRemoteBckNotFound"));
+    }
+    if !name.namespace.uuid.is_empty() {
+        let (node, uuid) = (cx.node_name(), &name.namespace.uuid);
+        return Err(Fail::not_found(format!("{node}: remote UUID/alias {uuid} does not exist")));
+    }
+    if !action.value.is_null() {
+        props::check_form(&action.value).map_err(|e| {
+            let node = cx.node_name();
+            Fail::bad(format!("{node}: failed to unmarshal create-bck (map[string]interface {{}}), err: {e}"))
+        })?;
+    }
+    cx.cluster.buckets.create(name, None, &action.value).await?;
+    Ok(Reply::ok())
+}
+
+/// The destination that `bck_to` names.
+fn destination(cx: &Cx) -> Result<BucketName> {
+    let text = cx.query.value("bck_to");
+    if text.is_empty() {
+        return Err(Fail::bad("missing \"bck_to\" query parameter"));
+    }
+    Ok(BucketName::parse_uname(text)?.0)
+}
+
+async fn rename(cx: &Cx, name: &BucketName) -> Result<Reply> {
+    let bucket = bucket(cx, name)?;
+    let to = destination(cx)?;
+    if to.provider != Provider::Ais || name.provider != Provider::Ais {
+        let remote = if to.provider == Provider::Ais { name } else { &to };
+        return Err(Fail::bad(format!("can only rename to AIS ('ais://') bucket (\"{remote}\" is remote)")));
+    }
+    if to == *name {
+        return Err(Fail::bad(format!("cannot rename bucket \"{name}\" to itself (\"{to}\")")));
+    }
+    bucket.allow(Permission::MOVE_BUCKET)?;
+    cx.cluster.buckets.rename(name, &to).await?;
+    Ok(Reply::text(short_id()))
+}
+
+fn put(cx: &Cx, rest: &str) -> Result<Reply> {
+    let item = one_item(cx, rest)?;
+    let action = cx.action()?;
+    cx.bucket_name(item)?;
+    Err(invalid_action(&action))
+}
+
+async fn patch(cx: &mut Cx, rest: &str) -> Result<Reply> {
+    let item = one_item(cx, rest)?.to_owned();
+    let action = cx.action()?;
+    let name = cx.bucket_name(&item)?;
+    let change = match action.action.as_str() {
+        "set-bprops" => {
+            if !action.value.is_null() {
+                props::check_form(&action.value).map_err(|e| {
+                    Fail::bad(format!("invalid set-bucket-props request (msg={}): {e}", action.display()))
+                })?;
+            }
+            Some(&action.value)
+        }
+        "reset-bprops" => None,
+        other => {
+            return Err(Fail::bad(format!(
+                "invalid action {other:?} (expected one of [set-bprops reset-bprops])"
+            )));
+        }
+    };
+    bucket(cx, &name)?;
+    if let Some(cloud) = change.and_then(backend) {
+        return Err(absent(cx, &cloud?));
+    }
+    let (old, new) = cx.cluster.buckets.set_props(&name, change).await?;
+    Ok(match props::starts_job(old.settings(), new.settings()) {
+        Some(_) => Reply::text(short_id()),
+        None => Reply::ok(),
+    })
+}
+
+/// The cloud bucket that is to stand behind a bucket of the cluster.
+fn backend(change: &Value) -> Option<Result<BucketName>> {
+    let backend = &change["backend_bck"];
+    let name = backend["name"].as_str().filter(|n| !n.is_empty())?;
+    let provider = Provider::parse(backend["provider"].as_str().unwrap_or_default());
+    match provider {
+        Ok(Provider::Ais) => None,
+        Ok(provider) => {
+            Some(Ok(BucketName { provider, namespace: Namespace::default(), name: name.to_owned() }))
+        }
+        Err(e) => Some(Err(e)),
+    }
+}
+
+async fn delete(cx: &mut Cx, rest: &str) -> Result<Reply> {
+    let item = one_item(cx, rest)?.to_owned();
+    let action = Action::decode(&cx.json).map_err(|e| {
+        // This call decodes on its own, which shows in the text.
+        let node = cx.node_name();
+        let empty = "readObjectStart: expect { or n, but found \0, error found in #0 byte of ...||..., bigger context \
+                     ...||...";
+        let e = if e == "EOF" { empty } else { &e };
+        Fail::bad(format!("{node}: failed to unmarshal [*apc.ActMsg] (DELETE), err: {e} (proxy.go, #1056)"))
+    })?;
+    let name = cx.bucket_name(&item)?;
+    match action.action.as_str() {
+        "destroy-bck" if name.provider != Provider::Ais => Err(Fail::new(
+            http::StatusCode::METHOD_NOT_ALLOWED,
+            format!("cannot destroy cloud bucket {name} - operation not supported"),
+        )
+        .tcode("ErrUnsupp")),
+        "destroy-bck" => {
+            bucket(cx, &name)?.allow(Permission::DESTROY_BUCKET)?;
+            cx.cluster.buckets.destroy(&name).await?;
+            Ok(Reply::ok())
+        }
+        "evict-remote-bck" if name.provider != Provider::Ais => Ok(Reply::ok()),
+        action @ "evict-remote-bck" => {
+            bucket(cx, &name)?;
+            Err(not_remote(action, &name))
+        }
+        _ => Err(invalid_action(&action)),
+    }
+}
+
+/// 400 for a call that only remote buckets know.
+pub(crate) fn not_remote(action: &str, name: &BucketName) -> Fail {
+    Fail::bad(format!("{action}: expecting remote bucket (have {name})")).tcode("ErrNotRemoteBck")
+}
+
+/// `POST /v1/objects/{bucket}`: actions on objects that name them in the body.
+pub(crate) fn object_actions(cx: &Cx, item: &str) -> Result<Reply> {
+    let action = cx.action()?;
+    let name = cx.bucket_name(item)?;
+    let bucket = bucket(cx, &name)?;
+    match action.action.as_str() {
+        "blob-download" => Err(not_remote("blob-download", &name)),
+        "promote" => {
+            bucket.allow(Permission::PROMOTE)?;
+            Err(Fail::new(http::StatusCode::NOT_IMPLEMENTED, "promote is not supported yet"))
+        }
+        _ => Err(invalid_action(&action)),
+    }
+}

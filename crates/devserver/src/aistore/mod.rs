@@ -1,0 +1,132 @@
+//! An AIStore cluster: one gateway and two targets over one storage.
+
+mod actmsg;
+mod bucket_api;
+mod buckets;
+mod cluster_api;
+mod error;
+mod gateway;
+mod gojson;
+mod gotime;
+mod hrw;
+mod ids;
+mod list;
+mod multipart;
+mod names;
+mod node;
+mod objects;
+mod props;
+mod query;
+mod range;
+mod redirect;
+mod reply;
+mod s3;
+mod target;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+
+pub(crate) use node::Node;
+
+use crate::fault::Faults;
+use crate::http::Restart;
+use crate::journal::{Journal, NodeKind};
+use crate::storage::{Storage, StorageError};
+use buckets::{Bucket, Buckets};
+use multipart::RunningHashes;
+
+/// Targets of the cluster.
+pub(crate) const TARGETS: usize = 2;
+
+/// Ids of the nodes. They are the same in every server, so that placement repeats from run to run.
+const GATEWAY_ID: &str = "LgSp51080";
+const TARGET_IDS: [&str; TARGETS] = ["qRTt51081", "KmVt51082"];
+
+/// A node as the cluster map has it.
+#[derive(Debug)]
+pub(crate) struct NodeInfo {
+    pub(crate) kind: NodeKind,
+    pub(crate) id: &'static str,
+    pub(crate) digest: u64,
+    pub(crate) address: SocketAddr,
+    pub(crate) restarts: mpsc::Sender<Restart>,
+}
+
+impl NodeInfo {
+    /// `http://host:port`.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Name in messages: `p[id]` or `t[id]`.
+    pub(crate) fn name(&self) -> String {
+        match self.kind {
+            NodeKind::Gateway => format!("p[{}]", self.id),
+            NodeKind::Target => format!("t[{}]", self.id),
+        }
+    }
+}
+
+/// Everything that the nodes share.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    pub(crate) storage: Arc<Storage>,
+    pub(crate) buckets: Buckets,
+    pub(crate) gateway: NodeInfo,
+    pub(crate) targets: Vec<NodeInfo>,
+    pub(crate) uuid: String,
+    pub(crate) created: String,
+    pub(crate) started: Instant,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) hashes: RunningHashes,
+}
+
+/// Where a node listens and how it is restarted.
+#[derive(Debug)]
+pub(crate) struct NodeAddress {
+    pub(crate) address: SocketAddr,
+    pub(crate) restarts: mpsc::Sender<Restart>,
+}
+
+impl Cluster {
+    pub(crate) fn new(
+        storage: Arc<Storage>,
+        gateway: NodeAddress,
+        targets: Vec<NodeAddress>,
+        faults: Arc<Faults>,
+        journal: Arc<Journal>,
+    ) -> Result<Self, StorageError> {
+        let node = |kind, id: &'static str, at: NodeAddress| NodeInfo {
+            kind,
+            id,
+            digest: hrw::digest(id),
+            address: at.address,
+            restarts: at.restarts,
+        };
+        let gateway = node(NodeKind::Gateway, GATEWAY_ID, gateway);
+        let targets =
+            TARGET_IDS.into_iter().zip(targets).map(|(id, at)| node(NodeKind::Target, id, at)).collect();
+        Ok(Self {
+            buckets: Buckets::load(Arc::clone(&storage))?,
+            storage,
+            gateway,
+            targets,
+            uuid: ids::short_id(),
+            created: gotime::format(ids::now(), "2006-01-02 15:04:05"),
+            started: Instant::now(),
+            faults,
+            journal,
+            hashes: RunningHashes::default(),
+        })
+    }
+
+    /// Index of the target that an object belongs to.
+    pub(crate) fn place(&self, bucket: &Bucket, object: &str) -> usize {
+        let uname = bucket.name.uname() + object;
+        hrw::choose(self.targets.iter().map(|t| t.digest), &uname)
+    }
+}

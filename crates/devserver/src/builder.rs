@@ -1,0 +1,283 @@
+//! Configuring and starting a server.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use crate::aistore::{Cluster, Node, NodeAddress, TARGETS};
+use crate::fault::Faults;
+use crate::handle::Handle;
+use crate::http::{Restart, serve};
+use crate::journal::{DEFAULT_CAPACITY, Journal};
+use crate::storage::{DataDir, Storage, StorageError};
+
+/// Entry point: [`DevServer::builder`].
+#[derive(Clone, Copy, Debug)]
+pub struct DevServer;
+
+impl DevServer {
+    /// A server with an empty temporary directory on free loopback ports, to be configured further.
+    pub fn builder() -> DevServerBuilder {
+        DevServerBuilder {
+            data_dir: None,
+            aistore: "127.0.0.1:0".into(),
+            durable: false,
+            allow_non_loopback: false,
+            journal_capacity: DEFAULT_CAPACITY,
+        }
+    }
+}
+
+/// Settings of a server that is not running yet.
+#[derive(Clone, Debug)]
+#[must_use = "a server runs once it is started"]
+pub struct DevServerBuilder {
+    data_dir: Option<PathBuf>,
+    aistore: String,
+    durable: bool,
+    allow_non_loopback: bool,
+    journal_capacity: usize,
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address is not understood.
+    #[error("bad address {address:?}: {reason}")]
+    Address {
+        /// What was given.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The address is not a loopback address, and nothing else was allowed.
+    #[error(
+        "{0} is not a loopback address; anybody who reaches it could read and write: allow_non_loopback(true)"
+    )]
+    NotLoopback(SocketAddr),
+    /// The address cannot be bound.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// What was to be bound.
+        address: SocketAddr,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The data directory cannot be used.
+    #[error("cannot open the data directory {}: {reason}", dir.display())]
+    Storage {
+        /// The directory.
+        dir: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The server's thread or runtime could not be started.
+    #[error("cannot start the server's threads")]
+    Threads(#[source] io::Error),
+}
+
+impl DevServerBuilder {
+    /// Keeps buckets and objects in `dir`, which is created if missing, across restarts.
+    /// Default: a temporary directory that is removed with the server.
+    pub fn data_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(dir.into());
+        self
+    }
+
+    /// Address of the AIStore gateway, `HOST:PORT`; port 0 takes a free one. Targets take free ports on the same
+    /// host. Default: `127.0.0.1:0`.
+    pub fn aistore(mut self, address: impl Into<String>) -> Self {
+        self.aistore = address.into();
+        self
+    }
+
+    /// Syncs every body and commit to the device, so that answered writes survive a crash of the machine. Without it
+    /// they survive the death of the process, at any moment. Default: off; it costs a few milliseconds per write.
+    pub fn durable(mut self, durable: bool) -> Self {
+        self.durable = durable;
+        self
+    }
+
+    /// Allows addresses other machines can reach. The server checks no credentials. Default: off.
+    pub fn allow_non_loopback(mut self, allow: bool) -> Self {
+        self.allow_non_loopback = allow;
+        self
+    }
+
+    /// Requests that the journal keeps. Default: 10,000.
+    pub fn journal_capacity(mut self, entries: usize) -> Self {
+        self.journal_capacity = entries;
+        self
+    }
+
+    /// Starts the server on threads of its own; returns once it accepts requests.
+    pub async fn start(self) -> Result<Handle, StartError> {
+        let (ready, started) = oneshot::channel();
+        let starting = self.launch(ready)?;
+        finish(started.await, starting)
+    }
+
+    /// As [`start`](Self::start), for code without a runtime. Must not be called from asynchronous code.
+    pub fn start_blocking(self) -> Result<Handle, StartError> {
+        let (ready, started) = oneshot::channel();
+        let starting = self.launch(ready)?;
+        finish(started.blocking_recv(), starting)
+    }
+
+    fn launch(self, ready: oneshot::Sender<Result<Ready, StartError>>) -> Result<Starting, StartError> {
+        let address = self.address()?;
+        let (stop, stopping) = watch::channel(false);
+        let (done, ended) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("longshore-dev")
+            .enable_all()
+            .build()
+            .map_err(StartError::Threads)?;
+        let main = move || {
+            runtime.block_on(async move {
+                match Running::open(&self, address).await {
+                    Ok((running, what)) => {
+                        if ready.send(Ok(what)).is_ok() {
+                            running.run(stopping).await;
+                        }
+                    }
+                    Err(error) => drop(ready.send(Err(error))),
+                }
+            });
+            drop(runtime);
+            let _ = done.send(());
+        };
+        let thread = std::thread::Builder::new()
+            .name("longshore-dev-main".into())
+            .spawn(main)
+            .map_err(StartError::Threads)?;
+        Ok(Starting { stop, ended, thread })
+    }
+
+    fn address(&self) -> Result<SocketAddr, StartError> {
+        let bad = |reason: String| StartError::Address { address: self.aistore.clone(), reason };
+        let mut found = self.aistore.to_socket_addrs().map_err(|e| bad(e.to_string()))?;
+        let address = found.next().ok_or_else(|| bad("no address".into()))?;
+        if !address.ip().is_loopback() && !self.allow_non_loopback {
+            return Err(StartError::NotLoopback(address));
+        }
+        Ok(address)
+    }
+
+    fn directory(&self) -> Result<DataDir, StartError> {
+        match &self.data_dir {
+            Some(dir) => Ok(DataDir::Kept(dir.clone())),
+            None => tempfile::Builder::new()
+                .prefix("longshore-dev-")
+                .tempdir()
+                .map(DataDir::Temporary)
+                .map_err(|e| StartError::Storage { dir: std::env::temp_dir(), reason: e.to_string() }),
+        }
+    }
+}
+
+fn finish(
+    started: Result<Result<Ready, StartError>, oneshot::error::RecvError>,
+    starting: Starting,
+) -> Result<Handle, StartError> {
+    let gone = || StartError::Threads(io::Error::other("the server's thread ended"));
+    let ready = started.map_err(|_| gone())??;
+    Ok(Handle::new(ready, starting))
+}
+
+/// The thread of a server and the way to end it.
+#[derive(Debug)]
+pub(crate) struct Starting {
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) ended: oneshot::Receiver<()>,
+    pub(crate) thread: std::thread::JoinHandle<()>,
+}
+
+/// What a handle needs of a server that accepts requests.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) address: SocketAddr,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) journal: Arc<Journal>,
+}
+
+type Listener = (TcpListener, mpsc::Receiver<Restart>);
+
+/// A server that has bound its listeners.
+struct Running {
+    listeners: Vec<Listener>,
+    cluster: Arc<Cluster>,
+    storage: Arc<Storage>,
+    // Dropped last: removes a temporary directory.
+    _dir: DataDir,
+}
+
+impl Running {
+    async fn open(builder: &DevServerBuilder, address: SocketAddr) -> Result<(Self, Ready), StartError> {
+        let dir = builder.directory()?;
+        let refused = |e: StorageError| storage_error(dir.path(), &e);
+        let storage = Arc::new(Storage::open(dir.path(), builder.durable).map_err(refused)?);
+        let mut listeners = Vec::new();
+        let mut addresses = Vec::new();
+        for index in 0..=TARGETS {
+            let wanted = if index == 0 { address } else { SocketAddr::new(address.ip(), 0) };
+            let (listener, restarts, at) = bind(wanted).await?;
+            listeners.push((listener, restarts));
+            addresses.push(at);
+        }
+        let gateway = addresses.remove(0);
+        let ready = Ready {
+            address: gateway.address,
+            data_dir: dir.path().to_owned(),
+            faults: Arc::default(),
+            journal: Arc::new(Journal::new(builder.journal_capacity)),
+        };
+        let cluster = Cluster::new(
+            Arc::clone(&storage),
+            gateway,
+            addresses,
+            Arc::clone(&ready.faults),
+            Arc::clone(&ready.journal),
+        )
+        .map_err(refused)?;
+        cluster.buckets.purge_strays().await.map_err(refused)?;
+        Ok((Self { listeners, cluster: Arc::new(cluster), storage, _dir: dir }, ready))
+    }
+
+    async fn run(self, stopping: watch::Receiver<bool>) {
+        let mut nodes = JoinSet::new();
+        for (index, (listener, restarts)) in self.listeners.into_iter().enumerate() {
+            let node = Node { cluster: Arc::clone(&self.cluster), target: index.checked_sub(1) };
+            nodes.spawn(serve(listener, Arc::new(node), restarts, stopping.clone()));
+        }
+        while let Some(ended) = nodes.join_next().await {
+            if let Ok(Err(error)) = ended {
+                tracing::error!(%error, "listener ended");
+            }
+        }
+        if let Err(error) = self.storage.close().await {
+            tracing::warn!(%error, "storage not closed in order");
+        }
+    }
+}
+
+fn storage_error(dir: &Path, error: &StorageError) -> StartError {
+    StartError::Storage { dir: dir.to_owned(), reason: error.to_string() }
+}
+
+async fn bind(wanted: SocketAddr) -> Result<(TcpListener, mpsc::Receiver<Restart>, NodeAddress), StartError> {
+    let failed = |source| StartError::Bind { address: wanted, source };
+    let listener = TcpListener::bind(wanted).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let (restarts, queue) = mpsc::channel(1);
+    Ok((listener, queue, NodeAddress { address, restarts }))
+}

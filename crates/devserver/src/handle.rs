@@ -1,0 +1,79 @@
+//! A running server.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::builder::{Ready, Starting};
+use crate::fault::Faults;
+use crate::journal::Journal;
+
+/// A running server. Dropping it stops the server, cutting connections that do not end within two seconds, and waits
+/// for that; [`shutdown`](Self::shutdown) does the same without blocking.
+#[derive(Debug)]
+#[must_use = "the server stops when its handle is dropped"]
+pub struct Handle {
+    aistore_url: String,
+    address: SocketAddr,
+    data_dir: PathBuf,
+    faults: Arc<Faults>,
+    journal: Arc<Journal>,
+    server: Option<Starting>,
+}
+
+impl Handle {
+    pub(crate) fn new(ready: Ready, server: Starting) -> Self {
+        Self {
+            aistore_url: format!("http://{}", ready.address),
+            address: ready.address,
+            data_dir: ready.data_dir,
+            faults: ready.faults,
+            journal: ready.journal,
+            server: Some(server),
+        }
+    }
+
+    /// URL of the AIStore gateway, `http://127.0.0.1:PORT`: what `AIS_ENDPOINT` is to be set to.
+    pub fn aistore_url(&self) -> &str {
+        &self.aistore_url
+    }
+
+    /// Address of the AIStore gateway.
+    pub fn aistore_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where buckets and objects are kept; removed with the server unless
+    /// [`data_dir`](crate::DevServerBuilder::data_dir) was set.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// What the server does wrong on request.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// What the server was asked.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Stops the server: it accepts nothing new, and requests that are being answered get two seconds to end.
+    pub async fn shutdown(mut self) {
+        if let Some(server) = self.server.take() {
+            let _ = server.stop.send(true);
+            let _ = server.ended.await;
+            let _ = server.thread.join();
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if let Some(server) = self.server.take() {
+            let _ = server.stop.send(true);
+            let _ = server.thread.join();
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The redirect loop.
+
+use std::{
+    mem,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures_core::future::BoxFuture;
+use http::{
+    HeaderMap, HeaderName, Method, Response, StatusCode, Uri,
+    header::{self, LOCATION},
+};
+use http_body::Body;
+use tower::ServiceExt;
+use tower_service::Service;
+use tracing::debug;
+
+use super::{RedirectAction, RedirectHop, RedirectPolicy, location};
+use crate::{
+    HttpRequest, RequestOptions, TransportError, TransportErrorKind, body, endpoint::Endpoint,
+    replay::Template,
+};
+
+/// Made by [`RedirectLayer`](super::RedirectLayer).
+#[derive(Clone, Debug)]
+pub struct Redirect<S> {
+    inner: S,
+    policy: Arc<dyn RedirectPolicy>,
+    limit: usize,
+}
+
+impl<S> Redirect<S> {
+    pub(super) fn new(inner: S, policy: Arc<dyn RedirectPolicy>, limit: usize) -> Self {
+        Self { inner, policy, limit }
+    }
+}
+
+impl<S, B> Service<HttpRequest> for Redirect<S>
+where
+    S: Service<HttpRequest, Response = Response<B>, Error = TransportError> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Send,
+{
+    type Response = Response<B>;
+    type Error = TransportError;
+    type Future = BoxFuture<'static, Result<Response<B>, TransportError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: HttpRequest) -> Self::Future {
+        let spare = self.inner.clone();
+        let ready = mem::replace(&mut self.inner, spare);
+        let journey = Journey { policy: Arc::clone(&self.policy), limit: self.limit, visited: Vec::new() };
+        Box::pin(journey.run(ready, request))
+    }
+}
+
+/// A request on its way through redirects.
+struct Journey {
+    policy: Arc<dyn RedirectPolicy>,
+    limit: usize,
+    visited: Vec<Uri>,
+}
+
+impl Journey {
+    async fn run<S, B>(mut self, mut service: S, request: HttpRequest) -> Result<Response<B>, TransportError>
+    where
+        S: Service<HttpRequest, Response = Response<B>, Error = TransportError>,
+        B: Body<Data = Bytes>,
+    {
+        let mut template = Template::new(request);
+        let mut next = template.request();
+        while let Some(request) = next {
+            let outcome = match service.ready().await {
+                Ok(ready) => ready.call(request).await,
+                Err(error) => Err(error),
+            };
+            let answer = match outcome {
+                Ok(answer) if leads_on(answer.status()) => answer,
+                Ok(answer) => return Ok(answer),
+                Err(error) => return Err(error.with_redirects(self.count())),
+            };
+            let Some(location) = answer.headers().get(LOCATION) else { return Ok(answer) };
+            let to = location::resolve(&template.parts.uri, location)
+                .map_err(|why| self.refuse(&template, format!("its Location leads nowhere: {why}")))?;
+            let action = self.decide(&template, answer.status(), &to)?;
+            let credentials = match action {
+                RedirectAction::Follow { credentials } => credentials,
+                RedirectAction::Get { credentials } => {
+                    into_get(&mut template);
+                    credentials
+                }
+                RedirectAction::Stop => return Ok(answer),
+                RedirectAction::Refuse(why) => return Err(self.refuse(&template, why)),
+            };
+            debug!(status = answer.status().as_u16(), to = %Shown(&to), credentials, "redirected");
+            // Its connection and its permit are needed for the next request.
+            body::discard(answer.into_body()).await;
+            self.go(&mut template, to, credentials);
+            next = template.request();
+        }
+        Err(self.refuse(&template, "the body was a one-shot stream, already being read, and cannot follow"))
+    }
+
+    fn decide(
+        &self,
+        template: &Template,
+        status: StatusCode,
+        to: &Uri,
+    ) -> Result<RedirectAction, TransportError> {
+        let count = self.visited.len() + 1;
+        if count > self.limit {
+            return Err(self.refuse(template, format!("more than {} redirects", self.limit)));
+        }
+        if *to == template.parts.uri || self.visited.contains(to) {
+            return Err(self.refuse(template, "a loop of redirects"));
+        }
+        let parts = &template.parts;
+        Ok(self.policy.on_redirect(&RedirectHop {
+            call: parts.extensions.get(),
+            method: &parts.method,
+            status,
+            from: &parts.uri,
+            to,
+            count,
+        }))
+    }
+
+    /// Turns the template into the request for the next server.
+    fn go(&mut self, template: &mut Template, to: Uri, credentials: bool) {
+        let parts = &mut template.parts;
+        if !credentials {
+            remove_sensitive(&mut parts.headers);
+        }
+        let same = Endpoint::of(&to).zip(Endpoint::of(&parts.uri)).is_some_and(|(a, b)| a.same_as(&b));
+        if !same {
+            parts.headers.remove(header::HOST);
+        }
+        parts.headers.remove(header::EXPECT);
+        if let Some(options) = parts.extensions.get_mut::<RequestOptions>() {
+            options.expect_continue = None;
+        }
+        self.visited.push(mem::replace(&mut parts.uri, to));
+    }
+
+    fn refuse(&self, template: &Template, why: impl Into<std::borrow::Cow<'static, str>>) -> TransportError {
+        let error = TransportError::new(TransportErrorKind::Redirect, "the redirect was not followed")
+            .with_redirects(self.count())
+            .with_note(why);
+        match Endpoint::of(&template.parts.uri) {
+            Some(endpoint) => error.with_endpoint(endpoint.to_string()),
+            None => error,
+        }
+    }
+
+    fn count(&self) -> u32 {
+        u32::try_from(self.visited.len()).unwrap_or(u32::MAX)
+    }
+}
+
+fn leads_on(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+fn remove_sensitive(headers: &mut HeaderMap) {
+    let always = [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
+    let marked = headers.iter().filter(|(_, value)| value.is_sensitive()).map(|(name, _)| name.clone());
+    let names: Vec<HeaderName> = always.into_iter().chain(marked).collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
+fn into_get(template: &mut Template) {
+    if template.parts.method != Method::HEAD {
+        template.parts.method = Method::GET;
+    }
+    template.drop_body();
+    for name in
+        [header::CONTENT_LENGTH, header::CONTENT_TYPE, header::CONTENT_ENCODING, header::TRANSFER_ENCODING]
+    {
+        template.parts.headers.remove(name);
+    }
+}
+
+/// Scheme and authority of a URL: a redirect's path and query may hold a signature.
+struct Shown<'a>(&'a Uri);
+
+impl std::fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match Endpoint::of(self.0) {
+            Some(endpoint) => endpoint.fmt(f),
+            None => f.write_str("?"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
