@@ -1,0 +1,198 @@
+//! From a URL to a store.
+
+use std::time::Duration;
+
+use longshore_blob_api::AnyStore;
+use longshore_core_types::{Error, ErrorKind, Result, Scheme, Secret, StoreUrl};
+
+/// Opens the bucket of a store URL with what the environment says, and returns the key of the URL beside it.
+///
+/// The key is empty if the URL names the bucket, and may be the name of an object or the start of many. Nothing is
+/// sent yet, so a bucket that does not exist is noticed by the first call on the store.
+///
+/// [`ErrorKind::InvalidInput`] for a URL that is wrong by itself, [`ErrorKind::Unsupported`] for a scheme that this
+/// build does not serve, [`ErrorKind::InvalidConfig`] for a wrong setting.
+///
+/// ```no_run
+/// # async fn example() -> longshore::Result<()> {
+/// use longshore::prelude::*;
+///
+/// let (store, prefix) = longshore::open("ais://photos/2024/").await?;
+/// assert_eq!(prefix, "2024/");
+/// # Ok(()) }
+/// ```
+pub async fn open(url: &str) -> Result<(AnyStore, String)> {
+    let url = url.parse()?;
+    OpenOptions::from_env().open(&url).await
+}
+
+/// How stores are opened: where they are and who asks.
+///
+/// Options are cheap to clone. Each [`open`](Self::open) of an AIStore bucket makes a client of its own, with its own
+/// connections, unless one is given.
+#[derive(Clone, Debug, Default)]
+#[must_use = "nothing is opened until `open` is called"]
+pub struct OpenOptions {
+    /// Whether what is not set here comes from the environment.
+    env: bool,
+    endpoint: Option<String>,
+    token: Option<Secret>,
+    connect_timeout: Option<Duration>,
+    idle_timeout: Option<Duration>,
+    max_attempts: Option<u32>,
+    #[cfg(feature = "aistore")]
+    aistore: Option<longshore_aistore::Client>,
+}
+
+impl OpenOptions {
+    /// Options that say nothing yet and do not look at the environment.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Options that take from the environment what is not set: `AIS_ENDPOINT` and the other variables of AIStore's
+    /// own tools.
+    pub fn from_env() -> Self {
+        Self { env: true, ..Self::default() }
+    }
+
+    /// Address of the service: for AIStore of a gateway, `http://host:port`.
+    pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// Token that proves who asks.
+    pub fn token(mut self, token: impl Into<Secret>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// How long making a connection may take. Default 5 s.
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = Some(limit);
+        self
+    }
+
+    /// How long a server may be silent, before its answer and in the middle of it. Default 30 s.
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.idle_timeout = Some(limit);
+        self
+    }
+
+    /// How often a request is sent at most, the first time included. Default 5.
+    pub fn max_attempts(mut self, times: u32) -> Self {
+        self.max_attempts = Some(times);
+        self
+    }
+
+    /// Opens AIStore buckets through this client, whatever else is set. Stores then share its connections.
+    #[cfg(feature = "aistore")]
+    pub fn aistore(mut self, client: longshore_aistore::Client) -> Self {
+        self.aistore = Some(client);
+        self
+    }
+
+    /// The client that AIStore buckets are opened through.
+    ///
+    /// [`ErrorKind::InvalidConfig`] names every setting that is wrong, or that there is no endpoint. No I/O, except
+    /// that files are read which the environment names.
+    #[cfg(feature = "aistore")]
+    pub fn aistore_client(&self) -> Result<longshore_aistore::Client> {
+        if let Some(client) = &self.aistore {
+            return Ok(client.clone());
+        }
+        let mut builder = match (&self.endpoint, self.env) {
+            (Some(endpoint), true) => longshore_aistore::ClientBuilder::from_env().endpoint(endpoint),
+            (Some(endpoint), false) => longshore_aistore::Client::builder(endpoint),
+            (None, true) => longshore_aistore::ClientBuilder::from_env(),
+            (None, false) => {
+                return Err(Error::new(ErrorKind::InvalidConfig, "no AIStore endpoint is set"));
+            }
+        };
+        if let Some(token) = &self.token {
+            builder = builder.token(token.clone());
+        }
+        let Self { connect_timeout, idle_timeout, max_attempts, .. } = *self;
+        let builder = builder.configure(|mut config| {
+            config.timeouts.connect = connect_timeout.or(config.timeouts.connect);
+            config.timeouts.head = idle_timeout.or(config.timeouts.head);
+            config.timeouts.idle = idle_timeout.or(config.timeouts.idle);
+            config.retry.max_attempts = max_attempts.unwrap_or(config.retry.max_attempts);
+            config
+        });
+        builder.build()
+    }
+
+    /// Opens the bucket of a URL and returns the key of the URL beside it; see [`open`](crate::open()).
+    #[cfg_attr(not(feature = "aistore"), expect(clippy::unused_self, reason = "nothing to open yet"))]
+    #[expect(clippy::unused_async, reason = "other platforms ask for credentials first")]
+    pub async fn open(&self, url: &StoreUrl) -> Result<(AnyStore, String)> {
+        supports(url.scheme())?;
+        #[cfg(feature = "aistore")]
+        if url.scheme().is_aistore() {
+            if url.bucket().is_none() {
+                return Err(Error::new(ErrorKind::InvalidInput, format!("{url} names no bucket")));
+            }
+            let bucket = longshore_aistore::BucketRef::from_url(url)?;
+            let store = self.aistore_client()?.bucket_ref(bucket).store();
+            return Ok((AnyStore::new(store), url.key().to_owned()));
+        }
+        Err(not_supported(url.scheme()))
+    }
+}
+
+/// Whether [`open`](crate::open()) serves this scheme; if not, [`ErrorKind::Unsupported`] says why and what to do.
+pub fn supports(scheme: Scheme) -> Result<()> {
+    if scheme.is_aistore() && cfg!(feature = "aistore") { Ok(()) } else { Err(not_supported(scheme)) }
+}
+
+fn not_supported(scheme: Scheme) -> Error {
+    let why = if scheme.is_aistore() {
+        "needs the feature `aistore` of the crate `longshore`, which this build lacks"
+    } else if scheme == Scheme::Memory {
+        "cannot be opened by URL: a store in memory belongs to whoever makes it (`MemoryStore::new`)"
+    } else {
+        "is not supported yet"
+    };
+    Error::new(ErrorKind::Unsupported, format!("{scheme}:// {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_cannot_be_opened_says_why() {
+        for (url, kind, word) in [
+            ("s3://b/k", ErrorKind::Unsupported, "not supported yet"),
+            ("memory://b", ErrorKind::Unsupported, "MemoryStore::new"),
+            ("https://host/x", ErrorKind::Unsupported, "not supported yet"),
+            ("foo://b", ErrorKind::InvalidInput, "unknown scheme"),
+        ] {
+            let error = open(url).await.unwrap_err();
+            assert_eq!(error.kind(), kind, "{url}");
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+
+    #[cfg(feature = "aistore")]
+    #[tokio::test]
+    async fn aistore() {
+        let options = OpenOptions::new().endpoint("http://localhost:1").token("sentinel");
+        assert!(!format!("{options:?}").contains("sentinel"));
+        let (store, key) = options.open(&"ais://b/a/?".parse().unwrap()).await.unwrap();
+        assert_eq!(
+            (longshore_blob_api::BlobStore::url(&store).to_string(), key.as_str()),
+            ("ais://b".into(), "a/?")
+        );
+        for (options, url, kind) in [
+            (options.clone(), "ais://", ErrorKind::InvalidInput),
+            (options.clone(), "ais://a b/k", ErrorKind::InvalidInput),
+            (OpenOptions::new(), "ais://b", ErrorKind::InvalidConfig),
+            (OpenOptions::new().endpoint("ftp://x"), "ais://b", ErrorKind::InvalidConfig),
+        ] {
+            assert_eq!(options.open(&url.parse().unwrap()).await.unwrap_err().kind(), kind, "{url}");
+        }
+    }
+}
