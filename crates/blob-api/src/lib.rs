@@ -1,14 +1,9 @@
-//! The neutral contract: what a bucket of blobs can do.
-//!
-//! [`BlobStore`] is the trait that a store implements, [`BlobStoreExt`] the conveniences that every store
-//! gets for free, [`AnyStore`] a store of any type behind one name. [`Capability`] says what a store can
-//! and cannot do, so that nobody has to try.
-//!
-//! The feature `memory` adds `MemoryStore`, the feature `conformance` the suite that proves an
-//! implementation.
+#![doc = include_str!("../README.md")]
 
 mod any;
 mod capability;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod ext;
 mod lister;
 #[cfg(feature = "memory")]

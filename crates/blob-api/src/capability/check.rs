@@ -59,11 +59,13 @@ impl Capability {
 
     /// Options of [`delete`](crate::BlobStore::delete).
     pub fn check_delete(&self, opts: &DeleteOptions) -> Result<()> {
+        self.check_write()?;
         require(self.if_match || opts.if_match.is_none(), "conditions on the current entity tag")
     }
 
     /// Options of [`copy`](crate::BlobStore::copy).
     pub fn check_copy(&self, opts: &CopyOptions) -> Result<()> {
+        self.check_write()?;
         require(self.copy, "copying an object at the server")?;
         self.check_copy_options(opts)
     }
@@ -77,6 +79,7 @@ impl Capability {
 
     /// Options of [`list_page`](crate::BlobStore::list_page). A page size of zero is `InvalidInput`.
     pub fn check_list(&self, opts: &ListOptions) -> Result<()> {
+        require(!self.unlisted, "listing")?;
         require(self.list_delimiter || !opts.delimited, "listing one level")?;
         require(self.list_start_after || opts.start_after.is_none(), "listing from after a name")?;
         match opts.page_size {
@@ -87,6 +90,7 @@ impl Capability {
 
     /// Any call on uploads in parts; answers their rules.
     pub fn check_multipart(&self) -> Result<&MultipartLimits> {
+        self.check_write()?;
         self.multipart.as_ref().ok_or_else(|| unsupported("uploading in parts"))
     }
 
@@ -154,7 +158,13 @@ impl Capability {
         }
     }
 
+    /// Any change.
+    pub fn check_write(&self) -> Result<()> {
+        require(!self.read_only, "changes: it is read-only")
+    }
+
     fn check_create(&self, opts: &PutOptions) -> Result<()> {
+        self.check_write()?;
         require(self.create_only || !opts.create_only, "creating an object only if there is none")?;
         require(self.if_match || opts.if_match.is_none(), "conditions on the current entity tag")?;
         if opts.create_only && opts.if_match.is_some() {

@@ -14,6 +14,10 @@ use longshore_core_types::ChecksumKind;
 #[non_exhaustive]
 #[expect(clippy::struct_excessive_bools, reason = "a list of independent abilities")]
 pub struct Capability {
+    /// Only `get` and `head` (and `list_page`, unless [`unlisted`](Self::unlisted)) work.
+    pub read_only: bool,
+    /// `list_page` does not work.
+    pub unlisted: bool,
     /// `get` with a range.
     pub ranged_get: bool,
     /// `get` of the last N bytes.

@@ -88,6 +88,8 @@ impl MemoryStoreBuilder {
 
 fn everything() -> Capability {
     Capability {
+        read_only: false,
+        unlisted: false,
         ranged_get: true,
         suffix_range: true,
         if_match: true,

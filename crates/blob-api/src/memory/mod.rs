@@ -262,7 +262,7 @@ impl BlobStore for MemoryStore {
 
     async fn delete_many(&self, keys: Vec<ObjectKey>) -> Result<Vec<DeleteOutcome>> {
         let call = MemoryCall::new("memory.object.delete_many");
-        self.run(&call, Ok(()), |world, name| {
+        self.run(&call, self.capability().check_write(), |world, name| {
             let delete = |key: ObjectKey| {
                 let result = world.bucket(name).delete(&key, &DeleteOptions::default());
                 DeleteOutcome::new(key, result)
