@@ -10,7 +10,8 @@ use tower_service::Service;
 
 use crate::{
     CredentialProvider, HttpRequest, HttpService, RedirectPolicy, RetryClassifier, Transport,
-    TransportConfig, client,
+    TransportConfig,
+    client::Client,
     layers::{
         auth::{AuthLayer, Credentials},
         deadline::DeadlineLayer,
@@ -159,7 +160,7 @@ impl TransportBuilder {
             (TimeoutLayer::new(&self.config.timeouts), InFlightLayer::new(self.config.max_in_flight));
         let exchange = match self.service.take() {
             Some(service) => erase(layers.layer(service)),
-            None => erase(layers.layer(client::client(&self.config))),
+            None => erase(layers.layer(Client::new(&self.config)?)),
         };
         Ok(wrap(mem::take(&mut self.attempt_layers), exchange))
     }

@@ -36,6 +36,8 @@ pub(crate) struct Probe {
     pub(crate) written: Arc<AtomicU64>,
     pub(crate) start: u64,
     pub(crate) body_len: Option<u64>,
+    /// What `written` was when somebody last looked.
+    pub(crate) seen: u64,
 }
 
 /// What an attempt is waiting for.
@@ -66,16 +68,26 @@ impl Progress {
 
     /// A step was made, and what comes next is a wait of this sort. The clock starts again.
     pub fn enter(&self, phase: Phase) {
-        let state = &*self.0;
-        let nanos = u64::try_from(state.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        state.last.store(nanos, Relaxed);
-        state.phase.store(phase as u8, Relaxed);
-        state.reported.store(true, Relaxed);
+        self.step();
+        self.0.phase.store(phase as u8, Relaxed);
+        self.0.reported.store(true, Relaxed);
     }
 
-    /// What the attempt is waiting for, and since when.
+    fn step(&self) {
+        let nanos = u64::try_from(self.0.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.0.last.store(nanos, Relaxed);
+    }
+
+    /// What the attempt is waiting for, and since when. Bytes that went to the socket count as a step.
     pub(crate) fn waiting(&self) -> (Phase, Instant) {
         let state = &*self.0;
+        if let Some(probe) = &mut *state.probe.lock().unwrap_or_else(PoisonError::into_inner) {
+            let written = probe.written.load(Relaxed);
+            if written != probe.seen {
+                probe.seen = written;
+                self.step();
+            }
+        }
         let phase = match state.phase.load(Relaxed) {
             0 => Phase::Head,
             1 => Phase::Body,
@@ -85,13 +97,11 @@ impl Progress {
     }
 
     /// The last byte of the body was taken from its source.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the connection pool reports"))]
     pub(crate) fn body_pulled(&self) {
         self.0.body_pulled.store(true, Relaxed);
     }
 
     /// The request goes out on a connection with this counter.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the connection pool reports"))]
     pub(crate) fn attach(&self, probe: Probe) {
         *self.0.probe.lock().unwrap_or_else(PoisonError::into_inner) = Some(probe);
         self.0.body_pulled.store(false, Relaxed);
@@ -150,7 +160,12 @@ mod tests {
         progress.enter(Phase::Local);
         assert_eq!(progress.sent(), Sent::NOTHING);
         let written = Arc::new(AtomicU64::new(1000));
-        progress.attach(Probe { written: Arc::clone(&written), start: 1000, body_len: Some(500) });
+        progress.attach(Probe {
+            written: Arc::clone(&written),
+            start: 1000,
+            body_len: Some(500),
+            seen: 1000,
+        });
         assert!(!progress.sent().anything);
         written.store(1499, Relaxed);
         progress.body_pulled();

@@ -9,16 +9,16 @@ pub struct PoolConfig {
     /// Most connections to one server at one time, used and idle. 128. Further requests wait in line,
     /// first come, first served.
     pub max_per_host: usize,
-    /// How long an unused connection is kept. 4.5 s.
+    /// How long an unused connection is kept. 5 s.
     ///
     /// Shorter than what servers grant, or a request meets a connection that the server is closing:
-    /// AIStore's own client takes 6 s, S3 front ends close at about 5 s after the last byte.
+    /// AIStore's own client takes 6 s.
     pub idle: Duration,
 }
 
 impl Default for PoolConfig {
     fn default() -> Self {
-        Self { max_per_host: 128, idle: Duration::from_millis(4500) }
+        Self { max_per_host: 128, idle: Duration::from_secs(5) }
     }
 }
 

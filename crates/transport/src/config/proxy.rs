@@ -1,5 +1,6 @@
 //! Which proxy to use.
 
+use http::{Uri, uri::Scheme};
 use longshore_core_types::Secret;
 
 /// Where requests go through.
@@ -33,8 +34,16 @@ impl ProxyConfig {
         Self::Explicit { http: Some(url.clone()), https: Some(url), except: String::new() }
     }
 
-    #[expect(clippy::unused_self, reason = "filled in with the client")]
     pub(super) fn faults(&self) -> Vec<String> {
-        Vec::new()
+        let Self::Explicit { http, https, .. } = self else { return Vec::new() };
+        let wrong = |(name, url): (&str, &Option<Secret>)| {
+            let uri = url.as_ref()?.expose().parse::<Uri>();
+            // The URL itself may hold a password and is not shown.
+            let usable =
+                |uri: Uri| uri.host().is_some() && uri.scheme().is_none_or(|scheme| *scheme == Scheme::HTTP);
+            let usable = uri.is_ok_and(usable);
+            (!usable).then(|| format!("the proxy for {name} is no http://host:port URL"))
+        };
+        [("http", http), ("https", https)].into_iter().filter_map(wrong).collect()
     }
 }

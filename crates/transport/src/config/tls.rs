@@ -21,8 +21,8 @@ pub struct TlsConfig {
 
 /// A client certificate and its private key, both PEM.
 #[derive(Clone)]
+#[cfg_attr(not(feature = "rustls"), expect(dead_code, reason = "nobody to show it to"))]
 pub struct Identity {
-    #[expect(dead_code, reason = "read by the TLS connector, which comes with the connection pool")]
     pub(crate) chain: Vec<u8>,
     pub(crate) key: Secret,
 }

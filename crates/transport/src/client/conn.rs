@@ -1,0 +1,99 @@
+//! One HTTP/1.1 connection.
+//!
+//! No task drives it: whoever waits for the answer or reads its body polls the connection too. That saves
+//! a wake-up of another task per step, a dropped answer closes its connection at once, and a transport
+//! needs no runtime to exist.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
+};
+
+use http::{Request, Response};
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{self, Connection, SendRequest},
+};
+use hyper_util::rt::TokioIo;
+use sync_wrapper::SyncWrapper;
+
+use super::{
+    outgoing::Outgoing,
+    stream::{Counters, Kind, Stream},
+};
+
+type Driver = Connection<TokioIo<Stream>, Outgoing>;
+
+pub(super) struct Conn {
+    sender: SendRequest<Outgoing>,
+    driver: SyncWrapper<Pin<Box<Driver>>>,
+    /// How the connection ended, once it has.
+    ended: Option<Result<(), hyper::Error>>,
+    pub(super) counters: Counters,
+    /// Whether an earlier exchange used it.
+    pub(super) used: bool,
+}
+
+/// An exchange that failed before the head of the answer.
+pub(super) struct Failed {
+    pub(super) error: hyper::Error,
+    /// Present if not one byte of the request was written.
+    pub(super) unsent: Option<Request<Outgoing>>,
+}
+
+impl Conn {
+    pub(super) async fn new(kind: Kind) -> Result<Self, hyper::Error> {
+        let (stream, counters) = Stream::new(kind);
+        let (sender, driver) = http1::Builder::new().handshake(TokioIo::new(stream)).await?;
+        let driver = SyncWrapper::new(Box::pin(driver));
+        Ok(Self { sender, driver, ended: None, counters, used: false })
+    }
+
+    /// Lets the connection read and write.
+    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
+        if self.ended.is_none()
+            && let Poll::Ready(end) = self.driver.get_mut().as_mut().poll(cx)
+        {
+            self.ended = Some(end);
+        }
+    }
+
+    /// Whether it can take a request now.
+    pub(super) fn is_usable(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        self.drive(&mut cx);
+        self.ended.is_none() && matches!(self.sender.poll_ready(&mut cx), Poll::Ready(Ok(())))
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    /// The error that ended it, if one did.
+    pub(super) fn fault(&mut self) -> Option<hyper::Error> {
+        self.ended.take()?.err()
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    pub(super) async fn exchange(
+        &mut self,
+        request: Request<Outgoing>,
+    ) -> Result<Response<Incoming>, Failed> {
+        let mut answer = pin!(self.sender.try_send_request(request));
+        let (driver, ended) = (&mut self.driver, &mut self.ended);
+        let outcome = poll_fn(|cx| {
+            if ended.is_none()
+                && let Poll::Ready(end) = driver.get_mut().as_mut().poll(cx)
+            {
+                *ended = Some(end);
+            }
+            // When a connection ends it resolves the answer, one way or the other.
+            answer.as_mut().poll(cx)
+        });
+        outcome.await.map_err(|mut failed| {
+            let unsent = failed.take_message();
+            Failed { error: failed.into_error(), unsent }
+        })
+    }
+}

@@ -1,0 +1,116 @@
+//! The body of a request on its way out.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use longshore_core_types::{BoxError, Payload};
+use tokio::time::Sleep;
+
+use crate::{Phase, Progress};
+
+/// A payload that reports its progress and may have to wait for the server's consent.
+pub(super) struct Outgoing {
+    payload: Payload,
+    progress: Progress,
+    gate: Option<(Gate, Pin<Box<Sleep>>)>,
+}
+
+/// Whether a body that was announced with `Expect: 100-continue` may go.
+///
+/// It needs no waker: whoever opens it is polled by the task that polls the body.
+#[derive(Clone, Debug)]
+pub(super) struct Gate(Arc<AtomicU8>);
+
+const CLOSED: u8 = 0;
+const OPEN: u8 = 1;
+const REFUSED: u8 = 2;
+
+impl Gate {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(AtomicU8::new(CLOSED)))
+    }
+
+    /// The server said 100, or nothing for too long.
+    pub(super) fn open(&self) {
+        let _ = self.0.compare_exchange(CLOSED, OPEN, Relaxed, Relaxed);
+    }
+
+    /// The server gave its final answer: from now on the body stays where it is.
+    pub(super) fn refuse(&self) {
+        let _ = self.0.compare_exchange(CLOSED, REFUSED, Relaxed, Relaxed);
+    }
+}
+
+impl Outgoing {
+    pub(super) fn new(payload: Payload, progress: Progress, gate: Option<(Gate, Duration)>) -> Self {
+        let gate = gate.map(|(gate, silence)| (gate, Box::pin(tokio::time::sleep(silence))));
+        Self { payload, progress, gate }
+    }
+
+    /// What its consent depends on, if on anything.
+    pub(super) fn gate(&self) -> Option<Gate> {
+        self.gate.as_ref().map(|(gate, _)| gate.clone())
+    }
+
+    /// Whether the body may be read; waits for the end of the silence meanwhile.
+    fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some((gate, silence)) = &mut self.gate else { return Poll::Ready(()) };
+        if gate.0.load(Relaxed) == CLOSED && silence.as_mut().poll(cx).is_ready() {
+            gate.open();
+        }
+        if gate.0.load(Relaxed) != OPEN {
+            return Poll::Pending;
+        }
+        self.gate = None;
+        Poll::Ready(())
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self.poll_gate(cx).is_pending() {
+            return Poll::Pending;
+        }
+        let polled = Pin::new(&mut self.payload).poll_frame(cx);
+        match &polled {
+            // The next wait is for the socket to take it.
+            Poll::Ready(Some(Ok(_))) => {
+                self.progress.enter(Phase::Body);
+                if self.payload.is_empty() {
+                    self.progress.body_pulled();
+                    self.progress.enter(Phase::Head);
+                }
+            }
+            Poll::Ready(Some(Err(_))) => {}
+            Poll::Ready(None) => {
+                self.progress.body_pulled();
+                self.progress.enter(Phase::Head);
+            }
+            Poll::Pending => self.progress.enter(Phase::Local),
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.payload.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.payload.size_hint()
+    }
+}

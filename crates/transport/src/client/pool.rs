@@ -1,0 +1,156 @@
+//! Connections to one server, kept for the next request.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use http::HeaderValue;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+
+use super::{conn::Conn, proxy::Via};
+use crate::{Phase, PoolConfig, Progress, TransportError, TransportErrorKind, endpoint::Endpoint};
+
+/// The servers that were asked so far.
+pub(super) struct Pool {
+    config: PoolConfig,
+    origins: RwLock<HashMap<Endpoint, Arc<Origin>>>,
+}
+
+/// One server.
+pub(super) struct Origin {
+    pub(super) endpoint: Endpoint,
+    /// Prebuilt `Host`.
+    pub(super) host: HeaderValue,
+    pub(super) via: Option<Via>,
+    idle_limit: Duration,
+    /// One permit per connection in use. The semaphore is fair: first come, first served.
+    permits: Arc<Semaphore>,
+    /// The latest one last, and taken first: the others may grow too old and go.
+    idle: Mutex<Vec<(Conn, Instant)>>,
+}
+
+/// The right to one connection, and the connection once there is one.
+pub(super) struct Lease {
+    conn: Option<Conn>,
+    origin: Arc<Origin>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Pool {
+    pub(super) fn new(config: PoolConfig) -> Self {
+        Self { config, origins: RwLock::default() }
+    }
+
+    pub(super) fn origin(
+        &self,
+        endpoint: &Endpoint,
+        via: impl FnOnce() -> Result<Option<Via>, TransportError>,
+    ) -> Result<Arc<Origin>, TransportError> {
+        let origins = self.origins.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(origin) = origins.get(endpoint) {
+            return Ok(Arc::clone(origin));
+        }
+        drop(origins);
+        let origin = Arc::new(Origin {
+            host: host(endpoint)?,
+            via: via()?,
+            idle_limit: self.config.idle,
+            permits: Arc::new(Semaphore::new(self.config.max_per_host.min(Semaphore::MAX_PERMITS))),
+            idle: Mutex::default(),
+            endpoint: endpoint.clone(),
+        });
+        let mut origins = self.origins.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(Arc::clone(origins.entry(endpoint.clone()).or_insert(origin)))
+    }
+
+    /// Closes what has been idle too long, at every server. Nothing runs in the background, so this is
+    /// done when a new connection is made, and a server's own when it is used.
+    pub(super) fn sweep(&self) {
+        for origin in self.origins.read().unwrap_or_else(PoisonError::into_inner).values() {
+            origin
+                .idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .retain(|(_, since)| origin.keeps(*since));
+        }
+    }
+}
+
+impl Origin {
+    /// Waits in line for the right to a connection, and takes an idle one if there is one.
+    pub(super) async fn lease(self: &Arc<Self>, progress: &Progress) -> Result<Lease, TransportError> {
+        let permit = if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            permit
+        } else {
+            progress.enter(Phase::Local);
+            let closed = |_| TransportError::new(TransportErrorKind::Connect, "the pool is closed");
+            Arc::clone(&self.permits).acquire_owned().await.map_err(closed)?
+        };
+        Ok(Lease { conn: self.take(), origin: Arc::clone(self), _permit: permit })
+    }
+
+    fn take(&self) -> Option<Conn> {
+        loop {
+            // The lock is not held while the connection is tried.
+            let (mut conn, since) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+            if self.keeps(since) && conn.is_usable() {
+                return Some(conn);
+            }
+        }
+    }
+
+    fn keeps(&self, since: Instant) -> bool {
+        since.elapsed() < self.idle_limit
+    }
+
+    /// Closes all idle connections: one of them turned out to be dead, the others likely are.
+    pub(super) fn close_idle(&self) {
+        let closed = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(closed);
+    }
+}
+
+impl Lease {
+    pub(super) fn conn(&mut self) -> Option<&mut Conn> {
+        self.conn.as_mut()
+    }
+
+    pub(super) fn set(&mut self, conn: Conn) -> &mut Conn {
+        self.conn.insert(conn)
+    }
+
+    pub(super) fn discard(&mut self) {
+        self.conn = None;
+    }
+
+    /// The exchange is over: keeps the connection if it can take another one, closes it if not.
+    pub(super) fn give_back(mut self) {
+        let Some(mut conn) = self.conn.take() else { return };
+        if self.origin.idle_limit.is_zero() || !conn.is_usable() {
+            return;
+        }
+        conn.used = true;
+        let mut idle = self.origin.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        // The oldest are in front.
+        let old = idle.iter().take_while(|(_, since)| !self.origin.keeps(*since)).count();
+        idle.drain(..old);
+        idle.push((conn, Instant::now()));
+    }
+}
+
+fn host(endpoint: &Endpoint) -> Result<HeaderValue, TransportError> {
+    let default = if endpoint.https { 443 } else { 80 };
+    let host = endpoint.host();
+    let text = match endpoint.authority.port_u16() {
+        Some(port) if port != default => format!("{host}:{port}"),
+        _ => host.to_owned(),
+    };
+    HeaderValue::try_from(text).map_err(|_| {
+        TransportError::new(TransportErrorKind::InvalidRequest, "the host cannot stand in a header")
+    })
+}
