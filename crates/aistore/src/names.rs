@@ -331,6 +331,7 @@ mod tests {
         for bad in ["/a", "a/", "~/a", ".", "..", "a/../b", "./a", "a/.", "a\0b", "a//b"] {
             assert!(check_object_name(&key(bad), false).is_err(), "{bad}");
         }
+        assert!(ObjectKey::new("").is_err());
         assert!(check_object_name(&key("a//b"), true).is_ok());
         assert!(check_object_name(&key("//a"), true).is_err());
     }

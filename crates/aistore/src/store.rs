@@ -218,7 +218,8 @@ impl BlobStore for Store {
         let checked = self.capability.check_put(&body, &opts).and_then(|()| custom_checked(&opts.attributes));
         let custom = checked.map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
         let at = self.at(key, OPERATION)?;
-        let params = PutParams { custom, replace_custom: true, checksum: opts.checksum, verify: true };
+        let checksum = opts.checksum;
+        let params = PutParams { custom, replace_custom: true, checksum, verify: true, ..Default::default() };
         Ok(put(self.client(), &at, body, &params).await?.to_put_result())
     }
 

@@ -286,6 +286,12 @@ impl ListObjects {
         self
     }
 
+    /// Goes on where a page of an earlier listing ended: its id and its token.
+    pub fn resume(mut self, uuid: impl Into<String>, token: impl Into<String>) -> Self {
+        (self.params.uuid, self.params.token) = (uuid.into(), token.into());
+        self
+    }
+
     /// All pages, fetched one after the other as they are read. Ends after the first error.
     pub fn pages(self) -> impl Stream<Item = Result<ListPage>> + Send + Unpin {
         let Self { bucket, params } = self;

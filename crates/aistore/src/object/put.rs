@@ -18,6 +18,7 @@ pub(crate) struct PutParams {
     pub(crate) custom: BTreeMap<String, String>,
     /// Drop custom metadata of the object that was there; the server would keep it.
     pub(crate) replace_custom: bool,
+    pub(crate) fresh: bool,
     pub(crate) checksum: Option<Checksum>,
     pub(crate) verify: bool,
 }
@@ -42,7 +43,7 @@ pub(crate) async fn put(
         (None, None) => client.checksums().ask(client, at.bucket()).await,
     };
     let (body, sent) = Sent::watch(body, kind.as_slice());
-    let request = wire::put(at, body, &params.custom, false)?;
+    let request = wire::put(at, body, &params.custom, params.fresh)?;
     let call = request.call.clone();
     let answer = client.upload(at, request).await.map_err(|error| guard_error(error, &call))?;
     let mut props = wire::parse_put(&answer.done().await?);
@@ -103,6 +104,13 @@ impl PutObject {
     /// with what is set here.
     pub fn replace_custom(mut self, replace: bool) -> Self {
         self.params.replace_custom = replace;
+        self
+    }
+
+    /// Stores it as if no object had been there: without its custom metadata, and with versions from 1 again.
+    /// A reader that compares versions cannot tell the two apart, so this is for objects that nobody reads.
+    pub fn fresh(mut self, fresh: bool) -> Self {
+        self.params.fresh = fresh;
         self
     }
 

@@ -374,6 +374,13 @@ mod tests {
         assert!(head(&at("aws://data", "x"), &params).is_ok());
         assert!(evict(&here).is_err());
 
+        let outside = HeadParams { presence: Some(Presence::Outside), ..HeadParams::default() };
+        assert!(head(&here, &outside).is_err());
+        assert!(rename(&here, &here).is_err());
+        assert!(rename(&here, &at("other", "x")).is_err());
+        let sync = CopyParams { sync: true, ..CopyParams::default() };
+        assert!(copy(&here, &at("data", "x"), &sync).is_err());
+
         let matching = ArchiveSelect::Matching { mode: ArchiveMode::Prefix, pattern: "a".into() };
         let mut params = GetParams { archive: Some(matching), ..GetParams::default() };
         assert_eq!(get(&here, &params).unwrap_err().kind(), ErrorKind::Unsupported);
@@ -385,8 +392,9 @@ mod tests {
         params.range = Some(ByteRange::From(0));
         assert!(get(&at("data", "s.tar"), &params).is_err());
 
-        let empty = ByteRange::Bounded { start: 4, end: 4 };
-        assert!(get(&here, &GetParams { range: Some(empty), ..GetParams::default() }).is_err());
+        for empty in [ByteRange::Bounded { start: 4, end: 4 }, ByteRange::Suffix(0)] {
+            assert!(get(&here, &GetParams { range: Some(empty), ..GetParams::default() }).is_err());
+        }
         let blob = GetParams { blob: Some(BlobRead::default()), ..GetParams::default() };
         assert!(get(&here, &blob).is_err());
         let request = get(&at("gcp://data", "x"), &blob).unwrap();

@@ -1,0 +1,52 @@
+//! The AIStore client against recorded exchanges of real clusters.
+//!
+//! Each recorded request is read as the call of the client that would make it. The call is made, over a fake
+//! network that answers what the real cluster answered, and two things are compared: what the client sent with
+//! what was recorded, hop by hop, and what it made of the answer with what the answer says. A request that no
+//! call makes, or that the client refuses to make, is classed so in `tests/wire/coverage.toml`; a class that is
+//! untrue fails.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test program")]
+
+#[path = "wire_client/bucket_calls.rs"]
+mod bucket_calls;
+#[path = "wire_client/calls.rs"]
+mod calls;
+#[path = "wire_client/coverage.rs"]
+mod coverage;
+#[path = "wire_client/errors.rs"]
+mod errors;
+#[path = "wire_client/network.rs"]
+mod network;
+#[path = "wire_client/object_calls.rs"]
+mod object_calls;
+#[path = "wire_client/recorded.rs"]
+mod recorded;
+#[path = "wire_client/replay.rs"]
+mod replay;
+#[path = "wire_client/wanted.rs"]
+mod wanted;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let coverage = coverage::load();
+    let mut trials = Vec::new();
+    for file in coverage.files() {
+        let groups = recorded::load(&file);
+        trials.push(coverage.check(&file, &groups));
+        for group in groups {
+            let class = coverage.class(&file, &group.name);
+            let name = format!("{file}/{}", group.name);
+            trials.push(Trial::test(name, move || replay::trial(&group, class.as_ref()).map_err(Into::into)));
+        }
+    }
+    if std::env::var_os("WIRE_CLASSES").is_some() {
+        coverage::print_actual(&coverage);
+        return ExitCode::SUCCESS;
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}

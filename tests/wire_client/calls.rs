@@ -1,0 +1,163 @@
+//! Which call of the client a recorded request is.
+//!
+//! Reading is strict: a request that holds anything that the call would not send is no request of that call.
+
+use std::{collections::BTreeMap, future::Future, pin::Pin};
+
+use longshore_aistore::{Bucket, Client, Object};
+use longshore_blob_api::BlobStore;
+use longshore_core_types::Result;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    bucket_calls::{bucket_call, list_buckets},
+    object_calls::{object_call, upload},
+    recorded::{Exchange, Request, Response},
+    wanted::{self, Want},
+};
+
+type Running = Pin<Box<dyn Future<Output = Result<Value>>>>;
+
+/// A call of the client, and what its answer must be read as.
+pub(crate) struct Call {
+    pub(crate) run: Box<dyn FnOnce(Client) -> Running>,
+    pub(crate) want: Want,
+    /// Answers to requests that the call makes after the recorded ones.
+    pub(crate) afterwards: Vec<Response>,
+}
+
+impl Call {
+    pub(crate) fn new<F, Fut>(want: Want, run: F) -> Self
+    where
+        F: FnOnce(Client) -> Fut + 'static,
+        Fut: Future<Output = Result<Value>> + 'static,
+    {
+        Self { run: Box::new(move |client| Box::pin(run(client))), want, afterwards: Vec::new() }
+    }
+}
+
+/// Query pairs, taken out one by one: what is left over belongs to no call.
+pub(crate) struct Pairs(pub(crate) Vec<(String, String)>);
+
+impl Pairs {
+    pub(crate) fn take(&mut self, name: &str) -> Option<String> {
+        let at = self.0.iter().position(|(key, _)| key == name)?;
+        Some(self.0.remove(at).1)
+    }
+
+    /// `Some(false)` if absent; `None` if it has another value than the client sends.
+    pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
+        match self.take(name).as_deref() {
+            None => Some(false),
+            Some("true") => Some(true),
+            Some(_) => None,
+        }
+    }
+
+    pub(crate) fn end(&self) -> Option<()> {
+        self.0.is_empty().then_some(())
+    }
+}
+
+/// The call of a recorded request; `None` if no call makes it.
+pub(crate) fn read(exchange: &Exchange) -> Option<Call> {
+    let request = &exchange.request;
+    let (path, pairs) = request.target();
+    let mut pairs = Pairs(pairs);
+    let raw_path = request.path.split('?').next().unwrap_or_default();
+    if let Some(rest) = raw_path.strip_prefix("/v1/objects/") {
+        let (bucket, name) = rest.split_once('/')?;
+        let place = place(bucket, &mut pairs)?;
+        return object_call(request, place, crate::recorded::decode(name), pairs);
+    }
+    if let Some(bucket) = raw_path.strip_prefix("/v1/buckets/") {
+        let place = place(bucket, &mut pairs)?;
+        return bucket_call(request, place, pairs);
+    }
+    if let Some(rest) = path.strip_prefix("/s3/") {
+        return s3_call(request, rest, pairs);
+    }
+    match (request.method.as_str(), path.as_str()) {
+        ("GET", "/v1/buckets") => list_buckets(request, pairs),
+        ("GET", "/v1/daemon") => {
+            (pairs.take("what")? == "smap").then_some(())?;
+            pairs.end()?;
+            Some(Call::new(wanted::map, |client| async move {
+                let map = client.cluster().map().await?;
+                let nodes = |nodes: &BTreeMap<String, longshore_aistore::Node>| -> Value {
+                    nodes
+                        .iter()
+                        .map(|(id, node)| {
+                            (id.clone(), json!([node.public_net.url, node.flags, node.id_digest]))
+                        })
+                        .collect::<Map<_, _>>()
+                        .into()
+                };
+                Ok(json!({
+                    "uuid": map.uuid, "version": map.version, "primary": map.primary.id,
+                    "gateways": nodes(&map.gateways), "targets": nodes(&map.targets),
+                }))
+            }))
+        }
+        ("GET", "/v1/health") => {
+            (pairs.take("readiness")? == "true").then_some(())?;
+            pairs.end()?;
+            Some(Call::new(wanted::nothing, |client| async move {
+                client.cluster().health().await.map(|()| Value::Null)
+            }))
+        }
+        _ => None,
+    }
+}
+
+/// How the client names the bucket: by its URL. What it cannot name at all is left to the client to refuse.
+#[derive(Clone)]
+pub(crate) struct Place(String);
+
+impl Place {
+    pub(crate) fn bucket(&self, client: &Client) -> Result<Bucket> {
+        client.bucket(&self.0)
+    }
+
+    pub(crate) fn object(&self, client: &Client, name: &str) -> Result<Object> {
+        self.bucket(client)?.object(name)
+    }
+}
+
+fn place(bucket: &str, pairs: &mut Pairs) -> Option<Place> {
+    let provider = pairs.take("provider")?;
+    // The client sends canonical names only.
+    ["ais", "aws", "azure", "gcp", "oci", "ht"].contains(&provider.as_str()).then_some(())?;
+    let bucket = crate::recorded::decode(bucket);
+    (!bucket.is_empty()).then_some(())?;
+    Some(Place(match pairs.take("namespace") {
+        None => format!("{provider}://{bucket}"),
+        // The global namespace is never sent, and one without sign is not a namespace.
+        Some(namespace) if namespace == "@#" || !namespace.contains(['@', '#']) => return None,
+        Some(namespace) => format!("{provider}://{namespace}/{bucket}"),
+    }))
+}
+
+fn s3_call(request: &Request, path: &str, mut pairs: Pairs) -> Option<Call> {
+    (request.method == "GET").then_some(())?;
+    if let Some((bucket, name)) = path.split_once('/') {
+        let upload = upload(name, &pairs.take("uploadId")?)?;
+        pairs.end()?;
+        let place = Place(format!("ais://{bucket}"));
+        return Some(Call::new(wanted::parts, move |client| async move {
+            let parts = place.bucket(&client)?.store().list_parts(&upload).await?;
+            Ok(parts.iter().map(|part| json!([part.number.get(), part.etag])).collect())
+        }));
+    }
+    pairs.take("uploads")?;
+    let prefix = pairs.take("prefix").unwrap_or_default();
+    pairs.end()?;
+    let place = Place(format!("ais://{path}"));
+    Some(Call::new(wanted::uploads, move |client| async move {
+        let page = place.bucket(&client)?.store().list_uploads(&prefix, None).await?;
+        let upload = |info: &longshore_blob_api::UploadInfo| {
+            json!([info.upload.key.as_str(), info.upload.id.as_str(), info.started.is_some()])
+        };
+        Ok(page.uploads.iter().map(upload).collect())
+    }))
+}

@@ -1,0 +1,110 @@
+//! The class of every exchange, from `tests/wire/coverage.toml`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use libtest_mimic::Trial;
+use serde::Deserialize;
+
+use crate::{
+    recorded::{self, Group, directory},
+    replay,
+};
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Coverage {
+    /// By file: which of its calls the client makes, refuses to make, or has no call for.
+    aistore: BTreeMap<String, File>,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    #[serde(default)]
+    built: Vec<String>,
+    /// By the test that shows the refusal.
+    #[serde(default)]
+    refused: BTreeMap<String, Vec<String>>,
+    /// By the reason why the client has no such call.
+    #[serde(default)]
+    server_only: BTreeMap<String, Vec<String>>,
+}
+
+pub(crate) fn load() -> Coverage {
+    let path = directory().join("coverage.toml");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    toml::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+impl Coverage {
+    pub(crate) fn files(&self) -> Vec<String> {
+        self.aistore.keys().cloned().collect()
+    }
+
+    pub(crate) fn class(&self, file: &str, name: &str) -> Option<String> {
+        let file = self.aistore.get(file)?;
+        let holds = |names: &Vec<String>| names.iter().any(|n| n == name);
+        let class = if holds(&file.built) {
+            "built"
+        } else if file.refused.values().any(holds) {
+            "refused"
+        } else if file.server_only.values().any(holds) {
+            "server-only"
+        } else {
+            return None;
+        };
+        Some(class.to_owned())
+    }
+
+    /// The trial that every name of a file's classes is an exchange, once, and every guard a test.
+    pub(crate) fn check(&self, file: &str, groups: &[Group]) -> Trial {
+        let classes = self.aistore.get(file).cloned().unwrap_or_default();
+        let known: BTreeSet<String> = groups.iter().map(|group| group.name.clone()).collect();
+        Trial::test(format!("{file}: classes"), move || {
+            let mut seen = BTreeSet::new();
+            let lists = classes.refused.values().chain(classes.server_only.values());
+            for name in classes.built.iter().chain(lists.flatten()) {
+                if !known.contains(name) {
+                    return Err(format!("{name} is classed, but the file has no such exchange").into());
+                }
+                if !seen.insert(name) {
+                    return Err(format!("{name} is classed twice").into());
+                }
+            }
+            for guard in classes.refused.keys() {
+                if !is_test(guard) {
+                    return Err(format!("{guard} is no test").into());
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Whether `module::tests::name` of the client is a test, by its source.
+fn is_test(path: &str) -> bool {
+    let Some((module, name)) = path.split_once("::tests::") else { return false };
+    let source = directory().join("../../crates");
+    let Some((of, module)) = module.split_once("::") else { return false };
+    let base = source.join(of).join("src").join(module.replace("::", "/"));
+    let files = [base.with_extension("rs"), base.join("mod.rs")];
+    let holds =
+        |file: &Path| std::fs::read_to_string(file).is_ok_and(|text| text.contains(&format!("fn {name}(")));
+    files.iter().any(|file| holds(file))
+}
+
+/// Prints what every call is, for the writer of `coverage.toml`.
+pub(crate) fn print_actual(coverage: &Coverage) {
+    for file in coverage.files() {
+        for group in recorded::load(&file) {
+            let actual = match replay::replay(&group) {
+                Ok(actual) => actual.name().to_owned(),
+                Err(error) => format!("FAILED {error}"),
+            };
+            println!("{file}\t{}\t{actual}", group.name);
+        }
+    }
+}

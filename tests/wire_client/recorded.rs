@@ -1,0 +1,141 @@
+//! The recorded exchanges.
+
+use std::path::PathBuf;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// One exchange, as the file has it.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Exchange {
+    pub(crate) name: String,
+    pub(crate) request: Request,
+    /// `None`: the server closed the connection.
+    pub(crate) response: Option<Response>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) headers: std::collections::BTreeMap<String, String>,
+    pub(crate) body: Value,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: std::collections::BTreeMap<String, String>,
+    pub(crate) body: Value,
+}
+
+/// A call: the exchange with the node that was asked, and those with the nodes that it was redirected to.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) name: String,
+    pub(crate) hops: Vec<Exchange>,
+}
+
+pub(crate) fn directory() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("wire")
+}
+
+pub(crate) fn load(file: &str) -> Vec<Group> {
+    let path = directory().join("aistore").join(format!("{file}.json"));
+    let text = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let exchanges: Vec<Exchange> =
+        serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let mut groups: Vec<Group> = Vec::new();
+    for exchange in exchanges {
+        let base = exchange.name.split('#').next().unwrap_or_default().to_owned();
+        match groups.last_mut() {
+            Some(group) if group.name == base && exchange.name.contains('#') => group.hops.push(exchange),
+            _ => groups.push(Group { name: base, hops: vec![exchange] }),
+        }
+    }
+    groups
+}
+
+/// A recorded body: as it was, or only its length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    Bytes(Vec<u8>),
+    Length(usize),
+}
+
+impl Body {
+    pub(crate) fn of(value: &Value) -> Self {
+        match value {
+            Value::String(text) => Self::Bytes(text.clone().into_bytes()),
+            Value::Object(map) => match (map.get("$base64"), map.get("$length")) {
+                (Some(Value::String(text)), _) => Self::Bytes(STANDARD.decode(text).unwrap()),
+                (_, Some(length)) => Self::Length(usize::try_from(length.as_u64().unwrap()).unwrap()),
+                _ => panic!("an unknown form of body: {value}"),
+            },
+            _ => Self::Bytes(Vec::new()),
+        }
+    }
+
+    /// The bytes; where only the length was kept, as many zeros.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Bytes(bytes) => bytes.clone(),
+            Self::Length(length) => vec![0; *length],
+        }
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        matches!(self, Self::Bytes(_))
+    }
+}
+
+impl Request {
+    pub(crate) fn body(&self) -> Body {
+        Body::of(&self.body)
+    }
+
+    /// Path, decoded, and query pairs, decoded and sorted.
+    pub(crate) fn target(&self) -> (String, Vec<(String, String)>) {
+        split_target(&self.path)
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    /// The JSON body; `Null` if there is none or it is not JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body().bytes()).unwrap_or(Value::Null)
+    }
+}
+
+impl Response {
+    pub(crate) fn body(&self) -> Body {
+        Body::of(&self.body)
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body().bytes()).unwrap_or(Value::Null)
+    }
+}
+
+pub(crate) fn decode(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+pub(crate) fn split_target(target: &str) -> (String, Vec<(String, String)>) {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let mut pairs: Vec<(String, String)> = query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (decode(name), decode(&value.replace('+', " "))))
+        .collect();
+    pairs.sort();
+    (decode(path), pairs)
+}

@@ -1,0 +1,196 @@
+//! One recorded call, made again.
+
+use std::cell::RefCell;
+
+use longshore_core_types::ErrorKind;
+use serde_json::Value;
+
+use crate::{
+    calls, errors,
+    network::{Asked, Network},
+    recorded::{Body, Exchange, Group, split_target},
+};
+
+/// What the client does with a recorded call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Actual {
+    /// It makes it, and what it sends is what was recorded.
+    Built,
+    /// It refuses to make it, and sends nothing.
+    Refused,
+    /// It has no call for it.
+    ServerOnly,
+}
+
+impl Actual {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Built => "built",
+            Self::Refused => "refused",
+            Self::ServerOnly => "server-only",
+        }
+    }
+}
+
+/// Answers that are broken, and the error by which the client notices.
+const BROKEN: &[(&str, ErrorKind)] = &[
+    // Appending with an old handle leaves a checksum that does not match the content.
+    ("get-after-stale", ErrorKind::ChecksumMismatch),
+    ("get-after-stale-validate", ErrorKind::ChecksumMismatch),
+    // A part sent twice is lost: the length is announced in full, and the connection breaks.
+    ("get-replaced-last", ErrorKind::Transport),
+];
+
+thread_local! {
+    static RUNTIME: RefCell<tokio::runtime::Runtime> = RefCell::new(
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    );
+}
+
+/// The trial of one call: it must be what its class says.
+pub(crate) fn trial(group: &Group, class: Option<&String>) -> Result<(), String> {
+    let actual = replay(group)?;
+    match class {
+        None => Err(format!("it has no class; it is {}", actual.name())),
+        Some(class) if class == actual.name() => Ok(()),
+        Some(class) => Err(format!("it is classed {class} but is {}", actual.name())),
+    }
+}
+
+/// Makes the call, if there is one, and compares both ways.
+pub(crate) fn replay(group: &Group) -> Result<Actual, String> {
+    let Some(call) = calls::read(&group.hops[0]) else { return Ok(Actual::ServerOnly) };
+    let mut answers: Vec<_> = group.hops.iter().map(|hop| hop.response.clone()).collect();
+    // What a call asks after its recorded exchanges has an answer only if those were redirected to their end.
+    let ended = group.hops.last().and_then(|hop| hop.response.as_ref()).is_some_and(|r| r.status < 300);
+    if ended {
+        answers.extend(call.afterwards.iter().cloned().map(Some));
+    }
+    let network = Network::new(answers);
+    let client = network.client(|builder| builder);
+    let result = RUNTIME.with_borrow(|runtime| runtime.block_on((call.run)(client)));
+    let asked = network.asked();
+    if asked.is_empty() {
+        return match result {
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
+                Ok(Actual::Refused)
+            }
+            other => Err(format!("nothing was sent, and the outcome is {other:?}")),
+        };
+    }
+    for (hop, asked) in group.hops.iter().zip(&asked) {
+        same_request(hop, asked).map_err(|e| format!("{}: {e}", hop.name))?;
+    }
+    if asked.len() < group.hops.len() {
+        return Err(format!("{} of {} requests were sent", asked.len(), group.hops.len()));
+    }
+    let last = &group.hops[group.hops.len() - 1];
+    let Some(response) = &last.response else {
+        return match result {
+            Err(error) if error.kind() == ErrorKind::Transport => Ok(Actual::Built),
+            other => Err(format!("the server closed the connection, and the outcome is {other:?}")),
+        };
+    };
+    if (300..400).contains(&response.status) {
+        // Only the redirect was recorded: it must be followed byte for byte.
+        followed(response.header("location").unwrap_or_default(), asked.get(group.hops.len()))?;
+        return Ok(Actual::Built);
+    }
+    let wanted = |e: String| format!("{}: {e}", last.name);
+    if let Some((_, kind)) = BROKEN.iter().find(|(name, _)| *name == group.name) {
+        return match result {
+            Err(error) if error.kind() == *kind && error.status().is_none() => Ok(Actual::Built),
+            other => Err(format!("the answer is broken, and the client says {other:?}")),
+        };
+    }
+    match result {
+        Ok(value) => {
+            let want = (call.want)(&group.hops[0].request, response);
+            if value == want { Ok(Actual::Built) } else { Err(difference(&value, &want)) }
+        }
+        Err(error) if response.status >= 400 => {
+            errors::check(&error, response).map_err(wanted)?;
+            Ok(Actual::Built)
+        }
+        Err(error) => Err(format!("the answer was {}, and the client says {error:?}", response.status)),
+    }
+}
+
+fn difference(found: &Value, want: &Value) -> String {
+    format!("the answer was read as\n  {found}\nnot as\n  {want}")
+}
+
+fn followed(location: &str, asked: Option<&Asked>) -> Result<(), String> {
+    let asked = asked.ok_or("the redirect was not followed")?;
+    let url = format!("http://{}{}", asked.authority, asked.target);
+    if url == location { Ok(()) } else { Err(format!("{url} was asked, not {location}")) }
+}
+
+/// Headers that say what is meant; the others differ between HTTP clients.
+const HEADERS: &[&str] = &["range", "accept"];
+
+fn same_request(hop: &Exchange, asked: &Asked) -> Result<(), String> {
+    let recorded = &hop.request;
+    let differs = |what: &str, found: &dyn std::fmt::Debug, want: &dyn std::fmt::Debug| {
+        Err(format!("the {what} is\n  {found:?}\nnot\n  {want:?}"))
+    };
+    if asked.method != recorded.method {
+        return differs("method", &asked.method, &recorded.method);
+    }
+    let (found, want) = (split_target(&asked.target), recorded.target());
+    let canonical = |(path, pairs): (String, Vec<(String, String)>)| {
+        let pairs = pairs.into_iter().map(|(name, value)| match name.as_str() {
+            // `#ns` and `@#ns` are one namespace.
+            "namespace" if value.starts_with('#') => (name, format!("@{value}")),
+            _ => (name, value),
+        });
+        (path, pairs.collect::<Vec<_>>())
+    };
+    let (found, want) = (canonical(found), canonical(want));
+    if found != want {
+        return differs("URL", &found, &want);
+    }
+    for (name, value) in &recorded.headers {
+        let meant = name.starts_with("ais-") || HEADERS.contains(&name.as_str());
+        if !meant || (name == "accept" && value == "*/*") {
+            continue;
+        }
+        let lines: Vec<_> =
+            asked.headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
+        if lines.join(", ") != *value {
+            return differs(name, &lines, value);
+        }
+    }
+    let extra = asked.headers.keys().find(|name| {
+        let meant = name.as_str().starts_with("ais-") || name.as_str() == "range";
+        meant && !recorded.headers.contains_key(name.as_str())
+    });
+    if let Some(name) = extra {
+        return differs("header", name, &"none");
+    }
+    same_body(&recorded.body(), &asked.body)
+}
+
+fn same_body(recorded: &Body, asked: &[u8]) -> Result<(), String> {
+    let Body::Bytes(recorded) = recorded else {
+        let Body::Length(length) = recorded else { return Ok(()) };
+        return if asked.len() == *length {
+            Ok(())
+        } else {
+            Err(format!("{} bytes, not {length}", asked.len()))
+        };
+    };
+    if asked == recorded {
+        return Ok(());
+    }
+    // JSON is equal as a value: order and blanks are nobody's business.
+    let json = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
+    match (json(asked), json(recorded)) {
+        (Some(found), Some(want)) if found == want => Ok(()),
+        _ => Err(format!(
+            "the body is\n  {}\nnot\n  {}",
+            String::from_utf8_lossy(asked),
+            String::from_utf8_lossy(recorded)
+        )),
+    }
+}
