@@ -1,0 +1,283 @@
+//! The client.
+
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Uri};
+use longshore_core_types::{Error, ErrorKind, Result, Secret};
+use longshore_transport::{RequestOptions, TimeoutConfig, Transport, TransportConfig, body};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    Clusters, Login, Roles, Token, Tokens, Users, error,
+    wire::{self, Request},
+};
+
+/// Largest answer that is read: lists of users and roles have no pages.
+const LARGEST_ANSWER: usize = 64 << 20;
+
+/// A client of one AuthN service.
+///
+/// Clones share the connections and the token: after one of them logged in, all of them are. Making one
+/// does no I/O.
+#[derive(Clone)]
+#[doc(alias = "AuthNClient")]
+pub struct AuthnClient(Arc<Inner>);
+
+struct Inner {
+    transport: Transport,
+    /// Scheme, host, port and perhaps a path, without a final `/`.
+    base: String,
+    session: RwLock<Option<Session>>,
+}
+
+#[derive(Clone)]
+struct Session {
+    token: Token,
+    header: HeaderValue,
+}
+
+impl AuthnClient {
+    /// A client of the service at this address, `http://host:port` or `https://...`; 52001 is the usual port.
+    pub fn builder(url: impl Into<String>) -> AuthnClientBuilder {
+        AuthnClientBuilder {
+            url: url.into(),
+            config: TransportConfig::default(),
+            transport: None,
+            token: None,
+        }
+    }
+
+    /// Logs a user in. See [`Login`] for the lifetime of the token.
+    pub fn login(&self, user: impl Into<String>, password: &Secret) -> Login {
+        Login::new(self.clone(), user.into(), password.clone())
+    }
+
+    /// Revokes the token of this client, here and at all registered clusters, and forgets it.
+    ///
+    /// Clusters learn of it a few milliseconds later. Two logins of one user within a second give the same
+    /// token, so the other one ends too. `InvalidInput` if nobody is logged in.
+    pub async fn logout(&self) -> Result<()> {
+        let Some(token) = self.token() else {
+            return Err(Error::new(ErrorKind::InvalidInput, "nobody is logged in"));
+        };
+        self.tokens().revoke(token.secret()).await?;
+        self.set_token(None)
+    }
+
+    /// The token that calls are made with.
+    pub fn token(&self) -> Option<Token> {
+        self.session().map(|session| session.token)
+    }
+
+    /// A client of the same service over the same connections, with a session of its own: nobody logged in.
+    #[must_use]
+    pub fn fresh(&self) -> Self {
+        let (transport, base) = (self.0.transport.clone(), self.0.base.clone());
+        Self(Arc::new(Inner { transport, base, session: RwLock::default() }))
+    }
+
+    /// Users.
+    #[doc(alias = "user_manager")]
+    pub fn users(&self) -> Users {
+        Users::new(self.clone())
+    }
+
+    /// Roles.
+    #[doc(alias = "role_manager")]
+    pub fn roles(&self) -> Roles {
+        Roles::new(self.clone())
+    }
+
+    /// Registered clusters.
+    #[doc(alias = "cluster_manager")]
+    pub fn clusters(&self) -> Clusters {
+        Clusters::new(self.clone())
+    }
+
+    /// Tokens.
+    #[doc(alias = "token_manager")]
+    pub fn tokens(&self) -> Tokens {
+        Tokens::new(self.clone())
+    }
+
+    /// Address of the service.
+    pub fn url(&self) -> &str {
+        &self.0.base
+    }
+
+    pub(crate) fn set_token(&self, token: Option<Token>) -> Result<()> {
+        let session = token.map(Session::new).transpose()?;
+        *self.0.session.write().unwrap_or_else(PoisonError::into_inner) = session;
+        Ok(())
+    }
+
+    fn session(&self) -> Option<Session> {
+        self.0.session.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sends a request whose answer says nothing.
+    pub(crate) async fn done(&self, request: Request) -> Result<()> {
+        self.send(&self.0.base, request, self.header(), None).await.map(drop)
+    }
+
+    /// Sends a request whose answer the service works on for minutes: it calls clusters that may be dead.
+    pub(crate) async fn done_slowly(&self, request: Request, patience: Duration) -> Result<()> {
+        self.send(&self.0.base, request, self.header(), Some(patience)).await.map(drop)
+    }
+
+    /// Sends a request whose answer is JSON.
+    pub(crate) async fn json<T: DeserializeOwned>(&self, request: Request) -> Result<T> {
+        let call = request.call.clone();
+        wire::read(&call, &self.send(&self.0.base, request, self.header(), None).await?)
+    }
+
+    /// The same, without saying who asks.
+    pub(crate) async fn json_without_token<T: DeserializeOwned>(&self, request: Request) -> Result<T> {
+        let call = request.call.clone();
+        wire::read(&call, &self.send(&self.0.base, request, None, None).await?)
+    }
+
+    /// The same, at a gateway of a cluster, which accepts the same token.
+    pub(crate) async fn json_at<T: DeserializeOwned>(&self, url: &str, request: Request) -> Result<T> {
+        let call = request.call.clone();
+        let base = parse_url(url).map_err(|error| error.with_call(&call))?;
+        wire::read(&call, &self.send(&base, request, self.header(), None).await?)
+    }
+
+    fn header(&self) -> Option<HeaderValue> {
+        self.session().map(|session| session.header)
+    }
+
+    async fn send(
+        &self,
+        base: &str,
+        request: Request,
+        token: Option<HeaderValue>,
+        patience: Option<Duration>,
+    ) -> Result<Bytes> {
+        let (mut request, call) = request.at(base, token)?;
+        if let Some(patience) = patience {
+            let timeouts = TimeoutConfig::default().head(patience);
+            request.extensions_mut().insert(RequestOptions::default().timeouts(timeouts));
+        }
+        let answer = self.0.transport.send(request).await.map_err(|error| error.into_error(&call))?;
+        let (parts, content) = answer.into_parts();
+        let read = body::collect(content, LARGEST_ANSWER).await;
+        let content = read.map_err(|error| error.into_error(&call))?;
+        if parts.status.is_success() {
+            Ok(content)
+        } else {
+            Err(error::from_response(&call, &parts, &content))
+        }
+    }
+}
+
+impl Session {
+    fn new(token: Token) -> Result<Self> {
+        let value = HeaderValue::try_from(format!("Bearer {}", token.secret().expose()));
+        let mut header = value.map_err(|_| {
+            Error::new(ErrorKind::InvalidInput, "the token has characters that a header cannot hold")
+        })?;
+        header.set_sensitive(true);
+        Ok(Self { token, header })
+    }
+}
+
+impl fmt::Debug for AuthnClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthnClient").field("url", &self.0.base).field("token", &self.token()).finish()
+    }
+}
+
+/// Assembles an [`AuthnClient`].
+#[must_use]
+#[derive(Debug)]
+pub struct AuthnClientBuilder {
+    url: String,
+    config: TransportConfig,
+    transport: Option<Transport>,
+    token: Option<Secret>,
+}
+
+impl AuthnClientBuilder {
+    /// Changes settings of the HTTP client: time-outs, retries, TLS, proxy.
+    pub fn configure(mut self, change: impl FnOnce(TransportConfig) -> TransportConfig) -> Self {
+        self.config = change(self.config);
+        self
+    }
+
+    /// Sends everything through this transport, which must add no credentials of its own.
+    pub fn transport(mut self, transport: Transport) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// Starts with a token from an earlier login.
+    pub fn token(mut self, token: impl Into<Secret>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// The client. Fails ([`ErrorKind::InvalidConfig`]) naming the setting that is wrong.
+    pub fn build(self) -> Result<AuthnClient> {
+        let base = parse_url(&self.url).map_err(|error| error.with_kind(ErrorKind::InvalidConfig))?;
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None => Transport::builder().config(self.config).build()?,
+        };
+        let client = AuthnClient(Arc::new(Inner { transport, base, session: RwLock::default() }));
+        client.set_token(self.token.map(Token::new))?;
+        Ok(client)
+    }
+}
+
+/// Checks an address and drops its final `/`.
+fn parse_url(url: &str) -> Result<String> {
+    let fault = |why: &str| {
+        // A password in the address must not end up in an error.
+        let shown = url.rsplit('@').next().unwrap_or_default();
+        Err(Error::new(ErrorKind::InvalidInput, format!("{shown:?} is not the address of a service: {why}")))
+    };
+    let Ok(uri) = url.trim().parse::<Uri>() else { return fault("it is no URL") };
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return fault("it does not start with http:// or https://");
+    }
+    if uri.authority().is_none_or(|authority| authority.host().is_empty() || authority.as_str().contains('@'))
+    {
+        return fault("it needs a host, and no user or password");
+    }
+    if uri.query().is_some() {
+        return fault("it has a query");
+    }
+    Ok(url.trim().trim_end_matches('/').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        assert_eq!(parse_url(" http://h:52001/ ").unwrap(), "http://h:52001");
+        assert_eq!(parse_url("https://h/authn").unwrap(), "https://h/authn");
+        for bad in ["", "h:52001", "ftp://h", "http://", "http://h?x", "http://u:sesame@h"] {
+            let error = AuthnClient::builder(bad).build().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{bad}");
+            assert!(!error.to_string().contains("sesame"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_never_shown() {
+        let builder = AuthnClient::builder("http://h").token("sesame");
+        assert!(!format!("{builder:?}").contains("sesame"));
+        let client = builder.build().unwrap();
+        assert!(!format!("{client:?}").contains("sesame"));
+        assert!(client.token().is_some() && client.fresh().token().is_none());
+    }
+}

@@ -1,0 +1,369 @@
+//! Where the clients of a guarded cluster get their tokens from.
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use http::{HeaderValue, header::AUTHORIZATION, request::Parts};
+use longshore_core_types::{Error, ErrorKind, Result, Secret};
+use longshore_transport::CredentialProvider;
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use crate::{AuthnClient, Token, TokenLifetime};
+
+/// A token is renewed when a tenth of its life is left, and no later than this before its end.
+const EARLY: Duration = Duration::from_secs(5 * 60);
+
+/// Logs in when a token is needed, and again before it expires or once the cluster has refused it.
+///
+/// Requests that come meanwhile wait for the one login. Give it to `ClientBuilder::credentials` of a cluster's
+/// client.
+#[derive(Debug)]
+pub struct LoginCredentials {
+    client: AuthnClient,
+    user: String,
+    password: Secret,
+    lifetime: TokenLifetime,
+    current: Mutex<Option<Current>>,
+    refused: std::sync::atomic::AtomicBool,
+}
+
+#[derive(Debug)]
+struct Current {
+    header: HeaderValue,
+    renew_at: Option<SystemTime>,
+}
+
+impl LoginCredentials {
+    /// Logs in as this user. `client` should have no other use: it keeps the token too.
+    pub fn new(client: AuthnClient, user: impl Into<String>, password: Secret) -> Self {
+        Self {
+            client,
+            user: user.into(),
+            password,
+            lifetime: TokenLifetime::default(),
+            current: Mutex::default(),
+            refused: false.into(),
+        }
+    }
+
+    /// Asks for tokens that live so long.
+    #[must_use]
+    pub fn with_lifetime(mut self, lifetime: TokenLifetime) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// The header to use now, after a login if there is none that is good.
+    async fn header(&self) -> Result<HeaderValue> {
+        // Held during the login, so that there is only one at a time.
+        let mut current = self.current.lock().await;
+        let refused = self.refused.swap(false, std::sync::atomic::Ordering::AcqRel);
+        if let Some(known) = current.as_ref().filter(|_| !refused)
+            && known.renew_at.is_none_or(|at| SystemTime::now() < at)
+        {
+            return Ok(known.header.clone());
+        }
+        tracing::debug!(user = self.user, refused, "logging in");
+        let began = SystemTime::now();
+        let token = self.client.login(self.user.as_str(), &self.password).lifetime(self.lifetime).await?;
+        let header = bearer(token.secret())?;
+        *current = Some(Current { header: header.clone(), renew_at: renew_at(began, &token) });
+        Ok(header)
+    }
+}
+
+impl CredentialProvider for LoginCredentials {
+    async fn authorize(&self, parts: &mut Parts) -> Result<()> {
+        parts.headers.insert(AUTHORIZATION, self.header().await?);
+        Ok(())
+    }
+
+    fn invalidate(&self) {
+        self.refused.store(true, std::sync::atomic::Ordering::Release);
+    }
+}
+
+/// When to log in again: well before the token ends, whatever its life.
+fn renew_at(began: SystemTime, token: &Token) -> Option<SystemTime> {
+    let expires = token.expires()?;
+    let life = expires.duration_since(began).unwrap_or_default();
+    expires.checked_sub(EARLY.min(life / 10))
+}
+
+fn bearer(token: &Secret) -> Result<HeaderValue> {
+    let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
+    let mut value = value.map_err(|_| {
+        Error::new(ErrorKind::InvalidConfig, "the token has characters that a header cannot hold")
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// The token in a file, as `ais auth login` and `longshore authn login` write it: `{"token":"..."}`, or the
+/// bare token.
+///
+/// The file is read again when it has changed, and after the cluster has refused the token.
+#[derive(Debug)]
+pub struct TokenFile {
+    path: PathBuf,
+    current: Mutex<Option<(SystemTime, HeaderValue)>>,
+    refused: std::sync::atomic::AtomicBool,
+}
+
+impl TokenFile {
+    /// Reads the token from this file, when it is needed.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), current: Mutex::default(), refused: false.into() }
+    }
+
+    /// The place where the command lines of AIStore and longshore keep the token:
+    /// `.config/ais/cli/auth.token` in the home directory.
+    pub fn default_path() -> Option<PathBuf> {
+        let home = env::var_os("HOME").filter(|home| !home.is_empty())?;
+        Some(Path::new(&home).join(".config/ais/cli/auth.token"))
+    }
+
+    /// The token that stands in a file.
+    pub fn read(path: &Path) -> Result<Token> {
+        let text = fs::read_to_string(path).map_err(|error| unreadable(path, error))?;
+        parse(&text).map(Token::new).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidConfig, format!("the token file {} holds no token", path.display()))
+        })
+    }
+
+    /// Stores a token: written beside the file with mode 0600, then renamed over it.
+    pub fn write(path: &Path, token: &Secret) -> Result<()> {
+        let failed = |error: io::Error| {
+            let message = format!("the token file {} cannot be written", path.display());
+            Error::new(ErrorKind::LocalIo, message).with_source(error)
+        };
+        if let Some(directory) = path.parent() {
+            fs::create_dir_all(directory).map_err(failed)?;
+        }
+        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+        let written = write_private(&temporary, &serde_json::json!({"token": token.expose()}).to_string())
+            .and_then(|()| fs::rename(&temporary, path));
+        written.map_err(|error| {
+            // The rest of a failed attempt; that it cannot be removed changes nothing about the failure.
+            let _ = fs::remove_file(&temporary);
+            failed(error)
+        })
+    }
+}
+
+#[cfg(unix)]
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+#[cfg(not(unix))]
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    fs::write(path, text)
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Error {
+    let what = if error.kind() == io::ErrorKind::NotFound { "does not exist" } else { "cannot be read" };
+    let message = format!("the token file {} {what}; log in to create it", path.display());
+    Error::new(ErrorKind::InvalidConfig, message).with_source(error)
+}
+
+fn parse(text: &str) -> Option<Secret> {
+    #[derive(Deserialize)]
+    struct Content {
+        token: String,
+    }
+    let text = text.trim();
+    let token = match serde_json::from_str::<Content>(text) {
+        Ok(content) => content.token,
+        Err(_) if text.contains(['{', '"']) || text.contains(char::is_whitespace) => return None,
+        Err(_) => text.to_owned(),
+    };
+    (!token.is_empty()).then(|| Secret::from(token))
+}
+
+impl CredentialProvider for TokenFile {
+    async fn authorize(&self, parts: &mut Parts) -> Result<()> {
+        let mut current = self.current.lock().await;
+        let refused = self.refused.swap(false, std::sync::atomic::Ordering::AcqRel);
+        let modified = fs::metadata(&self.path).and_then(|meta| meta.modified());
+        let modified = modified.map_err(|error| unreadable(&self.path, error))?;
+        let header = match current.as_ref() {
+            Some((read, header)) if *read == modified && !refused => header.clone(),
+            _ => {
+                let header = bearer(Self::read(&self.path)?.secret())?;
+                *current = Some((modified, header.clone()));
+                header
+            }
+        };
+        parts.headers.insert(AUTHORIZATION, header);
+        Ok(())
+    }
+
+    fn invalidate(&self) {
+        self.refused.store(true, std::sync::atomic::Ordering::Release);
+    }
+}
+
+/// The token that the environment names.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EnvToken {
+    /// The value of `AIS_AUTHN_TOKEN`.
+    Value(Token),
+    /// The file that `AIS_AUTHN_TOKEN_FILE` names, or the default one if it exists.
+    File(TokenFile),
+}
+
+impl EnvToken {
+    /// Looks at `AIS_AUTHN_TOKEN`, then `AIS_AUTHN_TOKEN_FILE`, then for the file of
+    /// [`TokenFile::default_path`]. `None` if there is no token anywhere.
+    pub fn find() -> Option<Self> {
+        let set = |name: &str| env::var(name).ok().filter(|value| !value.trim().is_empty());
+        if let Some(token) = set("AIS_AUTHN_TOKEN") {
+            return Some(Self::Value(Token::new(token.trim().into())));
+        }
+        if let Some(path) = set("AIS_AUTHN_TOKEN_FILE") {
+            return Some(Self::File(TokenFile::new(path)));
+        }
+        let path = TokenFile::default_path().filter(|path| path.exists())?;
+        Some(Self::File(TokenFile::new(path)))
+    }
+}
+
+impl CredentialProvider for EnvToken {
+    async fn authorize(&self, parts: &mut Parts) -> Result<()> {
+        match self {
+            Self::Value(token) => {
+                parts.headers.insert(AUTHORIZATION, bearer(token.secret())?);
+                Ok(())
+            }
+            Self::File(file) => file.authorize(parts).await,
+        }
+    }
+
+    fn invalidate(&self) {
+        if let Self::File(file) = self {
+            file.invalidate();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use longshore_transport::{
+        Transport,
+        testing::{Reply, ScriptedService},
+    };
+    use serde_json::json;
+
+    use super::*;
+    use crate::token::tests::forged;
+
+    /// A service that gives out tokens with this life, each with its number as issuer.
+    fn service(life: Duration) -> ScriptedService {
+        let count = std::sync::atomic::AtomicU64::new(0);
+        ScriptedService::new(move |_| {
+            let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+            let claims = json!({"sub": "bob", "iss": number.to_string(), "exp": (now + life).as_secs()});
+            let body = json!({"token": forged(&claims).expose()}).to_string();
+            Reply::ok(body).after(Duration::from_millis(5))
+        })
+    }
+
+    fn credentials(service: &ScriptedService) -> Arc<LoginCredentials> {
+        let transport = Transport::builder().service(service.clone()).build().unwrap();
+        let client = AuthnClient::builder("http://authn").transport(transport).build().unwrap();
+        Arc::new(LoginCredentials::new(client, "bob", "sesame".into()))
+    }
+
+    async fn header(provider: &impl CredentialProvider) -> String {
+        let mut parts = http::Request::new(()).into_parts().0;
+        provider.authorize(&mut parts).await.unwrap();
+        assert!(parts.headers[AUTHORIZATION].is_sensitive());
+        parts.headers[AUTHORIZATION].to_str().unwrap().to_owned()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_requests_wait_for_one_login() {
+        let service = service(Duration::from_secs(3600));
+        let provider = credentials(&service);
+        let (a, b, c) = tokio::join!(header(&*provider), header(&*provider), header(&*provider));
+        assert!(a == b && b == c);
+        assert_eq!(service.requests().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_leads_to_one_new_login() {
+        let service = service(Duration::from_secs(3600));
+        let provider = credentials(&service);
+        let first = header(&*provider).await;
+        provider.invalidate();
+        let (second, third) = tokio::join!(header(&*provider), header(&*provider));
+        assert_ne!(first, second);
+        assert_eq!(second, third);
+        assert_eq!(service.requests().len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_is_renewed_before_it_expires() {
+        // A life that is over at once: each request needs a new one.
+        let service = service(Duration::ZERO);
+        let provider = credentials(&service);
+        assert_ne!(header(&*provider).await, header(&*provider).await);
+        let began = SystemTime::now();
+        let now = began.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let token = Token::new(forged(&json!({"exp": now + 86_400})));
+        assert_eq!(renew_at(began, &token), token.expires().unwrap().checked_sub(EARLY));
+        let token = Token::new(forged(&json!({"exp": now + 60})));
+        let early = token.expires().unwrap().duration_since(renew_at(began, &token).unwrap()).unwrap();
+        assert!(early <= Duration::from_secs(6), "{early:?}");
+    }
+
+    #[test]
+    fn no_password_in_debug() {
+        let provider = credentials(&service(Duration::ZERO));
+        assert!(!format!("{provider:?}").contains("sesame"));
+    }
+
+    #[test]
+    fn forms_of_token_files() {
+        let parsed = |text: &str| parse(text).map(|token| token.expose().to_owned());
+        assert_eq!(parsed("{\"token\":\"abc\"}\n").as_deref(), Some("abc"));
+        assert_eq!(parsed(" abc \n").as_deref(), Some("abc"));
+        for bad in ["", "{}", "{\"token\":\"\"}", "{\"tok", "two words"] {
+            assert_eq!(parsed(bad), None, "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_changed_file_is_read_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("cli/auth.token");
+        let provider = TokenFile::new(&path);
+        let mut parts = http::Request::new(()).into_parts().0;
+        let missing = provider.authorize(&mut parts).await.unwrap_err();
+        assert!(missing.to_string().contains("log in"), "{missing}");
+
+        TokenFile::write(&path, &"one".into()).unwrap();
+        assert_eq!(header(&provider).await, "Bearer one");
+        TokenFile::write(&path, &"two".into()).unwrap();
+        provider.invalidate();
+        assert_eq!(header(&provider).await, "Bearer two");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+}
