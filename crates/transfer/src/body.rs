@@ -1,0 +1,236 @@
+//! Bodies of uploads: bytes of a file or of memory, hashed, counted and paced as they go.
+
+use std::{
+    io,
+    ops::Range,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use longshore_core_types::{Checksum, ChecksumKind, Payload, checksum::Hasher};
+use tokio::{
+    task::JoinHandle,
+    time::{Sleep, sleep_until},
+};
+
+use crate::{
+    config::Engine,
+    progress::ItemReporter,
+    slab::{SLAB, Slab},
+    source_file::SourceFile,
+};
+
+/// Memory that a request needs while it sends: the buffer being filled and what the connection holds.
+pub(crate) const MEMORY: u64 = 3 * SLAB as u64;
+
+/// Where the bytes come from. Cloning shares them.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    File(Arc<SourceFile>),
+    Memory(Arc<[Bytes]>),
+}
+
+impl Origin {
+    pub(crate) fn size(&self) -> u64 {
+        match self {
+            Self::File(file) => file.size(),
+            Self::Memory(chunks) => chunks.iter().map(|chunk| chunk.len() as u64).sum(),
+        }
+    }
+}
+
+impl From<Bytes> for Origin {
+    fn from(bytes: Bytes) -> Self {
+        Self::Memory([bytes].into())
+    }
+}
+
+/// One body, which can be sent any number of times; what each attempt sends is counted and hashed anew.
+#[derive(Clone)]
+pub(crate) struct Body(Arc<Shared>);
+
+struct Shared {
+    engine: Arc<Engine>,
+    origin: Origin,
+    range: Range<u64>,
+    reporter: ItemReporter,
+    /// Bytes that the current attempt has handed out.
+    counted: AtomicU64,
+    kind: Option<ChecksumKind>,
+    /// Of the bytes of the last attempt that was read to its end.
+    checksum: Mutex<Option<Checksum>>,
+}
+
+impl Body {
+    pub(crate) fn new(
+        engine: &Arc<Engine>,
+        origin: Origin,
+        range: Range<u64>,
+        kind: Option<ChecksumKind>,
+        reporter: &ItemReporter,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            engine: Arc::clone(engine),
+            origin,
+            range,
+            reporter: reporter.clone(),
+            counted: AtomicU64::new(0),
+            kind,
+            checksum: Mutex::new(None),
+        }))
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.0.range.end - self.0.range.start
+    }
+
+    /// What to send. Each attempt of the store starts from the first byte.
+    pub(crate) fn payload(&self) -> Payload {
+        let shared = Arc::clone(&self.0);
+        Payload::replayable(Some(self.len()), move || Box::pin(Chunks::open(&shared)))
+    }
+
+    /// The checksum of what was sent, if an attempt reached the end.
+    pub(crate) fn checksum(&self) -> Option<Checksum> {
+        if self.len() == 0 {
+            // Nobody needs to read a body that has nothing.
+            return self.0.kind.map(|kind| Hasher::new(kind).finish());
+        }
+        self.0.checksum.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the last attempt sent has not arrived.
+    pub(crate) fn forget(&self) {
+        self.0.reporter.moved_back(self.0.counted.swap(0, Ordering::Relaxed));
+    }
+
+    /// What was sent has arrived, whatever was counted: a store need not read the body if it knows better.
+    pub(crate) fn settle(&self) {
+        let counted = self.0.counted.swap(0, Ordering::Relaxed);
+        self.0.reporter.moved_back(counted);
+        self.0.reporter.moved(self.len());
+    }
+}
+
+/// One attempt.
+struct Chunks {
+    shared: Arc<Shared>,
+    at: u64,
+    hasher: Option<Hasher>,
+    pace: Option<Pin<Box<Sleep>>>,
+    reading: Option<JoinHandle<io::Result<Slab>>>,
+}
+
+impl Chunks {
+    fn open(shared: &Arc<Shared>) -> Self {
+        shared.reporter.moved_back(shared.counted.swap(0, Ordering::Relaxed));
+        Self {
+            shared: Arc::clone(shared),
+            at: shared.range.start,
+            hasher: shared.kind.map(Hasher::new),
+            pace: None,
+            reading: None,
+        }
+    }
+
+    fn left(&self) -> usize {
+        usize::try_from(self.shared.range.end - self.at).unwrap_or(usize::MAX)
+    }
+
+    /// The next bytes of a file: read here while reads are quick, as they are from the page cache, and in
+    /// the background, one buffer ahead, once one was not.
+    fn poll_file(&mut self, file: &Arc<SourceFile>, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let slab = if let Some(reading) = &mut self.reading {
+            let read = ready!(Pin::new(reading).poll(cx));
+            self.reading = None;
+            read.map_err(io::Error::other)??
+        } else if file.is_slow() {
+            self.reading = Some(self.read_ahead(file, self.at));
+            return self.poll_file(file, cx);
+        } else {
+            let mut slab = self.shared.engine.slabs.take();
+            file.read(&mut slab, self.at, self.left())?;
+            slab
+        };
+        let next = self.at + slab.len() as u64;
+        if next < self.shared.range.end {
+            if file.is_slow() {
+                self.reading = Some(self.read_ahead(file, next));
+            }
+        } else {
+            // The last bytes only go out if the file is what it was before the first ones were read.
+            file.check().map_err(io::Error::other)?;
+        }
+        Poll::Ready(Ok(slab.freeze()))
+    }
+
+    fn read_ahead(&self, file: &Arc<SourceFile>, at: u64) -> JoinHandle<io::Result<Slab>> {
+        let file = Arc::clone(file);
+        let mut slab = self.shared.engine.slabs.take();
+        let length = usize::try_from(self.shared.range.end - at).unwrap_or(usize::MAX);
+        tokio::task::spawn_blocking(move || file.read(&mut slab, at, length).map(|()| slab))
+    }
+
+    /// The next bytes of memory, from the chunk that holds the position.
+    fn next_in_memory(&self, chunks: &[Bytes]) -> Bytes {
+        let mut skip = self.at;
+        for chunk in chunks {
+            let length = chunk.len() as u64;
+            if skip < length {
+                let start = usize::try_from(skip).unwrap_or(usize::MAX);
+                let end = chunk.len().min(start.saturating_add(self.left().min(SLAB)));
+                return chunk.slice(start..end);
+            }
+            skip -= length;
+        }
+        Bytes::new()
+    }
+
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        if let Some(pace) = &mut self.pace {
+            ready!(pace.as_mut().poll(cx));
+            self.pace = None;
+        }
+        if self.at == self.shared.range.end {
+            return Poll::Ready(None);
+        }
+        let chunk = match &self.shared.origin {
+            Origin::File(file) => {
+                let file = Arc::clone(file);
+                match ready!(self.poll_file(&file, cx)) {
+                    Ok(chunk) => chunk,
+                    Err(error) => return Poll::Ready(Some(Err(error))),
+                }
+            }
+            Origin::Memory(chunks) => self.next_in_memory(chunks),
+        };
+        let length = chunk.len() as u64;
+        self.at += length;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&chunk);
+        }
+        let shared = &*self.shared;
+        shared.counted.fetch_add(length, Ordering::Relaxed);
+        shared.reporter.moved(length);
+        self.pace = shared.engine.upload_rate.claim(chunk.len()).map(|until| Box::pin(sleep_until(until)));
+        if self.at == shared.range.end {
+            let checksum = self.hasher.take().map(Hasher::finish);
+            *shared.checksum.lock().unwrap_or_else(PoisonError::into_inner) = checksum;
+        }
+        Poll::Ready(Some(Ok(chunk)))
+    }
+}
+
+impl Stream for Chunks {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll_chunk(cx)
+    }
+}

@@ -1,0 +1,276 @@
+//! Settings of a [`Transfer`].
+
+use std::{sync::Arc, time::Duration};
+
+use longshore_core_types::{Error, ErrorKind, Result};
+
+use crate::{
+    PartSize, RetryPolicy, Transfer,
+    budget::{Budget, Requests},
+    plan::MIB,
+    rate::RateLimit,
+    slab::{SLAB, SlabPool},
+};
+
+/// Whether what arrived is compared with the checksum that the store states.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verify {
+    /// Whenever the store states one.
+    #[default]
+    Auto,
+    /// Always; a store that states none is an error.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What becomes of the parts that were stored when an upload fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MultipartFailure {
+    /// They are freed.
+    #[default]
+    Abort,
+    /// They are kept; [`TransferError::upload`](crate::TransferError::upload) names the upload.
+    Keep,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) concurrency: usize,
+    pub(crate) part_size: PartSize,
+    pub(crate) multipart_threshold: u64,
+    pub(crate) serial_download: u64,
+    pub(crate) memory: u64,
+    pub(crate) verify: Verify,
+    pub(crate) on_failure: MultipartFailure,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) hedge: bool,
+    pub(crate) grace: Duration,
+    pub(crate) part_lookup: Duration,
+    pub(crate) part_lookup_interval: Duration,
+    pub(crate) progress_interval: Duration,
+    pub(crate) durable: bool,
+    pub(crate) slow_io: Duration,
+    /// Tests: every file fails beyond this position as if the disk were full.
+    #[cfg(test)]
+    pub(crate) disk_limit: Option<u64>,
+}
+
+/// Everything that the transfers of one [`Transfer`] share.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) config: Config,
+    pub(crate) memory: Budget,
+    /// Of the memory, what may hold bytes that a reader has not asked for yet.
+    pub(crate) read_ahead: Budget,
+    pub(crate) requests: Requests,
+    pub(crate) slabs: SlabPool,
+    pub(crate) upload_rate: RateLimit,
+    pub(crate) download_rate: RateLimit,
+}
+
+/// Settings of a [`Transfer`]; every one has a default that suits most uses.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is set until `build` is called"]
+pub struct TransferBuilder {
+    config: Config,
+    upload_rate: Option<u64>,
+    download_rate: Option<u64>,
+}
+
+impl Default for TransferBuilder {
+    fn default() -> Self {
+        Self {
+            config: Config {
+                concurrency: 8,
+                part_size: PartSize::Auto,
+                multipart_threshold: 32 * MIB,
+                serial_download: 16 * MIB,
+                memory: 64 * MIB,
+                verify: Verify::Auto,
+                on_failure: MultipartFailure::Abort,
+                retry: RetryPolicy::default(),
+                hedge: true,
+                grace: Duration::from_secs(5),
+                part_lookup: Duration::from_secs(30),
+                part_lookup_interval: Duration::from_secs(1),
+                progress_interval: Duration::from_millis(100),
+                durable: false,
+                slow_io: Duration::from_millis(10),
+                #[cfg(test)]
+                disk_limit: None,
+            },
+            upload_rate: None,
+            download_rate: None,
+        }
+    }
+}
+
+impl TransferBuilder {
+    /// Requests in flight at once, over everything that this `Transfer` moves. Default 8.
+    ///
+    /// Requests for objects of up to 256 KiB count a quarter, since they wait more than they move.
+    pub fn concurrency(mut self, requests: usize) -> Self {
+        self.config.concurrency = requests;
+        self
+    }
+
+    /// How large parts are. Default [`PartSize::Auto`].
+    pub fn part_size(mut self, size: PartSize) -> Self {
+        self.config.part_size = size;
+        self
+    }
+
+    /// Uploads of more bytes than this go in parts. Default 32 MiB.
+    pub fn multipart_threshold(mut self, bytes: u64) -> Self {
+        self.config.multipart_threshold = bytes;
+        self
+    }
+
+    /// Downloads of up to so many bytes are one request. Default 16 MiB.
+    pub fn serial_download(mut self, bytes: u64) -> Self {
+        self.config.serial_download = bytes;
+        self
+    }
+
+    /// Memory for bytes in flight, over everything that this `Transfer` moves. Default 64 MiB.
+    ///
+    /// Every request waits until the memory that it needs is free, so this limits concurrency too: a request of a
+    /// file needs up to 1 MiB, a part of a stream all of its size. At least 4 MiB.
+    pub fn memory_budget(mut self, bytes: u64) -> Self {
+        self.config.memory = bytes;
+        self
+    }
+
+    /// Whether checksums are compared. Default [`Verify::Auto`].
+    pub fn verify(mut self, verify: Verify) -> Self {
+        self.config.verify = verify;
+        self
+    }
+
+    /// What becomes of stored parts when an upload fails. Default [`MultipartFailure::Abort`].
+    pub fn on_failure(mut self, policy: MultipartFailure) -> Self {
+        self.config.on_failure = policy;
+        self
+    }
+
+    /// How often and how patiently to try again.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.config.retry = policy;
+        self
+    }
+
+    /// Most bytes per second to all stores together. Default none.
+    pub fn limit_upload(mut self, bytes_per_second: Option<u64>) -> Self {
+        self.upload_rate = bytes_per_second;
+        self
+    }
+
+    /// Most bytes per second from all stores together. Default none.
+    pub fn limit_download(mut self, bytes_per_second: Option<u64>) -> Self {
+        self.download_rate = bytes_per_second;
+        self
+    }
+
+    /// Whether an idle connection fetches the rest of the slowest part a second time when nothing else is left.
+    /// At most 3 % of a file's bytes are spent on it. Default on.
+    pub fn hedge(mut self, on: bool) -> Self {
+        self.config.hedge = on;
+        self
+    }
+
+    /// How long running requests may go on after [`CancelToken::stop`](crate::CancelToken::stop). Default 5 s.
+    pub fn grace(mut self, time: Duration) -> Self {
+        self.config.grace = time;
+        self
+    }
+
+    /// How long, and how often, a store is asked whether a part of unknown outcome has arrived, where sending it
+    /// again could lose it. Default 30 s, every second.
+    pub fn part_lookup(mut self, time: Duration, interval: Duration) -> Self {
+        (self.config.part_lookup, self.config.part_lookup_interval) = (time, interval);
+        self
+    }
+
+    /// How often bytes in flight are reported. Default 100 ms.
+    pub fn progress_interval(mut self, interval: Duration) -> Self {
+        self.config.progress_interval = interval;
+        self
+    }
+
+    /// Whether a downloaded file is forced to the disk before it gets its name. Default off: after a crash of the
+    /// machine (not of the program) the last files may then be incomplete.
+    pub fn durable(mut self, on: bool) -> Self {
+        self.config.durable = on;
+        self
+    }
+
+    /// A read or write of a file that takes longer moves the file's further ones to a thread of their own.
+    /// Default 10 ms.
+    pub fn slow_io(mut self, limit: Duration) -> Self {
+        self.config.slow_io = limit;
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn disk_limit(mut self, bytes: u64) -> Self {
+        self.config.disk_limit = Some(bytes);
+        self
+    }
+
+    /// Checks the settings. Does no I/O and needs no runtime.
+    ///
+    /// [`ErrorKind::InvalidConfig`] names every setting that is wrong.
+    pub fn build(self) -> Result<Transfer> {
+        let Self { config, upload_rate, download_rate } = self;
+        let faults: Vec<&str> = [
+            (config.concurrency == 0, "concurrency is 0"),
+            (config.concurrency > 4096, "concurrency is above 4096"),
+            (config.part_size == PartSize::Fixed(0), "part size is 0"),
+            (config.memory < 4 * MIB, "the memory budget is below 4 MiB"),
+            (upload_rate == Some(0), "the upload rate limit is 0"),
+            (download_rate == Some(0), "the download rate limit is 0"),
+            (config.part_lookup_interval.is_zero(), "the interval of part lookups is 0"),
+        ]
+        .into_iter()
+        .filter_map(|(wrong, text)| wrong.then_some(text))
+        .collect();
+        if !faults.is_empty() {
+            let message = format!("transfer settings: {}", faults.join(", "));
+            return Err(Error::new(ErrorKind::InvalidConfig, message));
+        }
+        let slabs = usize::try_from(config.memory / SLAB as u64).unwrap_or(usize::MAX);
+        Ok(Transfer(Arc::new(Engine {
+            memory: Budget::new(config.memory),
+            read_ahead: Budget::new(config.memory / 2),
+            requests: Requests::new(config.concurrency),
+            slabs: SlabPool::new(slabs),
+            upload_rate: RateLimit::new(upload_rate),
+            download_rate: RateLimit::new(download_rate),
+            config,
+        })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_wrong_setting_is_named() {
+        let error = TransferBuilder::default()
+            .concurrency(0)
+            .memory_budget(1)
+            .part_size(PartSize::Fixed(0))
+            .limit_upload(Some(0))
+            .build()
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        for word in ["concurrency", "memory", "part size", "upload rate"] {
+            assert!(error.message().contains(word), "{error}");
+        }
+        assert!(TransferBuilder::default().build().is_ok());
+    }
+}

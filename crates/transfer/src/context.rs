@@ -1,0 +1,80 @@
+//! What every step of a transfer needs: limits, settings, and the wish to stop.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use longshore_core_types::Result;
+
+use crate::{
+    budget::{FULL, RequestPermit, Ticket},
+    cancel::CancelToken,
+    config::{Config, Engine},
+    error::cancelled,
+    slab::SLAB,
+};
+
+/// Objects of up to so many bytes are small: their requests wait more than they move.
+pub(crate) const SMALL: u64 = SLAB as u64;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) cancel: CancelToken,
+}
+
+/// The right to send one request and to use the memory that it needs.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    _request: RequestPermit,
+    _memory: Ticket,
+}
+
+/// What a request that moves so many bytes counts.
+pub(crate) fn weight(bytes: u64) -> u32 {
+    if bytes <= SMALL { 1 } else { FULL }
+}
+
+impl Context {
+    pub(crate) fn config(&self) -> &Config {
+        &self.engine.config
+    }
+
+    /// Waits for its turn. `Cancelled` once nothing new shall start.
+    pub(crate) async fn admit(&self, weight: u32, memory: u64) -> Result<Admission> {
+        self.unless_stopped(async {
+            let request = self.engine.requests.permit(weight).await;
+            let memory = self.engine.memory.ticket(memory).await;
+            Ok(Admission { _request: request, _memory: memory })
+        })
+        .await
+    }
+
+    /// Does something that must not begin, nor go on, once the transfer is stopped.
+    pub(crate) async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = self.cancel.stopped() => Err(cancelled()),
+            result = work => result,
+        }
+    }
+
+    /// Does something that may go on for the time of grace.
+    pub(crate) async fn within_grace<T, E: From<longshore_core_types::Error>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        tokio::select! {
+            biased;
+            () = self.cancel.expired(self.config().grace) => Err(cancelled().into()),
+            result = work => result,
+        }
+    }
+
+    /// Waits before another try.
+    pub(crate) async fn pause(&self, time: Duration) -> Result<()> {
+        self.unless_stopped(async {
+            tokio::time::sleep(time).await;
+            Ok(())
+        })
+        .await
+    }
+}

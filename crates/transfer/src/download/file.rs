@@ -1,0 +1,110 @@
+//! A download to a file, whole and verified or not at all.
+
+use std::{path::Path, sync::Arc};
+
+use longshore_blob_api::BlobStore;
+use longshore_core_types::{Checksum, checksum::Hasher};
+
+use super::{
+    DownloadOutcome,
+    ranged::{Board, MEMORY},
+    source::{Cut, Failure, Opened, Subject, Version},
+};
+use crate::{
+    context::{Admission, weight},
+    error::Result,
+    part_file::{PartFile, Stash},
+    progress::ItemReporter,
+};
+
+/// How to write the file.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct FileOptions {
+    pub(crate) keep_modified: bool,
+}
+
+/// Downloads to `target`; begins anew if the object was replaced, or once if what arrived is wrong.
+pub(crate) async fn to_file<S: BlobStore + Clone>(
+    subject: &Arc<Subject<S>>,
+    target: &Path,
+    options: FileOptions,
+    reporter: &ItemReporter,
+) -> Result<DownloadOutcome> {
+    let file = Arc::new(PartFile::create(target, subject.context.config())?);
+    let mut restarts = subject.context.config().retry.restarts;
+    let mut corrupt = 1;
+    loop {
+        let error = match Box::pin(once(subject, &file, options, reporter)).await {
+            Ok(outcome) => return Ok(outcome),
+            Err(Failure::Replaced(error)) if restarts > 0 => {
+                restarts -= 1;
+                error
+            }
+            Err(Failure::Corrupt(error)) if corrupt > 0 => {
+                corrupt -= 1;
+                error
+            }
+            Err(failure) => return Err(failure.into_error().after(reporter.done())),
+        };
+        reporter.restarted(error);
+        file.clear().await?;
+    }
+}
+
+async fn once<S: BlobStore + Clone>(
+    subject: &Arc<Subject<S>>,
+    file: &Arc<PartFile>,
+    options: FileOptions,
+    reporter: &ItemReporter,
+) -> Result<DownloadOutcome, Failure> {
+    let expected = subject.size_hint.unwrap_or(MEMORY);
+    let admission = subject.context.admit(weight(expected), expected.min(MEMORY)).await?;
+    let (version, cut, opened) = subject.open().await?;
+    let size = cut.end - cut.start;
+    reporter.planned(size, cut.parts(), cut.part.min(size));
+    file.allocate(size).await?;
+    let found = if cut.parts() == 1 {
+        serial(&version, file, cut, opened, admission, reporter).await?
+    } else {
+        let board = Board::new(Arc::clone(&version), Arc::clone(file), cut, reporter.clone())?;
+        board.fetch_all(opened, admission).await?
+    };
+    version.compare(found.as_ref())?;
+    if cut.parts() > 1 {
+        version.still_there().await?;
+    }
+    let modified = version.meta.last_modified.filter(|_| options.keep_modified);
+    file.finish(size, modified, subject.context.config().durable).await?;
+    Ok(DownloadOutcome {
+        meta: version.meta.clone(),
+        bytes: size,
+        parts: cut.parts(),
+        verified: found.map(|sum| sum.kind()),
+    })
+}
+
+/// One request, or as many as it takes, one after the other; the checksum is computed as the bytes pass.
+async fn serial<S: BlobStore + Clone>(
+    version: &Arc<Version<S>>,
+    file: &PartFile,
+    cut: Cut,
+    opened: Opened,
+    _admission: Admission,
+    reporter: &ItemReporter,
+) -> Result<Option<Checksum>, Failure> {
+    let mut reader = version.read(0, cut.start..cut.end, Some(opened));
+    let mut hasher = version.kind().map(Hasher::new);
+    let mut stash = Stash::default();
+    loop {
+        let at = reader.position();
+        let Some(bytes) = reader.next(reporter).await? else { break };
+        if let Some(hasher) = &mut hasher {
+            hasher.update(&bytes);
+        }
+        reporter.moved(bytes.len() as u64);
+        // Positions in the file count from where the wanted bytes begin.
+        file.write(&mut stash, at - cut.start, bytes).await?;
+    }
+    file.flush(&mut stash).await?;
+    Ok(hasher.map(Hasher::finish))
+}

@@ -1,0 +1,265 @@
+//! Downloads of one object.
+
+mod file;
+mod follow;
+mod ranged;
+mod source;
+mod window;
+
+use std::{
+    fmt, fs,
+    future::{Future, IntoFuture},
+    path::Path,
+    pin::Pin,
+    sync::Arc,
+};
+
+use longshore_blob_api::BlobStore;
+use longshore_core_types::{
+    ByteRange, ChecksumKind, Error, ErrorKind, ObjectKey, ObjectMeta, Result as CoreResult,
+};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+pub use self::window::Body;
+use self::{
+    file::{FileOptions, to_file},
+    source::Subject,
+    window::Window,
+};
+use crate::{
+    cancel::CancelToken,
+    config::Engine,
+    context::Context,
+    error::{Result, TransferError, attach, local},
+    handle::TransferHandle,
+    progress::{Direction, Item, ItemReporter, ProgressSink, Reporter},
+    sink::{Kind, Sink},
+};
+
+/// A download that has not started. Await it, or [`start`](Self::start) it in the background.
+///
+/// The first request asks for the beginning of the object and learns its size from the answer; what is left is
+/// fetched in parts, all of the same version. A file grows beside its target as `.NAME.longshore-part` and gets
+/// its name when it is whole and its checksum right; on failure it is removed.
+///
+/// Retries as the store does, and bodies that break off by [`RetryPolicy`](crate::RetryPolicy), from the last byte
+/// that arrived. An object that is replaced meanwhile is fetched anew.
+#[must_use = "a download does nothing until it is awaited or started"]
+pub struct Download<S> {
+    context: Context,
+    store: S,
+    key: ObjectKey,
+    to: Sink,
+    range: Option<ByteRange>,
+    create_parents: bool,
+    file: FileOptions,
+    size_hint: Option<u64>,
+    sink: Option<Arc<dyn ProgressSink>>,
+}
+
+/// Handle of a download in the background.
+pub type DownloadHandle = TransferHandle<DownloadOutcome>;
+
+/// What a download did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DownloadOutcome {
+    /// The object as the store described it.
+    pub meta: ObjectMeta,
+    /// Bytes that were downloaded.
+    pub bytes: u64,
+    /// Number of parts.
+    pub parts: u64,
+    /// The checksum that was compared; `None` if the store stated none or verification is off.
+    pub verified: Option<ChecksumKind>,
+}
+
+impl<S: BlobStore + Clone> Download<S> {
+    pub(crate) fn new(engine: &Arc<Engine>, store: S, key: ObjectKey, to: Sink) -> Self {
+        Self {
+            context: Context { engine: Arc::clone(engine), cancel: CancelToken::new() },
+            store,
+            key,
+            to,
+            range: None,
+            create_parents: false,
+            file: FileOptions::default(),
+            size_hint: None,
+            sink: None,
+        }
+    }
+
+    /// Only these bytes. Their checksum cannot be compared.
+    pub fn range(mut self, range: impl Into<ByteRange>) -> Self {
+        self.range = Some(range.into());
+        self
+    }
+
+    /// Creates directories that are missing above the target file. Default off: they are an error.
+    pub fn create_parents(mut self, on: bool) -> Self {
+        self.create_parents = on;
+        self
+    }
+
+    /// Gives the file the time at which the object changed last, if the store says it. Default off.
+    pub fn keep_modified(mut self, on: bool) -> Self {
+        self.file.keep_modified = on;
+        self
+    }
+
+    /// The object has so many bytes, as a listing says: a small one is then fetched without a range. A wrong
+    /// size costs time, nothing else.
+    pub fn size_hint(mut self, bytes: u64) -> Self {
+        self.size_hint = Some(bytes);
+        self
+    }
+
+    /// Tells what happens.
+    pub fn progress(mut self, sink: impl ProgressSink) -> Self {
+        self.sink = Some(Arc::new(sink));
+        self
+    }
+
+    /// Obeys this token.
+    pub fn cancel(mut self, token: CancelToken) -> Self {
+        self.context.cancel = token;
+        self
+    }
+
+    /// Runs in the background of the current runtime; see [`TransferHandle`].
+    pub fn start(mut self) -> DownloadHandle {
+        let reporter = Reporter::new(self.sink.take(), self.context.config().progress_interval);
+        let (progress, cancel) = (reporter.watch(), self.context.cancel.clone());
+        TransferHandle::start(self.run_alone(reporter), progress, cancel)
+    }
+
+    async fn run_alone(self, reporter: Reporter) -> Result<DownloadOutcome> {
+        let result = self.run(&reporter).await;
+        reporter.finished();
+        result
+    }
+
+    /// Downloads as one item of `reporter`, which says how it ended.
+    pub(crate) async fn run(self, reporter: &Reporter) -> Result<DownloadOutcome> {
+        let path = match &self.to.0 {
+            Kind::File(path) => Some(path.clone()),
+            Kind::Writer(_) => None,
+        };
+        let item = item(&self.store, &self.key, path.as_deref());
+        let reporter = reporter.item(item, self.size_hint.filter(|_| self.range.is_none()));
+        let subject = Subject {
+            context: self.context,
+            store: self.store,
+            key: self.key,
+            only: self.range,
+            size_hint: self.size_hint,
+        };
+        let (to, create, options) = (self.to, self.create_parents, self.file);
+        let work = Box::pin(async {
+            let subject = Arc::new(subject);
+            match to.0 {
+                Kind::Writer(writer) => to_writer(&subject, writer, &reporter).await,
+                Kind::File(path) => {
+                    attach(prepare(&path, create), reporter.item())?;
+                    match attach(device(&path), reporter.item())? {
+                        Some(file) => to_writer(&subject, file, &reporter).await,
+                        None => to_file(&subject, &path, options, &reporter).await,
+                    }
+                }
+            }
+        });
+        let result = work.await.map_err(|error: TransferError| error.on(reporter.item()));
+        reporter.ended(&result);
+        result
+    }
+
+    /// The bytes in order, as they are wanted; the sink is not used.
+    ///
+    /// Resolves when the first answer is there. What follows is fetched ahead of the reader, in parts and up to
+    /// half of the memory budget. A checksum of the whole is compared before the last bytes are handed out.
+    pub async fn body(self) -> Result<Body<S>> {
+        let reporter = Reporter::new(self.sink, self.context.config().progress_interval);
+        let item = item(&self.store, &self.key, None);
+        let reporter = reporter.item(item.clone(), self.size_hint);
+        let subject = Arc::new(Subject {
+            context: self.context,
+            store: self.store,
+            key: self.key,
+            only: self.range,
+            size_hint: self.size_hint,
+        });
+        let window = Window::open(&subject, &reporter).await;
+        let window = window.map_err(|failure| failure.into_error().on(&item))?;
+        Ok(Body::new(window, reporter))
+    }
+}
+
+impl<S: BlobStore + Clone> IntoFuture for Download<S> {
+    type Output = Result<DownloadOutcome>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(mut self) -> Self::IntoFuture {
+        let reporter = Reporter::new(self.sink.take(), self.context.config().progress_interval);
+        Box::pin(self.run_alone(reporter))
+    }
+}
+
+impl<S: BlobStore> fmt::Debug for Download<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Download")
+            .field("store", &self.store)
+            .field("key", &self.key)
+            .field("to", &self.to)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn item<S: BlobStore>(store: &S, key: &ObjectKey, path: Option<&Path>) -> Item {
+    let url = store.url().with_key(key.as_str()).to_string();
+    Item::new(Direction::Download, url, path.map(Path::to_owned))
+}
+
+/// Makes the directory above the target, if that was asked for.
+fn prepare(target: &Path, create: bool) -> CoreResult<()> {
+    let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match parent {
+        Some(parent) if create => {
+            fs::create_dir_all(parent).map_err(|error| local("create the directory", parent, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The target, opened to be written in order, if it is a pipe or device: such a thing must not be replaced.
+fn device(target: &Path) -> CoreResult<Option<tokio::fs::File>> {
+    match fs::metadata(target) {
+        Ok(meta) if !meta.is_file() && !meta.is_dir() => {
+            let file = fs::OpenOptions::new().write(true).open(target);
+            Ok(Some(tokio::fs::File::from_std(file.map_err(|error| local("write", target, error))?)))
+        }
+        _ => Ok(None),
+    }
+}
+
+async fn to_writer<S: BlobStore + Clone>(
+    subject: &Arc<Subject<S>>,
+    mut writer: impl AsyncWrite + Send + Unpin,
+    reporter: &ItemReporter,
+) -> Result<DownloadOutcome> {
+    let failed = |error: std::io::Error| {
+        let text = match reporter.item().path() {
+            Some(path) => local("write", path, error),
+            None => Error::new(ErrorKind::LocalIo, "cannot write the bytes").with_source(error),
+        };
+        TransferError::from(text).after(reporter.done())
+    };
+    let opened = Window::open(subject, reporter).await;
+    let mut window = opened.map_err(source::Failure::into_error)?;
+    while let Some(bytes) =
+        window.next(reporter).await.map_err(|failure| failure.into_error().after(reporter.done()))?
+    {
+        writer.write_all(&bytes).await.map_err(failed)?;
+    }
+    writer.flush().await.map_err(failed)?;
+    Ok(window.outcome())
+}

@@ -1,0 +1,397 @@
+//! A download to a file in parts, several at once.
+
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use longshore_blob_api::BlobStore;
+use longshore_core_types::{
+    Checksum, ChecksumKind,
+    checksum::{Hasher, combine_crc32c},
+};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+
+use super::{
+    follow::Follower,
+    source::{Cut, Failure, Opened, Version},
+};
+use crate::{
+    budget::FULL,
+    context::Admission,
+    error::{cancelled, task_failed},
+    part_file::{PartFile, Stash},
+    progress::ItemReporter,
+    upload::crc32c,
+};
+
+/// Memory that a request needs while it writes: what the connection holds, and the jobs of a slow disk.
+pub(crate) const MEMORY: u64 = 1 << 20;
+
+/// How often a worker that has nothing to do looks for a part that is late.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Of the bytes of a download, fetch this share twice at most.
+const HEDGE_SHARE: (u64, u64) = (3, 100);
+
+/// A part counts as late if the rest of it takes so many times what a whole one takes.
+const LATE: f64 = 2.0;
+
+/// Fetches the parts of one version into one file.
+pub(crate) struct Board<S> {
+    version: Arc<Version<S>>,
+    file: Arc<PartFile>,
+    cut: Cut,
+    reporter: ItemReporter,
+    next: AtomicU64,
+    state: Mutex<State>,
+    follower: Option<Follower>,
+    /// Bytes that were fetched twice.
+    wasted: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    running: BTreeMap<u64, Arc<Running>>,
+    /// The crc32c of each part that is done, where that is computed.
+    sums: BTreeMap<u64, u32>,
+    /// Seconds and bytes of the parts that are done.
+    taken: f64,
+    moved: u64,
+}
+
+/// A part that is being fetched, perhaps by two.
+struct Running {
+    index: u64,
+    begin: Instant,
+    /// Where the first fetcher is, and the hash of everything before that.
+    first: Mutex<(u64, Option<Hasher>)>,
+    /// The position that has been counted as progress.
+    counted: AtomicU64,
+    /// A second fetcher is at it, or was.
+    helped: AtomicBool,
+    done: watch::Sender<bool>,
+}
+
+impl Running {
+    fn first(&self) -> MutexGuard<'_, (u64, Option<Hasher>)> {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: BlobStore + Clone> Board<S> {
+    pub(crate) fn new(
+        version: Arc<Version<S>>,
+        file: Arc<PartFile>,
+        cut: Cut,
+        reporter: ItemReporter,
+    ) -> longshore_core_types::Result<Arc<Self>> {
+        let follower = match version.kind() {
+            Some(kind) if kind != ChecksumKind::Crc32c => {
+                let slabs = version.context().engine.slabs.clone();
+                Some(Follower::start(file.reader(), cut, kind, slabs)?)
+            }
+            _ => None,
+        };
+        Ok(Arc::new(Self {
+            version,
+            file,
+            cut,
+            reporter,
+            next: AtomicU64::new(1),
+            state: Mutex::default(),
+            follower,
+            wasted: AtomicU64::new(0),
+        }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fetches everything, beginning with the body of the first part, and returns the checksum of the whole.
+    pub(crate) async fn fetch_all(
+        self: &Arc<Self>,
+        opened: Opened,
+        admission: Admission,
+    ) -> Result<Option<Checksum>, Failure> {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(self).work(Some((opened, admission))));
+        let concurrency = self.version.context().config().concurrency as u64;
+        for _ in 1..self.cut.parts().min(concurrency) {
+            tasks.spawn(Arc::clone(self).work(None));
+        }
+        let mut result = Ok(());
+        while let Some(ended) = tasks.join_next().await {
+            result = ended.map_err(|error| Failure::from(task_failed(error))).flatten();
+            if result.is_err() {
+                break;
+            }
+        }
+        // The file may be used again, or removed, only when nobody writes to it any more.
+        tasks.shutdown().await;
+        result?;
+        self.checksum().await
+    }
+
+    async fn checksum(&self) -> Result<Option<Checksum>, Failure> {
+        if let Some(follower) = &self.follower {
+            return Ok(follower.finish().await?);
+        }
+        if self.version.kind().is_none() {
+            return Ok(None);
+        }
+        let state = self.state();
+        let whole = state.sums.iter().fold(0, |whole, (index, sum)| {
+            let range = self.cut.range(*index);
+            combine_crc32c(whole, *sum, range.end - range.start)
+        });
+        Ok(Some(Checksum::new(ChecksumKind::Crc32c, whole.to_be_bytes().to_vec())?))
+    }
+
+    /// Takes part after part, then helps with one that is late.
+    async fn work(self: Arc<Self>, first: Option<(Opened, Admission)>) -> Result<(), Failure> {
+        if let Some((opened, admission)) = first {
+            Box::pin(self.part(0, Some(opened), admission)).await?;
+        }
+        let context = self.version.context();
+        loop {
+            if self.next.load(Ordering::Relaxed) >= self.cut.parts() {
+                break;
+            }
+            if context.cancel.is_stopped() {
+                return Err(cancelled().into());
+            }
+            let admission = context.admit(FULL, MEMORY).await?;
+            // Taken only now, so that parts start in the order of their bytes.
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            if index >= self.cut.parts() {
+                break;
+            }
+            Box::pin(self.part(index, None, admission)).await?;
+        }
+        while context.config().hedge && !self.state().running.is_empty() {
+            match self.late() {
+                Some(running) => Box::pin(self.hedge(&running)).await,
+                None => sleep(LOOK).await,
+            }
+        }
+        Ok(())
+    }
+
+    async fn part(&self, index: u64, opened: Option<Opened>, _admission: Admission) -> Result<(), Failure> {
+        let range = self.cut.range(index);
+        let inline = self.version.kind().filter(|kind| *kind == ChecksumKind::Crc32c);
+        let running = Arc::new(Running {
+            index,
+            begin: Instant::now(),
+            first: Mutex::new((range.start, inline.map(Hasher::new))),
+            counted: AtomicU64::new(range.start),
+            helped: AtomicBool::new(false),
+            done: watch::Sender::new(false),
+        });
+        self.state().running.insert(index, Arc::clone(&running));
+        let mut done = running.done.subscribe();
+        let mut stash = Stash::default();
+        let result = tokio::select! {
+            biased;
+            result = self.fetch(&running, opened, &mut stash) => Some(result),
+            // Waiting cannot fail: the sender is in `running`.
+            _ = done.wait_for(|done| *done) => None,
+        };
+        let result = match result {
+            Some(result) => result,
+            // The one that helped was faster. It began behind the bytes that are here, which may not all be in
+            // the file yet.
+            None => self.file.flush(&mut stash).await.map_err(Failure::from),
+        };
+        result.map_err(|failure| failure.in_part(index))?;
+        self.written(index, range.end);
+        Ok(())
+    }
+
+    async fn fetch(
+        &self,
+        running: &Running,
+        opened: Option<Opened>,
+        stash: &mut Stash,
+    ) -> Result<Option<u64>, Failure> {
+        let range = self.cut.range(running.index);
+        let mut reader = self.version.read(running.index, range, opened);
+        loop {
+            let at = reader.position();
+            let Some(bytes) = reader.next(&self.reporter).await? else { break };
+            {
+                let mut first = running.first();
+                if let Some(hasher) = &mut first.1 {
+                    hasher.update(&bytes);
+                }
+                first.0 = at + bytes.len() as u64;
+            }
+            self.count(running, at + bytes.len() as u64);
+            if let Some(upto) = self.file.write(stash, at, bytes).await? {
+                self.written(running.index, upto);
+            }
+        }
+        let upto = self.file.flush(stash).await?;
+        let hasher = running.first().1.take();
+        self.done(running, hasher);
+        Ok(upto)
+    }
+
+    /// Fetches the rest of a part a second time; whoever is first wins. What goes wrong here is left to the first.
+    async fn hedge(&self, running: &Running) {
+        let mut done = running.done.subscribe();
+        let (from, hasher) = {
+            let first = running.first();
+            (first.0, first.1.clone())
+        };
+        let second = Second { from, at: AtomicU64::new(from) };
+        let result = tokio::select! {
+            biased;
+            _ = done.wait_for(|done| *done) => None,
+            result = self.fetch_again(running, &second, hasher) => result.ok().flatten(),
+        };
+        self.wasted.fetch_add(second.overlap(running), Ordering::Relaxed);
+        if let Some(hasher) = result {
+            self.done(running, hasher);
+        }
+    }
+
+    /// The hash of the part; `None` if so much was fetched twice that it is not worth going on.
+    async fn fetch_again(
+        &self,
+        running: &Running,
+        second: &Second,
+        mut hasher: Option<Hasher>,
+    ) -> Result<Option<Option<Hasher>>, Failure> {
+        let _admission = self.version.context().admit(FULL, MEMORY).await?;
+        let end = self.cut.range(running.index).end;
+        let mut reader = self.version.read(running.index, second.from..end, None);
+        let mut stash = Stash::default();
+        loop {
+            let at = reader.position();
+            let Some(bytes) = reader.next(&self.reporter).await? else { break };
+            let upto = at + bytes.len() as u64;
+            second.at.store(upto, Ordering::Relaxed);
+            if second.overlap(running) > self.may_waste() {
+                return Ok(None);
+            }
+            if let Some(hasher) = &mut hasher {
+                hasher.update(&bytes);
+            }
+            self.count(running, upto);
+            self.file.write(&mut stash, at, bytes).await?;
+        }
+        self.file.flush(&mut stash).await?;
+        Ok(Some(hasher))
+    }
+
+    /// The part that is furthest behind, if it is late, nobody helps it yet, and bytes may still be wasted.
+    fn late(&self) -> Option<Arc<Running>> {
+        if self.may_waste() == 0 {
+            return None;
+        }
+        let state = self.state();
+        if state.moved == 0 {
+            return None;
+        }
+        let (_, running) = state
+            .running
+            .values()
+            .filter(|running| !running.helped.load(Ordering::Relaxed))
+            .filter_map(|running| {
+                let range = self.cut.range(running.index);
+                let whole = state.taken * fraction(range.end - range.start, state.moved);
+                let left = running.left(&range, whole)?;
+                (left > LATE * whole).then_some((left, running))
+            })
+            .max_by(|a, b| a.0.total_cmp(&b.0))?;
+        // Claimed while the state is locked, so that two idle workers never help the same part.
+        running.helped.store(true, Ordering::Relaxed);
+        Some(Arc::clone(running))
+    }
+
+    fn may_waste(&self) -> u64 {
+        let size = self.cut.end - self.cut.start;
+        (size / HEDGE_SHARE.1 * HEDGE_SHARE.0).saturating_sub(self.wasted.load(Ordering::Relaxed))
+    }
+
+    /// Counts bytes that nobody has counted yet.
+    fn count(&self, running: &Running, upto: u64) {
+        let before = running.counted.fetch_max(upto, Ordering::Relaxed);
+        if upto > before {
+            self.reporter.moved(upto - before);
+        }
+    }
+
+    fn written(&self, index: u64, upto: u64) {
+        if let Some(follower) = &self.follower {
+            follower.advance(index, upto);
+        }
+    }
+
+    /// Ends a part, unless the other fetcher has done so.
+    fn done(&self, running: &Running, hasher: Option<Hasher>) {
+        let range = self.cut.range(running.index);
+        let size = range.end - range.start;
+        {
+            let mut state = self.state();
+            if state.running.remove(&running.index).is_none() {
+                return;
+            }
+            state.taken += running.begin.elapsed().as_secs_f64();
+            state.moved += size;
+            if let Some(sum) = hasher.and_then(|hasher| crc32c(&hasher.finish())) {
+                state.sums.insert(running.index, sum);
+            }
+        }
+        running.done.send_replace(true);
+        self.reporter.part_done(running.index, size);
+    }
+}
+
+/// The second fetcher of a part.
+struct Second {
+    from: u64,
+    at: AtomicU64,
+}
+
+impl Second {
+    /// Bytes that both fetchers have fetched.
+    fn overlap(&self, running: &Running) -> u64 {
+        let both = running.first().0.min(self.at.load(Ordering::Relaxed));
+        both.saturating_sub(self.from)
+    }
+}
+
+impl Running {
+    /// Estimated seconds to the end of the part, of which a whole one takes `whole`; `None` if it is too early
+    /// to say.
+    fn left(&self, range: &Range<u64>, whole: f64) -> Option<f64> {
+        let elapsed = self.begin.elapsed().as_secs_f64();
+        if elapsed < whole / 2.0 {
+            return None;
+        }
+        let at = self.first().0;
+        if at > range.start {
+            return Some(elapsed * fraction(range.end - at, at - range.start));
+        }
+        // Not a byte so far: worse than any that has some.
+        (elapsed > whole).then_some(f64::INFINITY)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "an estimate")]
+fn fraction(part: u64, of: u64) -> f64 {
+    part as f64 / of as f64
+}

@@ -1,0 +1,406 @@
+//! One version of an object, read in ranges that continue where they broke off.
+
+use std::{ops::Range, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use longshore_blob_api::{BlobStore, ByteStream, GetOptions, GetResult, HeadOptions, Pin, PinKind};
+use longshore_core_types::{Checksum, ChecksumKind, Error, ErrorKind, ObjectKey, ObjectMeta};
+
+use crate::{
+    config::Verify,
+    context::Context,
+    error::TransferError,
+    plan::{MIB, download_part},
+    progress::ItemReporter,
+    retry::Attempts,
+};
+
+/// After so many bytes in a row the failures before them do not count any more.
+const PROGRESS: u64 = MIB;
+
+/// Why a download did not get through.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It fails.
+    Final(TransferError),
+    /// The object was replaced while it was read.
+    Replaced(Error),
+    /// What arrived does not have the checksum that the store states.
+    Corrupt(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Final(error.into())
+    }
+}
+
+impl From<TransferError> for Failure {
+    fn from(error: TransferError) -> Self {
+        Self::Final(error)
+    }
+}
+
+impl Failure {
+    pub(crate) fn into_error(self) -> TransferError {
+        match self {
+            Self::Final(error) => error,
+            Self::Replaced(error) | Self::Corrupt(error) => error.into(),
+        }
+    }
+
+    pub(crate) fn in_part(self, index: u64) -> Self {
+        match self {
+            Self::Final(error) => Self::Final(error.in_part(index)),
+            other => other,
+        }
+    }
+}
+
+/// A body that is open already, and the position behind its last byte as the answer says.
+pub(crate) type Opened = (ByteStream, u64);
+
+/// Why a request of a known version got no body.
+enum Refused {
+    Replaced(Error),
+    Failed(Error),
+}
+
+/// What a download is about.
+#[derive(Debug)]
+pub(crate) struct Subject<S> {
+    pub(crate) context: Context,
+    pub(crate) store: S,
+    pub(crate) key: ObjectKey,
+    /// Only these bytes of the object.
+    pub(crate) only: Option<longshore_core_types::ByteRange>,
+    /// Size of the object, if a listing told.
+    pub(crate) size_hint: Option<u64>,
+}
+
+/// One version of the object.
+#[derive(Debug)]
+pub(crate) struct Version<S> {
+    subject: Arc<Subject<S>>,
+    pub(crate) meta: ObjectMeta,
+    pin: Pin,
+    /// The checksum of the whole object that is to be compared.
+    pub(crate) expected: Option<Checksum>,
+    ranged: bool,
+}
+
+/// How the wanted bytes are cut: what the first request brings, and the size of the parts behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cut {
+    pub(crate) start: u64,
+    pub(crate) first_end: u64,
+    pub(crate) part: u64,
+    pub(crate) end: u64,
+}
+
+impl Cut {
+    pub(crate) fn parts(&self) -> u64 {
+        1 + (self.end - self.first_end).div_ceil(self.part)
+    }
+
+    pub(crate) fn range(&self, index: u64) -> Range<u64> {
+        match index.checked_sub(1) {
+            None => self.start..self.first_end,
+            Some(behind) => {
+                let start = (self.first_end + behind * self.part).min(self.end);
+                start..(start + self.part).min(self.end)
+            }
+        }
+    }
+}
+
+impl<S: BlobStore + Clone> Subject<S> {
+    /// Asks for the first bytes, which also tells what there is: no request is spent on that alone.
+    ///
+    /// The caller has been admitted.
+    pub(crate) async fn open(self: &Arc<Self>) -> Result<(Arc<Version<S>>, Cut, Opened), Failure> {
+        let config = self.context.config();
+        let capability = self.store.capability();
+        let ranged = capability.ranged_get;
+        let serial = config.serial_download;
+        let first = match (self.only, self.size_hint) {
+            _ if !ranged => None,
+            (Some(only), _) => return self.open_range(only).await,
+            (None, Some(size)) if size <= serial => None,
+            (None, Some(size)) => Some(download_part(size, config.part_size, None)),
+            (None, None) => Some(serial.max(download_part(0, config.part_size, None))),
+        };
+        if self.only.is_some() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("{} cannot read a part of an object", self.store.url()),
+            )
+            .into());
+        }
+        let options = match first {
+            Some(first) => GetOptions::default().with_range(0..first),
+            None => GetOptions::default(),
+        };
+        let answer = match self.context.within_grace(self.store.get(&self.key, options)).await {
+            // An empty object has no first byte, which some servers say so.
+            Err(error) if error.kind() == ErrorKind::RangeNotSatisfiable && first.is_some() => {
+                self.context.within_grace(self.store.get(&self.key, GetOptions::default())).await?
+            }
+            answer => answer?,
+        };
+        if answer.range.start != 0 {
+            return Err(wrong_range(&answer, &(0..first.unwrap_or(answer.meta.size))).into());
+        }
+        let size = answer.meta.size;
+        self.opened(answer, 0..size, ranged).await
+    }
+
+    async fn open_range(
+        self: &Arc<Self>,
+        only: longshore_core_types::ByteRange,
+    ) -> Result<(Arc<Version<S>>, Cut, Opened), Failure> {
+        let options = GetOptions::default().with_range(only);
+        let answer = self.context.within_grace(self.store.get(&self.key, options)).await?;
+        let wanted = only.resolve(answer.meta.size)?;
+        if answer.range.start != wanted.start {
+            return Err(wrong_range(&answer, &wanted).into());
+        }
+        self.opened(answer, wanted, true).await
+    }
+
+    async fn opened(
+        self: &Arc<Self>,
+        answer: GetResult,
+        wanted: Range<u64>,
+        ranged: bool,
+    ) -> Result<(Arc<Version<S>>, Cut, Opened), Failure> {
+        let config = self.context.config();
+        let mut meta = answer.meta.clone();
+        let whole = wanted == (0..meta.size);
+        let mut expected = if whole { best(&meta.checksums) } else { None };
+        match config.verify {
+            Verify::Never => expected = None,
+            Verify::Always if expected.is_none() && whole => {
+                let head =
+                    self.context.within_grace(self.store.head(&self.key, HeadOptions::default())).await?;
+                if !Pin::from(&meta).matches(&head) {
+                    return Err(Failure::Replaced(replaced()));
+                }
+                meta.checksums.clone_from(&head.checksums);
+                expected = best(&head.checksums);
+                if expected.is_none() {
+                    return Err(unverifiable(self.store.url()).into());
+                }
+            }
+            Verify::Always if !whole => return Err(unverifiable(self.store.url()).into()),
+            Verify::Auto | Verify::Always => {}
+        }
+        let first_end = answer.range.end.clamp(wanted.start, wanted.end);
+        let size = wanted.end - wanted.start;
+        // A short answer is continued by its own request, unless the rest is worth several.
+        let first_end = if size <= config.serial_download || !ranged { wanted.end } else { first_end };
+        let cut = Cut {
+            start: wanted.start,
+            first_end,
+            part: download_part(size, config.part_size, meta.chunk_size),
+            end: wanted.end,
+        };
+        let pin = Pin::from(&meta);
+        let version = Version { subject: Arc::clone(self), meta, pin, expected, ranged };
+        let promised = answer.range.end;
+        Ok((Arc::new(version), cut, (answer.into_stream(), promised)))
+    }
+}
+
+impl<S: BlobStore + Clone> Version<S> {
+    pub(crate) fn context(&self) -> &Context {
+        &self.subject.context
+    }
+
+    /// The bytes `range`, with a body that already delivers them, or a request to be made.
+    pub(crate) fn read(
+        self: &Arc<Self>,
+        index: u64,
+        range: Range<u64>,
+        opened: Option<Opened>,
+    ) -> PartReader<S> {
+        let (body, promised) = opened.map_or((None, 0), |(body, promised)| (Some(body), promised));
+        PartReader {
+            version: Arc::clone(self),
+            index,
+            at: range.start,
+            end: range.end,
+            body,
+            promised,
+            skip: 0,
+            moved: 0,
+            failed: 0,
+        }
+    }
+
+    /// Whether it still is the version that the first answer described, where requests could not insist on it.
+    pub(crate) async fn still_there(&self) -> Result<(), Failure> {
+        let store = &self.subject.store;
+        if store.capability().pin != PinKind::None {
+            return Ok(());
+        }
+        let head = self.context().within_grace(store.head(&self.subject.key, HeadOptions::default())).await?;
+        if self.pin.matches(&head) { Ok(()) } else { Err(Failure::Replaced(replaced())) }
+    }
+
+    /// Opens a body with the bytes of `range`; also says how many other bytes come before them, and where the
+    /// body ends.
+    async fn get(&self, range: Range<u64>) -> Result<(ByteStream, u64, u64), Refused> {
+        let whole = range == (0..self.meta.size);
+        let mut options = GetOptions::default();
+        if self.subject.store.capability().pin != PinKind::None {
+            options = options.with_pin(self.pin.clone());
+        }
+        if self.ranged && !whole {
+            options = options.with_range(range.clone());
+        }
+        let get = self.subject.store.get(&self.subject.key, options);
+        let answer = self.context().within_grace(get).await.map_err(|error| match error.kind() {
+            ErrorKind::PreconditionFailed | ErrorKind::RangeNotSatisfiable => Refused::Replaced(error),
+            _ => Refused::Failed(error),
+        })?;
+        if !self.pin.matches(&answer.meta) {
+            return Err(Refused::Replaced(replaced()));
+        }
+        // A server that ignores the range sends more than was asked for, from an earlier byte.
+        if answer.range.start > range.start || answer.range.end <= range.start {
+            return Err(Refused::Failed(wrong_range(&answer, &range)));
+        }
+        let (skip, promised) = (range.start - answer.range.start, answer.range.end);
+        Ok((answer.into_stream(), skip, promised))
+    }
+
+    pub(crate) fn compare(&self, found: Option<&Checksum>) -> Result<(), Failure> {
+        match (&self.expected, found) {
+            (Some(expected), Some(found)) if expected != found => Err(Failure::Corrupt(Error::new(
+                ErrorKind::ChecksumMismatch,
+                format!("the store states {expected}, but what arrived has {found}"),
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn kind(&self) -> Option<ChecksumKind> {
+        self.expected.as_ref().map(Checksum::kind)
+    }
+}
+
+/// The bytes of one range in order, whatever breaks off in between.
+pub(crate) struct PartReader<S> {
+    version: Arc<Version<S>>,
+    index: u64,
+    at: u64,
+    end: u64,
+    body: Option<ByteStream>,
+    /// Position behind the last byte of the body, as the answer says.
+    promised: u64,
+    /// Bytes of the body that come before the wanted ones.
+    skip: u64,
+    /// Bytes since the last failure.
+    moved: u64,
+    failed: u32,
+}
+
+impl<S: BlobStore + Clone> PartReader<S> {
+    /// Position of the next byte.
+    pub(crate) fn position(&self) -> u64 {
+        self.at
+    }
+
+    /// The next bytes; `None` at the end of the range.
+    pub(crate) async fn next(&mut self, reporter: &ItemReporter) -> Result<Option<Bytes>, Failure> {
+        while self.at < self.end {
+            let Some(body) = &mut self.body else {
+                match self.version.get(self.at..self.end).await {
+                    Ok((body, skip, promised)) => {
+                        (self.body, self.skip, self.promised) = (Some(body), skip, promised);
+                    }
+                    Err(Refused::Replaced(error)) => return Err(Failure::Replaced(error)),
+                    Err(Refused::Failed(error)) => self.again(error, reporter).await?,
+                }
+                continue;
+            };
+            let frame = self.version.context().within_grace(async { body.next().await.transpose() }).await;
+            match frame {
+                Ok(Some(frame)) => {
+                    if let Some(frame) = self.cut(frame) {
+                        self.version.context().engine.download_rate.pace(frame.len()).await;
+                        return Ok(Some(frame));
+                    }
+                }
+                // Fewer bytes than asked for, but as many as the answer said: another request brings the rest.
+                Ok(None) if self.at >= self.promised => self.body = None,
+                Ok(None) => {
+                    let error = self.ended_early();
+                    self.again(error, reporter).await?;
+                }
+                Err(error) => self.again(error, reporter).await?,
+            }
+        }
+        // Dropping the body here lets its connection be used again, or closed if there is more on it.
+        self.body = None;
+        Ok(None)
+    }
+
+    /// What of a frame belongs to the range.
+    fn cut(&mut self, mut frame: Bytes) -> Option<Bytes> {
+        let skipped = self.skip.min(frame.len() as u64);
+        self.skip -= skipped;
+        let frame = frame.split_off(usize::try_from(skipped).unwrap_or(frame.len()));
+        let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
+        let frame = if frame.len() > left { frame.slice(..left) } else { frame };
+        self.at += frame.len() as u64;
+        self.moved += frame.len() as u64;
+        if self.moved >= PROGRESS {
+            self.failed = 0;
+        }
+        (!frame.is_empty()).then_some(frame)
+    }
+
+    fn ended_early(&self) -> Error {
+        let text = format!("the body ended {} bytes early", self.end - self.at);
+        Error::new(ErrorKind::Transport, text)
+    }
+
+    /// Waits before another request for what is missing.
+    async fn again(&mut self, error: Error, reporter: &ItemReporter) -> Result<(), Failure> {
+        self.body = None;
+        let context = self.version.context();
+        let mut attempts = Attempts::continued(&context.config().retry, self.failed);
+        let (attempt, wait, error) = attempts.next(error)?;
+        self.failed = attempts.failed();
+        self.moved = 0;
+        reporter.retried(self.index, attempt, &Arc::new(error), wait);
+        context.pause(wait).await?;
+        Ok(())
+    }
+}
+
+/// The stated checksum that costs the least to compute.
+fn best(stated: &[Checksum]) -> Option<Checksum> {
+    use ChecksumKind::{Crc32c, Md5, Sha256, Sha512, XxHash64};
+    let order = [Crc32c, XxHash64, Sha256, Sha512, Md5];
+    order.iter().find_map(|kind| stated.iter().find(|sum| sum.kind() == *kind)).cloned()
+}
+
+fn wrong_range(answer: &GetResult, asked: &Range<u64>) -> Error {
+    let text = format!("asked for the bytes {asked:?}, but the answer holds {:?}", answer.range);
+    Error::new(ErrorKind::Protocol, text)
+}
+
+fn replaced() -> Error {
+    Error::new(ErrorKind::PreconditionFailed, "the object was replaced while it was read")
+}
+
+fn unverifiable(store: impl std::fmt::Display) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("{store} states no checksum that the bytes could be compared with"),
+    )
+}

@@ -1,0 +1,373 @@
+//! The file that a download grows in, until it gets its name.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use longshore_core_types::{Error, ErrorKind, Result, checksum::Hasher};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    config::Config,
+    error::{local, local_fault, task_failed},
+    file_io::{self, Identity},
+    slab::SLAB,
+};
+
+/// Ends the name of a download that has not ended.
+pub(crate) const SUFFIX: &str = ".longshore-part";
+
+/// File systems allow names of at most so many bytes.
+const LONGEST_NAME: usize = 255;
+
+/// Reserving room for more than this can take long enough to move it off the runtime's thread.
+const QUICK_ALLOCATION: u64 = 8 << 20;
+
+/// Below this nothing is reserved: one write does it.
+const WORTH_ALLOCATING: u64 = SLAB as u64;
+
+/// A temporary file beside the target, which is removed unless it is given the target's name.
+#[derive(Debug)]
+pub(crate) struct PartFile {
+    file: Arc<File>,
+    temp: PathBuf,
+    target: PathBuf,
+    named: AtomicBool,
+    slow: SlowWrites,
+    #[cfg(test)]
+    disk_limit: Option<u64>,
+}
+
+/// The thread that writes where the disk is slow.
+#[derive(Debug)]
+struct SlowWrites {
+    limit: Duration,
+    /// Writes go to the thread from now on.
+    on: AtomicBool,
+    jobs: Mutex<Option<mpsc::UnboundedSender<Job>>>,
+}
+
+/// Consecutive bytes for the thread. The sender waits for the answer before it sends a second next one, which
+/// bounds the queue.
+struct Job {
+    at: u64,
+    chunks: Vec<Bytes>,
+    done: oneshot::Sender<io::Result<()>>,
+}
+
+/// Bytes of one part on their way to the writing thread.
+#[derive(Debug, Default)]
+pub(crate) struct Stash {
+    at: u64,
+    chunks: Vec<Bytes>,
+    length: usize,
+    /// Position behind the job that is being written.
+    writing: Option<(u64, oneshot::Receiver<io::Result<()>>)>,
+}
+
+impl PartFile {
+    /// Creates the temporary file, or takes over one that a killed transfer left.
+    ///
+    /// [`ErrorKind::LocalIo`] if the directory cannot be written, and if another transfer is writing to the same
+    /// target right now.
+    pub(crate) fn create(target: &Path, config: &Config) -> Result<Self> {
+        let target = resolve(target)?;
+        let temp = temporary_name(&target)?;
+        let file = open_locked(&temp, &target)?;
+        let part = Self {
+            file: Arc::new(file),
+            temp,
+            target,
+            named: AtomicBool::new(false),
+            slow: SlowWrites { limit: config.slow_io, on: AtomicBool::new(false), jobs: Mutex::new(None) },
+            #[cfg(test)]
+            disk_limit: config.disk_limit,
+        };
+        part.file.set_len(0).map_err(|error| local("empty", &part.temp, error))?;
+        Ok(part)
+    }
+
+    /// Makes room for the whole object, so that a disk that is too small is found at once.
+    pub(crate) async fn allocate(&self, size: u64) -> Result<()> {
+        if size <= WORTH_ALLOCATING {
+            return Ok(());
+        }
+        #[cfg(test)]
+        if self.disk_limit.is_some() {
+            return Ok(());
+        }
+        let file = Arc::clone(&self.file);
+        let allocated = if size <= QUICK_ALLOCATION {
+            file_io::allocate(&file, size)
+        } else {
+            tokio::task::spawn_blocking(move || file_io::allocate(&file, size)).await.map_err(task_failed)?
+        };
+        allocated.map_err(|error| local(&format!("reserve {size} bytes for"), &self.target, error))
+    }
+
+    /// Forgets everything that was written.
+    pub(crate) async fn clear(&self) -> Result<()> {
+        self.drain().await?;
+        self.file.set_len(0).map_err(|error| local("empty", &self.temp, error))
+    }
+
+    /// Writes the next bytes of a part and says up to where the part is in the file now.
+    ///
+    /// Inline, since a write to the page cache costs less than handing it over; once a write has taken long, by
+    /// the thread, in jobs of at least 256 KiB of which two exist for each part.
+    pub(crate) async fn write(&self, stash: &mut Stash, at: u64, bytes: Bytes) -> Result<Option<u64>> {
+        if !self.slow.on.load(Ordering::Relaxed) {
+            let begin = Instant::now();
+            self.write_now(&bytes, at)?;
+            if begin.elapsed() > self.slow.limit {
+                self.slow.on.store(true, Ordering::Relaxed);
+            }
+            return Ok(Some(at + bytes.len() as u64));
+        }
+        if stash.length == 0 {
+            stash.at = at;
+        }
+        stash.length += bytes.len();
+        stash.chunks.push(bytes);
+        if stash.length < SLAB {
+            return Ok(None);
+        }
+        let written = self.wait(stash).await?;
+        self.hand_over(stash)?;
+        Ok(written)
+    }
+
+    /// Waits until all bytes of a part are in the file and says up to where that is, if anything was waited for.
+    pub(crate) async fn flush(&self, stash: &mut Stash) -> Result<Option<u64>> {
+        let written = self.wait(stash).await?;
+        if stash.length == 0 {
+            return Ok(written);
+        }
+        self.hand_over(stash)?;
+        self.wait(stash).await
+    }
+
+    async fn wait(&self, stash: &mut Stash) -> Result<Option<u64>> {
+        let Some((end, done)) = stash.writing.take() else { return Ok(None) };
+        match done.await {
+            Ok(Ok(())) => Ok(Some(end)),
+            Ok(Err(error)) => Err(self.write_failed(error)),
+            Err(_) => Err(local_fault(format!("the writer of {} is gone", self.target.display()))),
+        }
+    }
+
+    fn hand_over(&self, stash: &mut Stash) -> Result<()> {
+        let (done, written) = oneshot::channel();
+        let job = Job { at: stash.at, chunks: std::mem::take(&mut stash.chunks), done };
+        let end = stash.at + stash.length as u64;
+        stash.length = 0;
+        self.send(job)?;
+        stash.writing = Some((end, written));
+        Ok(())
+    }
+
+    fn send(&self, job: Job) -> Result<()> {
+        let mut jobs = self.slow.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = match &*jobs {
+            Some(sender) => sender,
+            None => jobs.insert(self.start_thread()?),
+        };
+        sender.send(job).map_err(|_| local_fault(format!("the writer of {} is gone", self.target.display())))
+    }
+
+    fn start_thread(&self) -> Result<mpsc::UnboundedSender<Job>> {
+        let (sender, mut jobs) = mpsc::unbounded_channel::<Job>();
+        let file = Arc::clone(&self.file);
+        #[cfg(test)]
+        let disk_limit = self.disk_limit;
+        // It ends when the file is dropped, which drops the only sender.
+        std::thread::Builder::new()
+            .name("longshore-write".into())
+            .spawn(move || {
+                let mut failed = None;
+                while let Some(Job { mut at, chunks, done }) = jobs.blocking_recv() {
+                    let written = match failed {
+                        // Whoever asks next hears of it, also if nobody waited for the job that failed.
+                        Some(kind) => Err(io::Error::from(kind)),
+                        None => chunks.into_iter().try_for_each(|chunk| {
+                            #[cfg(test)]
+                            check_disk(disk_limit, at + chunk.len() as u64)?;
+                            file_io::write_at(&file, &chunk, at)?;
+                            at += chunk.len() as u64;
+                            Ok(())
+                        }),
+                    };
+                    failed = failed.or_else(|| written.as_ref().err().map(io::Error::kind));
+                    // Nobody waits any more if the part was given up.
+                    let _ = done.send(written);
+                }
+            })
+            .map_err(|error| local("start a writer for", &self.target, error))?;
+        Ok(sender)
+    }
+
+    fn write_now(&self, bytes: &[u8], at: u64) -> Result<()> {
+        #[cfg(test)]
+        check_disk(self.disk_limit, at + bytes.len() as u64).map_err(|error| self.write_failed(error))?;
+        file_io::write_at(&self.file, bytes, at).map_err(|error| self.write_failed(error))
+    }
+
+    fn write_failed(&self, error: io::Error) -> Error {
+        local("write", &self.target, error)
+    }
+
+    /// Waits for the thread to have written everything that anybody gave it.
+    async fn drain(&self) -> Result<()> {
+        if self.slow.jobs.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            let mut empty = Stash::default();
+            self.hand_over(&mut empty)?;
+            self.wait(&mut empty).await?;
+        }
+        Ok(())
+    }
+
+    /// What the hasher that follows the writers reads from.
+    pub(crate) fn reader(&self) -> Arc<File> {
+        Arc::clone(&self.file)
+    }
+
+    /// Gives the file its final size, permissions and time, and the target's name.
+    pub(crate) async fn finish(&self, size: u64, modified: Option<SystemTime>, durable: bool) -> Result<()> {
+        self.drain().await?;
+        if size == 0 {
+            self.file.set_len(0).map_err(|error| self.write_failed(error))?;
+        }
+        if let Ok(old) = fs::metadata(&self.target) {
+            // A file that is replaced keeps its permissions; a file system without any refuses, harmlessly.
+            let _ = self.file.set_permissions(old.permissions());
+        }
+        if let Some(time) = modified {
+            self.file.set_modified(time).map_err(|error| local("set the time of", &self.temp, error))?;
+        }
+        if durable {
+            let file = Arc::clone(&self.file);
+            let synced = tokio::task::spawn_blocking(move || file.sync_all()).await.map_err(task_failed)?;
+            synced.map_err(|error| self.write_failed(error))?;
+        }
+        fs::rename(&self.temp, &self.target).map_err(|error| {
+            if self.target.is_dir() {
+                return in_the_way(&self.target);
+            }
+            local("write", &self.target, error)
+        })?;
+        self.named.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Drop for PartFile {
+    fn drop(&mut self) {
+        if !self.named.load(Ordering::Relaxed) {
+            // Nobody is left to tell; the next download to this target takes the file over.
+            let _ = fs::remove_file(&self.temp);
+        }
+    }
+}
+
+/// Hashes `file` from `at` to `end` and says where it got to, which is less only if the file is shorter.
+pub(crate) fn hash_range(
+    file: &File,
+    hasher: &mut Hasher,
+    mut at: u64,
+    end: u64,
+    buffer: &mut [u8],
+) -> io::Result<u64> {
+    while at < end {
+        let length = usize::try_from(end - at).unwrap_or(usize::MAX).min(buffer.len());
+        let read = file_io::read_at(file, &mut buffer[..length], at)?;
+        if read == 0 {
+            break;
+        }
+        hasher.update(&buffer[..read]);
+        at += read as u64;
+    }
+    Ok(at)
+}
+
+#[cfg(test)]
+fn check_disk(limit: Option<u64>, end: u64) -> io::Result<()> {
+    match limit {
+        Some(limit) if end > limit => Err(io::ErrorKind::StorageFull.into()),
+        _ => Ok(()),
+    }
+}
+
+/// The file behind symbolic links, so that a link stays a link.
+fn resolve(target: &Path) -> Result<PathBuf> {
+    match fs::symlink_metadata(target) {
+        Ok(meta) if meta.is_dir() => Err(in_the_way(target)),
+        Ok(meta) if meta.is_symlink() => {
+            let real = fs::canonicalize(target).map_err(|error| local("follow the link", target, error))?;
+            if real.is_dir() { Err(in_the_way(target)) } else { Ok(real) }
+        }
+        _ => Ok(target.to_owned()),
+    }
+}
+
+fn in_the_way(target: &Path) -> Error {
+    local_fault(format!("cannot write {}: a directory is in the way", target.display()))
+}
+
+/// `.NAME.longshore-part`; a name that would become too long is cut, with its checksum instead of its end.
+fn temporary_name(target: &Path) -> Result<PathBuf> {
+    let name = target.file_name().ok_or_else(|| {
+        Error::new(ErrorKind::InvalidInput, format!("{} does not name a file", target.display()))
+    })?;
+    let mut temp = std::ffi::OsString::from(".");
+    if name.len() + 1 + SUFFIX.len() <= LONGEST_NAME {
+        temp.push(name);
+    } else {
+        let mut hasher = Hasher::new(longshore_core_types::ChecksumKind::XxHash64);
+        hasher.update(name.as_encoded_bytes());
+        temp.push(hasher.finish().to_hex());
+    }
+    temp.push(SUFFIX);
+    Ok(target.with_file_name(temp))
+}
+
+/// Opens the temporary file and locks it, so that two downloads never write the same one.
+///
+/// The lock ends with the process, also when that is killed.
+fn open_locked(temp: &Path, target: &Path) -> Result<File> {
+    loop {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        {
+            // A link that somebody else put there must not lead the bytes elsewhere.
+            use std::os::unix::fs::OpenOptionsExt;
+            options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+        }
+        let file = options.open(temp).map_err(|error| local("write", target, error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                let text = format!("cannot write {}: another transfer is writing it", target.display());
+                return Err(local_fault(text));
+            }
+            // A file system without locks.
+            Err(fs::TryLockError::Error(_)) => return Ok(file),
+        }
+        // Whoever held the lock may have renamed or removed the file between the two steps.
+        let locked = file.metadata().map_err(|error| local("inspect", temp, error))?;
+        match fs::symlink_metadata(temp) {
+            Ok(named) if Identity::of(&named).same_file(&Identity::of(&locked)) => return Ok(file),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(local("inspect", temp, error)),
+        }
+    }
+}

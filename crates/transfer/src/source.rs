@@ -1,0 +1,167 @@
+//! What is uploaded.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bytes::{Buf, Bytes};
+use futures_core::{Stream, stream::BoxStream};
+use futures_util::{StreamExt, stream};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::slab::{SLAB, Slab};
+
+/// What is uploaded: a file, bytes in memory, or a stream that can be read once.
+pub struct Source(pub(crate) Kind);
+
+pub(crate) enum Kind {
+    File(PathBuf),
+    Bytes(Bytes),
+    Stream(OneShot),
+}
+
+/// A stream that can be read once.
+pub(crate) enum OneShot {
+    Reader(Box<dyn AsyncRead + Send + Unpin>),
+    Chunks { stream: BoxStream<'static, io::Result<Bytes>>, rest: Bytes },
+}
+
+impl Source {
+    /// A local file. It is opened when the upload starts.
+    ///
+    /// A pipe or device is read as a stream.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self(Kind::File(path.into()))
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(bytes: impl Into<Bytes>) -> Self {
+        Self(Kind::Bytes(bytes.into()))
+    }
+
+    /// A reader of unknown length, such as standard input. Parts of it are held in memory until they are sent.
+    pub fn reader(reader: impl AsyncRead + Send + Unpin + 'static) -> Self {
+        Self(Kind::Stream(OneShot::Reader(Box::new(reader))))
+    }
+
+    /// A stream of unknown length. Parts of it are held in memory until they are sent.
+    pub fn stream(stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
+        Self(Kind::Stream(OneShot::Chunks { stream: stream.boxed(), rest: Bytes::new() }))
+    }
+}
+
+impl From<PathBuf> for Source {
+    fn from(path: PathBuf) -> Self {
+        Self::file(path)
+    }
+}
+
+impl From<&Path> for Source {
+    fn from(path: &Path) -> Self {
+        Self::file(path)
+    }
+}
+
+impl From<&PathBuf> for Source {
+    fn from(path: &PathBuf) -> Self {
+        Self::file(path)
+    }
+}
+
+impl From<Bytes> for Source {
+    fn from(bytes: Bytes) -> Self {
+        Self::bytes(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Source {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::bytes(bytes)
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::File(path) => f.debug_tuple("File").field(path).finish(),
+            Kind::Bytes(bytes) => f.debug_tuple("Bytes").field(&bytes.len()).finish(),
+            Kind::Stream(_) => f.write_str("Stream"),
+        }
+    }
+}
+
+impl OneShot {
+    /// A pipe or device, read in the background a buffer at a time.
+    pub(crate) fn blocking(file: File) -> Self {
+        let file = Arc::new(file);
+        let stream = stream::try_unfold(file, |file| async move {
+            let reader = Arc::clone(&file);
+            let chunk = tokio::task::spawn_blocking(move || {
+                let mut buffer = vec![0; SLAB];
+                let read = (&*reader).read(&mut buffer)?;
+                buffer.truncate(read);
+                io::Result::Ok(Bytes::from(buffer))
+            });
+            let chunk = chunk.await.map_err(io::Error::other)??;
+            Ok((!chunk.is_empty()).then_some((chunk, file)))
+        });
+        Self::Chunks { stream: stream.boxed(), rest: Bytes::new() }
+    }
+
+    /// Appends to `slab` until it holds `most` bytes, is full, or the stream ends; says whether it ended.
+    pub(crate) async fn fill(&mut self, slab: &mut Slab, most: usize) -> io::Result<bool> {
+        while slab.len() < most && slab.room() > 0 {
+            let wanted = most - slab.len();
+            match self {
+                Self::Reader(reader) => {
+                    let read = reader.read(slab.spare(wanted)).await?;
+                    slab.filled(read);
+                    if read == 0 {
+                        return Ok(true);
+                    }
+                }
+                Self::Chunks { stream, rest } => {
+                    if rest.is_empty() {
+                        match stream.next().await {
+                            Some(chunk) => *rest = chunk?,
+                            None => return Ok(true),
+                        }
+                    }
+                    let taken = slab.append(&rest[..rest.len().min(wanted)]);
+                    rest.advance(taken);
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slab::SlabPool;
+
+    #[tokio::test]
+    async fn chunks_of_any_size_fill_buffers() {
+        let chunks = stream::iter(["abc", "", "defgh", "i"].map(|text| Ok(Bytes::from(text))));
+        let sources = [Source::stream(chunks), Source::reader(io::Cursor::new(b"abcdefghi"))];
+        for source in sources {
+            let Kind::Stream(mut stream) = source.0 else { panic!("a stream") };
+            let pool = SlabPool::new(1);
+            let mut found = Vec::new();
+            loop {
+                let mut slab = pool.take();
+                let ended = stream.fill(&mut slab, 4).await.unwrap();
+                found.push(slab.as_ref().to_vec());
+                if ended {
+                    break;
+                }
+            }
+            assert_eq!(found, [b"abcd".to_vec(), b"efgh".to_vec(), b"i".to_vec()]);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! A local file that is uploaded.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use longshore_core_types::{Error, Result};
+
+use crate::{
+    error::{local, local_fault},
+    file_io::{self, Identity},
+    slab::Slab,
+};
+
+/// A file whose bytes are read at their positions, by as many requests as there are, and which must stay as it is.
+#[derive(Debug)]
+pub(crate) struct SourceFile {
+    file: File,
+    path: PathBuf,
+    identity: Identity,
+    /// A read that takes longer than this...
+    slow_limit: Duration,
+    /// ...moves all further ones off the runtime's thread.
+    slow: AtomicBool,
+    changed: AtomicBool,
+}
+
+/// What there is under a path that shall be uploaded.
+pub(crate) enum Opened {
+    File(Arc<SourceFile>),
+    /// A pipe or device: it can be read once, and nobody knows how long it is.
+    Stream(File),
+}
+
+impl SourceFile {
+    pub(crate) fn open(path: &Path, slow_limit: Duration) -> Result<Opened> {
+        let file = File::open(path).map_err(|error| local("read", path, error))?;
+        let meta = file.metadata().map_err(|error| local("inspect", path, error))?;
+        if meta.is_dir() {
+            return Err(local_fault(format!(
+                "cannot read {}: it is a directory; trees are uploaded as such",
+                path.display()
+            )));
+        }
+        if !meta.is_file() {
+            return Ok(Opened::Stream(file));
+        }
+        Ok(Opened::File(Arc::new(Self {
+            file,
+            path: path.to_owned(),
+            identity: Identity::of(&meta),
+            slow_limit,
+            slow: AtomicBool::new(false),
+            changed: AtomicBool::new(false),
+        })))
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.identity.size
+    }
+
+    /// Whether reads have been seen to block.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.slow.load(Ordering::Relaxed)
+    }
+
+    /// Tells the system that all of the file is read soon, large files only: it costs a call.
+    pub(crate) fn advise(&self) {
+        #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+        {
+            // Advice: a file system that takes none is read without.
+            let _ = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::Sequential);
+        }
+    }
+
+    /// Fills `slab` with up to `length` bytes from `at`; an error if the file has fewer, which means it changed.
+    pub(crate) fn read(&self, slab: &mut Slab, at: u64, length: usize) -> io::Result<()> {
+        let begin = Instant::now();
+        let spare = slab.spare(length);
+        let wanted = spare.len();
+        let read = file_io::read_at(&self.file, spare, at)?;
+        if begin.elapsed() > self.slow_limit {
+            self.slow.store(true, Ordering::Relaxed);
+        }
+        slab.filled(read);
+        if read < wanted {
+            self.changed.store(true, Ordering::Relaxed);
+            return Err(io::Error::other(self.changed_error()));
+        }
+        Ok(())
+    }
+
+    /// An error if the file is not what it was when it was opened: other bytes, or another file under the name.
+    pub(crate) fn check(&self) -> Result<()> {
+        let now = self.file.metadata().map_err(|error| local("inspect", &self.path, error))?;
+        let named = fs::metadata(&self.path);
+        let same = Identity::of(&now) == self.identity
+            && named.is_ok_and(|named| Identity::of(&named).same_file(&self.identity));
+        if same && !self.changed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.changed.store(true, Ordering::Relaxed);
+        Err(self.changed_error())
+    }
+
+    /// Whether a change was seen, which then is the reason of whatever failed.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.changed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn changed_error(&self) -> Error {
+        local_fault(format!("{} changed while it was read", self.path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use longshore_core_types::ErrorKind;
+
+    use super::*;
+    use crate::slab::SlabPool;
+
+    fn open(path: &Path) -> Arc<SourceFile> {
+        match SourceFile::open(path, Duration::from_secs(60)).unwrap() {
+            Opened::File(file) => file,
+            Opened::Stream(_) => panic!("a file"),
+        }
+    }
+
+    #[test]
+    fn every_sort_of_change_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        let changes: [fn(&Path); 4] = [
+            |path| fs::OpenOptions::new().append(true).open(path).unwrap().write_all(b"x").unwrap(),
+            |path| {
+                let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+                file.set_modified(std::time::UNIX_EPOCH).unwrap();
+            },
+            |path| fs::remove_file(path).unwrap(),
+            |path| {
+                fs::write(path.with_extension("new"), b"hello").unwrap();
+                fs::rename(path.with_extension("new"), path).unwrap();
+            },
+        ];
+        for change in changes {
+            fs::write(&path, b"hello").unwrap();
+            let file = open(&path);
+            file.check().unwrap();
+            change(&path);
+            let error = file.check().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::LocalIo);
+            assert!(error.message().contains("changed"), "{error}");
+            assert!(file.has_changed());
+        }
+    }
+
+    #[test]
+    fn a_file_that_shrinks_is_no_shorter_object() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(&path, b"hello").unwrap();
+        let file = open(&path);
+        fs::write(&path, b"he").unwrap();
+        let mut slab = SlabPool::new(1).take();
+        assert!(file.read(&mut slab, 0, 5).is_err());
+        assert!(file.has_changed());
+    }
+
+    #[test]
+    fn directories_and_missing_files_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in [dir.path().to_owned(), dir.path().join("missing")] {
+            let Err(error) = SourceFile::open(&path, Duration::ZERO) else { panic!("opened") };
+            assert_eq!(error.kind(), ErrorKind::LocalIo);
+            assert!(error.message().contains(path.to_str().unwrap()), "{error}");
+        }
+    }
+}

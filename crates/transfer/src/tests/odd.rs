@@ -1,0 +1,247 @@
+//! A store that behaves oddly.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use longshore_blob_api::{
+    BlobStore, BlobStoreExt, ByteStream, Capability, CopyOptions, DeleteOptions, DeleteOutcome,
+    GetManyOptions, GetManyStream, GetOptions, GetResult, HeadOptions, ListOptions, ListPage, MemoryStore,
+    MultipartId, MultipartRef, PageToken, PartInfo, PartNumber, PartReceipt, PutOptions, PutResult,
+    SignRequest, SignedRequest, UploadPage,
+};
+use longshore_core_types::{
+    Checksum, ChecksumKind, Error, ErrorKind, ObjectKey, ObjectMeta, Payload, Result, StoreUrl,
+    checksum::Hasher,
+};
+
+type OnBody = dyn Fn(u64, ByteStream) -> ByteStream + Send + Sync;
+type OnRange = dyn Fn(u64, &mut GetOptions) + Send + Sync;
+
+/// A store in memory whose answers are changed on their way.
+#[derive(Clone)]
+pub(super) struct Odd {
+    inner: MemoryStore,
+    capability: Capability,
+    states: Option<Vec<ChecksumKind>>,
+    on_body: Arc<OnBody>,
+    on_range: Arc<OnRange>,
+    gets: Arc<AtomicU64>,
+    slow_parts: Option<std::time::Duration>,
+    damages: bool,
+}
+
+impl Odd {
+    pub(super) fn new(inner: MemoryStore) -> Self {
+        Self {
+            capability: inner.capability().clone(),
+            inner,
+            states: None,
+            on_body: Arc::new(|_, body| body),
+            on_range: Arc::new(|_, _| {}),
+            gets: Arc::default(),
+            slow_parts: None,
+            damages: false,
+        }
+    }
+
+    /// States checksums of these kinds only, and right ones.
+    pub(super) fn states(mut self, kinds: &[ChecksumKind]) -> Self {
+        self.states = Some(kinds.to_vec());
+        self.capability.checksums = kinds.to_vec();
+        self
+    }
+
+    /// Changes the body of the nth `get` (from 1).
+    pub(super) fn on_body(
+        mut self,
+        f: impl Fn(u64, ByteStream) -> ByteStream + Send + Sync + 'static,
+    ) -> Self {
+        self.on_body = Arc::new(f);
+        self
+    }
+
+    /// Changes what the nth `get` (from 1) asks for.
+    pub(super) fn on_range(mut self, f: impl Fn(u64, &mut GetOptions) + Send + Sync + 'static) -> Self {
+        self.on_range = Arc::new(f);
+        self
+    }
+
+    /// Stores something else than what was sent, and says so.
+    pub(super) fn damages(mut self) -> Self {
+        self.damages = true;
+        self.states(&[ChecksumKind::Crc32c])
+    }
+
+    pub(super) fn inner(&self) -> MemoryStore {
+        self.inner.clone()
+    }
+
+    /// Each part takes this long to be stored.
+    pub(super) fn slow_parts(mut self, time: std::time::Duration) -> Self {
+        self.slow_parts = Some(time);
+        self
+    }
+
+    /// How many `get`s there were.
+    pub(super) fn gets(&self) -> u64 {
+        self.gets.load(Ordering::Relaxed)
+    }
+
+    async fn restate(&self, key: &ObjectKey, checksums: &mut Vec<Checksum>) {
+        if let Some(kinds) = &self.states {
+            let mut content = self.inner.read(key).await.unwrap().to_vec();
+            if self.damages {
+                content[0] ^= 1;
+            }
+            *checksums = kinds
+                .iter()
+                .map(|kind| {
+                    let mut hasher = Hasher::new(*kind);
+                    hasher.update(&content);
+                    hasher.finish()
+                })
+                .collect();
+        }
+    }
+}
+
+impl fmt::Debug for Odd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Odd")
+    }
+}
+
+/// The first `length` bytes of a body, which then ends as if that were all.
+pub(super) fn short(body: ByteStream, length: usize) -> ByteStream {
+    let cut = |(mut body, left): (ByteStream, usize)| async move {
+        if left == 0 {
+            return None;
+        }
+        let chunk: Result<Bytes> = body.next().await?;
+        let chunk = chunk.map(|chunk| chunk.slice(..chunk.len().min(left)));
+        let taken = chunk.as_ref().map_or(left, Bytes::len);
+        Some((chunk, (body, left - taken)))
+    };
+    stream::unfold((body, length), cut).boxed()
+}
+
+/// The first `length` bytes of a body, then nothing for ever.
+pub(super) fn stalled(body: ByteStream, length: usize) -> ByteStream {
+    short(body, length).chain(stream::pending()).boxed()
+}
+
+/// The first `length` bytes of a body, then an error.
+pub(super) fn failing(body: ByteStream, length: usize, kind: ErrorKind) -> ByteStream {
+    short(body, length).chain(stream::iter([Err(Error::new(kind, "injected"))])).boxed()
+}
+
+/// A body of which every byte is wrong.
+pub(super) fn wrong(body: ByteStream) -> ByteStream {
+    body.map(|chunk| chunk.map(|chunk| chunk.iter().map(|byte| !byte).collect())).boxed()
+}
+
+impl BlobStore for Odd {
+    fn capability(&self) -> &Capability {
+        &self.capability
+    }
+
+    fn url(&self) -> StoreUrl {
+        self.inner.url()
+    }
+
+    async fn head(&self, key: &ObjectKey, opts: HeadOptions) -> Result<ObjectMeta> {
+        let mut meta = self.inner.head(key, opts).await?;
+        self.restate(key, &mut meta.checksums).await;
+        Ok(meta)
+    }
+
+    async fn get(&self, key: &ObjectKey, mut opts: GetOptions) -> Result<GetResult> {
+        let n = self.gets.fetch_add(1, Ordering::Relaxed) + 1;
+        (self.on_range)(n, &mut opts);
+        let result = self.inner.get(key, opts).await?;
+        let (mut meta, range) = (result.meta.clone(), result.range.clone());
+        self.restate(key, &mut meta.checksums).await;
+        let body = (self.on_body)(n, result.into_stream());
+        Ok(GetResult::new(meta, range, body))
+    }
+
+    async fn get_many(&self, keys: Vec<ObjectKey>, opts: GetManyOptions) -> Result<GetManyStream> {
+        self.inner.get_many(keys, opts).await
+    }
+
+    async fn put(&self, key: &ObjectKey, body: Payload, opts: PutOptions) -> Result<PutResult> {
+        let mut result = self.inner.put(key, body, opts).await?;
+        self.restate(key, &mut result.checksums).await;
+        Ok(result)
+    }
+
+    async fn delete(&self, key: &ObjectKey, opts: DeleteOptions) -> Result<()> {
+        self.inner.delete(key, opts).await
+    }
+
+    async fn delete_many(&self, keys: Vec<ObjectKey>) -> Result<Vec<DeleteOutcome>> {
+        self.inner.delete_many(keys).await
+    }
+
+    async fn copy(&self, from: &ObjectKey, to: &ObjectKey, opts: CopyOptions) -> Result<PutResult> {
+        self.inner.copy(from, to, opts).await
+    }
+
+    fn can_copy_from(&self, from: &StoreUrl) -> bool {
+        self.inner.can_copy_from(from)
+    }
+
+    async fn copy_from(&self, from: &StoreUrl, to: &ObjectKey, opts: CopyOptions) -> Result<PutResult> {
+        self.inner.copy_from(from, to, opts).await
+    }
+
+    async fn list_page(&self, opts: &ListOptions, page: Option<PageToken>) -> Result<ListPage> {
+        self.inner.list_page(opts, page).await
+    }
+
+    async fn create_multipart(&self, key: &ObjectKey, opts: PutOptions) -> Result<MultipartId> {
+        self.inner.create_multipart(key, opts).await
+    }
+
+    async fn upload_part(
+        &self,
+        upload: &MultipartRef,
+        number: PartNumber,
+        body: Payload,
+    ) -> Result<PartReceipt> {
+        let receipt = self.inner.upload_part(upload, number, body).await?;
+        if let Some(time) = self.slow_parts {
+            tokio::time::sleep(time).await;
+        }
+        Ok(receipt)
+    }
+
+    async fn list_parts(&self, upload: &MultipartRef) -> Result<Vec<PartInfo>> {
+        self.inner.list_parts(upload).await
+    }
+
+    async fn list_uploads(&self, prefix: &str, page: Option<PageToken>) -> Result<UploadPage> {
+        self.inner.list_uploads(prefix, page).await
+    }
+
+    async fn complete_multipart(&self, upload: &MultipartRef, parts: Vec<PartReceipt>) -> Result<PutResult> {
+        let mut result = self.inner.complete_multipart(upload, parts).await?;
+        self.restate(&upload.key, &mut result.checksums).await;
+        Ok(result)
+    }
+
+    async fn abort_multipart(&self, upload: &MultipartRef) -> Result<()> {
+        self.inner.abort_multipart(upload).await
+    }
+
+    async fn sign(&self, request: SignRequest) -> Result<SignedRequest> {
+        self.inner.sign(request).await
+    }
+}

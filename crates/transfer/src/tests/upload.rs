@@ -1,0 +1,182 @@
+//! Uploads of files, bytes and streams.
+
+use std::{fs, io::Write, time::Duration};
+
+use bytes::Bytes;
+use futures_util::stream;
+use longshore_blob_api::{BlobStore, BlobStoreExt, HeadOptions, MemoryFault, PartOrder};
+use longshore_core_types::{ChecksumKind, ErrorKind};
+
+use super::{Journal, KIB, MIB, builder, bytes, dir, key, memory, odd::Odd, transfer};
+use crate::{Source, Verify};
+
+#[tokio::test]
+async fn files_of_every_size_arrive_whole() {
+    let dir = dir();
+    let path = dir.path().join("f");
+    for length in [0, 1, 9_999, 100 * KIB, 100 * KIB + 1, 164 * KIB, 1_000_000] {
+        let store = memory().build().unwrap();
+        let content = bytes(length);
+        fs::write(&path, &content).unwrap();
+        let outcome = transfer()
+            .upload(&store, key("k"), &path)
+            .content_type("text/plain")
+            .metadata("a", "b")
+            .await
+            .unwrap();
+        assert_eq!(store.read(&key("k")).await.unwrap(), content, "{length}");
+        assert_eq!((outcome.bytes, outcome.verified), (length, true), "{length}");
+        assert_eq!(outcome.checksum.unwrap().kind(), ChecksumKind::Crc32c);
+        assert_eq!(outcome.parts > 0, length > 100 * KIB);
+        assert_eq!(store.open_uploads(), 0);
+        let meta = store.head(&key("k"), HeadOptions::default()).await.unwrap();
+        assert_eq!(meta.attributes.content_type.as_deref(), Some("text/plain"));
+        assert_eq!(meta.attributes.metadata["a"], "b");
+    }
+}
+
+#[tokio::test]
+async fn bytes_in_memory_arrive_whole() {
+    for length in [0, 5, 1_000_000] {
+        let store = memory().build().unwrap();
+        transfer().upload(&store, key("k"), bytes(length)).await.unwrap();
+        assert_eq!(store.read(&key("k")).await.unwrap(), bytes(length));
+    }
+}
+
+#[tokio::test]
+async fn streams_of_unknown_length_arrive_whole() {
+    let transfer = builder().memory_budget(4 * MIB).build().unwrap();
+    for length in [0, 5, 64 * KIB, 64 * KIB + 1, 128 * KIB, 1_000_000] {
+        let store = memory().build().unwrap();
+        let content = bytes(length);
+        let chunks: Vec<_> = content.chunks(7777).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+        let outcome = transfer.upload(&store, key("k"), Source::stream(stream::iter(chunks))).await.unwrap();
+        assert_eq!(store.read(&key("k")).await.unwrap(), content, "{length}");
+        assert_eq!((outcome.bytes, outcome.verified), (length, true));
+        assert_eq!(transfer.usage().memory, 0);
+    }
+}
+
+#[tokio::test]
+async fn streams_go_where_there_are_no_parts() {
+    let transfer = builder().memory_budget(4 * MIB).build().unwrap();
+    for (needs_length, length, fits) in [(false, 5 * MIB, true), (true, MIB, true), (true, 5 * MIB, false)] {
+        let store = memory()
+            .capability(|can| {
+                can.multipart = None;
+                can.put_requires_length = needs_length;
+            })
+            .build()
+            .unwrap();
+        let source = Source::reader(std::io::Cursor::new(bytes(length)));
+        let result = transfer.upload(&store, key("k"), source).await;
+        if fits {
+            assert_eq!(result.unwrap().bytes, length);
+            assert_eq!(store.read(&key("k")).await.unwrap(), bytes(length));
+        } else {
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::Unsupported);
+        }
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_pipe_is_a_stream() {
+    let dir = dir();
+    let path = dir.path().join("pipe");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &path,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_raw_mode(0o600),
+        0,
+    )
+    .unwrap();
+    let content = bytes(1_000_000);
+    let writer = std::thread::spawn({
+        let (path, content) = (path.clone(), content.clone());
+        move || fs::OpenOptions::new().write(true).open(path).unwrap().write_all(&content).unwrap()
+    });
+    let store = memory().build().unwrap();
+    transfer().upload(&store, key("k"), &path).await.unwrap();
+    writer.join().unwrap();
+    assert_eq!(store.read(&key("k")).await.unwrap(), content);
+}
+
+#[tokio::test]
+async fn parts_in_order_where_the_store_wants_them_so() {
+    let journal = Journal::default();
+    let seen = journal.clone();
+    let store = memory()
+        .capability(|can| {
+            let limits = can.multipart.as_mut().unwrap();
+            limits.part_order = PartOrder::InOrder;
+            limits.equal_parts = true;
+            (limits.min_part, limits.max_part) = (60_000, 60_000);
+        })
+        .fault(move |call| {
+            seen.note(call);
+            MemoryFault::None
+        })
+        .build()
+        .unwrap();
+    transfer().upload(&store, key("k"), bytes(200_000)).await.unwrap();
+    assert_eq!(
+        journal.take(),
+        ["create", "put_part 1", "put_part 2", "put_part 3", "put_part 4", "complete"]
+    );
+    assert_eq!(store.read(&key("k")).await.unwrap(), bytes(200_000));
+}
+
+#[tokio::test]
+async fn what_no_request_can_store_is_refused_before_one_is_sent() {
+    let journal = Journal::default();
+    let seen = journal.clone();
+    let store = memory()
+        .capability(|can| can.max_object = Some(1000))
+        .fault(move |call| {
+            seen.note(call);
+            MemoryFault::None
+        })
+        .build()
+        .unwrap();
+    let error = transfer().upload(&store, key("k"), bytes(1001)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.chain().contains("1001 bytes"), "{}", error.chain());
+    assert_eq!(journal.take(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_missing_file_is_named() {
+    let dir = dir();
+    let store = memory().build().unwrap();
+    let path = dir.path().join("missing");
+    let error = transfer().upload(&store, key("k"), &path).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LocalIo);
+    assert!(error.chain().contains("there is no such file"), "{}", error.chain());
+}
+
+#[tokio::test]
+async fn verify_always_needs_a_store_that_states_checksums() {
+    let store = Odd::new(memory().build().unwrap()).states(&[]);
+    let transfer = builder().verify(Verify::Always).build().unwrap();
+    for length in [10, 300 * KIB] {
+        let error = transfer.upload(&store, key("k"), bytes(length)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+    }
+    let store = Odd::new(memory().build().unwrap()).states(&[ChecksumKind::Sha256]);
+    let outcome = transfer.upload(&store, key("k"), bytes(10)).await.unwrap();
+    assert!(outcome.verified);
+}
+
+#[tokio::test]
+async fn slow_reads_move_to_the_background_and_give_the_same_bytes() {
+    let transfer = builder().slow_io(Duration::ZERO).build().unwrap();
+    let dir = dir();
+    let path = dir.path().join("f");
+    fs::write(&path, bytes(3_000_000)).unwrap();
+    let store = memory().build().unwrap();
+    transfer.upload(&store, key("k"), &path).await.unwrap();
+    assert_eq!(store.read(&key("k")).await.unwrap(), bytes(3_000_000));
+}

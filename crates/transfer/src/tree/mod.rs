@@ -1,0 +1,11 @@
+//! Directories and prefixes.
+
+mod download;
+mod names;
+mod running;
+mod upload;
+mod walk;
+
+pub use download::DownloadDir;
+pub use upload::UploadDir;
+pub use walk::SymlinkPolicy;

@@ -1,0 +1,234 @@
+//! One part of an upload, and what to do when its fate is unknown.
+
+use std::sync::Arc;
+
+use longshore_blob_api::{
+    BlobStore, MultipartLimits, MultipartRef, PartInfo, PartNumber, PartReceipt, PartRetry, PutResult,
+};
+use longshore_core_types::{
+    Checksum, ChecksumKind, Error, ErrorKind, Result as CoreResult, Retryability, checksum::combine_crc32c,
+};
+use tokio::time::{Instant, timeout};
+
+use super::{Job, UploadOutcome};
+use crate::{
+    body::{Body, Origin},
+    config::MultipartFailure,
+    error::TransferError,
+    retry::{Attempts, outcome_unknown},
+};
+
+/// What is computed over each part: the one checksum that can be combined.
+pub(super) const PART_SUM: ChecksumKind = ChecksumKind::Crc32c;
+
+/// Why an upload in parts did not get through.
+pub(super) enum Failure {
+    /// It fails.
+    Final(TransferError),
+    /// Nobody knows whether a part arrived, and it must not be sent twice: another upload may succeed.
+    Unsettled(TransferError),
+}
+
+impl Failure {
+    pub(super) fn error(&self) -> &TransferError {
+        match self {
+            Self::Final(error) | Self::Unsettled(error) => error,
+        }
+    }
+
+    pub(super) fn into_error(self) -> TransferError {
+        match self {
+            Self::Final(error) | Self::Unsettled(error) => error,
+        }
+    }
+
+    fn map(self, change: impl FnOnce(TransferError) -> TransferError) -> Self {
+        match self {
+            Self::Final(error) => Self::Final(change(error)),
+            Self::Unsettled(error) => Self::Unsettled(change(error)),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Final(error.into())
+    }
+}
+
+/// A part that the store has.
+pub(super) struct Stored {
+    pub(super) receipt: PartReceipt,
+    /// Of what was sent.
+    pub(super) checksum: Option<Checksum>,
+}
+
+/// An upload in parts that has been begun.
+pub(super) struct Begun<S> {
+    pub(super) job: Arc<Job<S>>,
+    pub(super) upload: MultipartRef,
+    pub(super) limits: MultipartLimits,
+}
+
+impl<S: BlobStore + Clone> Begun<S> {
+    pub(super) async fn begin(job: &Arc<Job<S>>, limits: MultipartLimits) -> CoreResult<Arc<Self>> {
+        let create = job.store.create_multipart(&job.key, job.options.clone());
+        let id = job.context.within_grace(create).await?;
+        let upload = MultipartRef { key: job.key.clone(), id };
+        Ok(Arc::new(Self { job: Arc::clone(job), upload, limits }))
+    }
+
+    /// Sends one part, as often as the store allows.
+    pub(super) async fn send(&self, index: u32, body: &Body, origin: &Origin) -> Result<Stored, Failure> {
+        let number = PartNumber::from_index(index);
+        let mut attempts = Attempts::new(&self.job.context.config().retry);
+        loop {
+            let call = self.job.store.upload_part(&self.upload, number, body.payload());
+            let sent = self.job.context.within_grace(call).await.and_then(|receipt| accept(receipt, body));
+            let error = match sent {
+                Ok(stored) => {
+                    body.settle();
+                    return Ok(stored);
+                }
+                Err(error) => Job::<S>::blame_source(origin, error),
+            };
+            let fatal = |error| Failure::Final(self.failed(index, error));
+            let unsettled = |error| Failure::Unsettled(self.failed(index, error));
+            match self.judge(&error) {
+                Verdict::Fail => return Err(fatal(error)),
+                Verdict::StartOver => return Err(unsettled(error)),
+                Verdict::SendAgain => {}
+                Verdict::Look => {
+                    if let Some(info) = self.look(number, body.len()).await.map_err(fatal)? {
+                        body.settle();
+                        return Ok(Stored { receipt: receipt_of(&info, body), checksum: body.checksum() });
+                    }
+                    return Err(unsettled(error));
+                }
+            }
+            body.forget();
+            let (attempt, wait, error) = attempts.next(error).map_err(fatal)?;
+            self.job.reporter.retried(index.into(), attempt, &Arc::new(error), wait);
+            self.job.context.pause(wait).await.map_err(fatal)?;
+        }
+    }
+
+    fn failed(&self, index: u32, error: Error) -> TransferError {
+        self.job.fail(error).in_part(index.into())
+    }
+
+    fn judge(&self, error: &Error) -> Verdict {
+        if error.kind() == ErrorKind::Cancelled {
+            return Verdict::Fail;
+        }
+        match self.limits.part_retry {
+            // The server says that it did nothing, whatever the store's rule is.
+            _ if error.retryability() == Retryability::Always => Verdict::SendAgain,
+            PartRetry::Safe => Verdict::SendAgain,
+            _ if !outcome_unknown(error) => Verdict::Fail,
+            PartRetry::LookFirst if self.limits.list_parts => Verdict::Look,
+            _ => Verdict::StartOver,
+        }
+    }
+
+    /// Asks for some time whether the store has a part; `None` if it does not say so in that time.
+    async fn look(&self, number: PartNumber, size: u64) -> CoreResult<Option<PartInfo>> {
+        let config = self.job.context.config();
+        let deadline = Instant::now() + config.part_lookup;
+        loop {
+            let listed = self.job.context.within_grace(self.job.store.list_parts(&self.upload)).await;
+            match listed {
+                Ok(parts) => {
+                    let found = parts.into_iter().find(|part| part.number == number);
+                    if let Some(part) = found.filter(|part| part.size.is_none_or(|found| found == size)) {
+                        return Ok(Some(part));
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+                // The upload is gone: nothing that is sent to it will ever count.
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                // A store that cannot answer now may answer before the time is over.
+                Err(_) => {}
+            }
+            if Instant::now() + config.part_lookup_interval > deadline {
+                return Ok(None);
+            }
+            self.job.context.pause(config.part_lookup_interval).await?;
+        }
+    }
+
+    /// Makes the object of its parts, which are given in order, and compares checksums.
+    pub(super) async fn complete(&self, parts: Vec<Stored>) -> Result<UploadOutcome, Failure> {
+        let checksum = combined(&parts);
+        let bytes = parts.iter().map(|part| part.receipt.size).sum();
+        let count = parts.len() as u64;
+        let receipts = parts.into_iter().map(|part| part.receipt).collect();
+        let result: PutResult = self.job.store.complete_multipart(&self.upload, receipts).await?;
+        // The answer of a completion seldom has a checksum of the whole, so the store is asked for it.
+        let ask = self.job.store.capability().checksums.contains(&PART_SUM);
+        let verified = self.job.verify(&result, checksum.as_ref(), ask).await?;
+        Ok(UploadOutcome { result, bytes, parts: count, checksum, verified })
+    }
+
+    /// Frees what the store has, or leaves it, as was asked for; the reason of the failure stays the reason.
+    pub(super) async fn clean_up(&self, failure: Failure) -> Failure {
+        let keep = self.job.on_failure == MultipartFailure::Keep && matches!(failure, Failure::Final(_));
+        if keep {
+            return failure.map(|error| error.keeping(self.upload.clone()));
+        }
+        // Also when stopped: it is a short request, and parts that stay cost money.
+        let time = self.job.context.config().grace.max(std::time::Duration::from_millis(100));
+        let aborted = timeout(time, self.job.store.abort_multipart(&self.upload)).await;
+        let aborted = aborted.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Timeout, format!("aborting upload {} took too long", self.upload.id)))
+        });
+        match aborted {
+            Ok(()) => failure,
+            Err(error) => failure.map(|failed| failed.with_related(error)),
+        }
+    }
+}
+
+enum Verdict {
+    SendAgain,
+    Look,
+    StartOver,
+    Fail,
+}
+
+/// A receipt whose checksum is not that of what was sent is no success.
+fn accept(receipt: PartReceipt, body: &Body) -> CoreResult<Stored> {
+    let checksum = body.checksum();
+    if let (Some(theirs), Some(ours)) = (&receipt.checksum, &checksum)
+        && theirs.kind() == ours.kind()
+        && theirs != ours
+    {
+        return Err(Error::new(
+            ErrorKind::ChecksumMismatch,
+            format!("the store received {theirs}, but {ours} was sent"),
+        ));
+    }
+    Ok(Stored { receipt, checksum })
+}
+
+fn receipt_of(info: &PartInfo, body: &Body) -> PartReceipt {
+    let receipt = PartReceipt::new(info.number, body.len());
+    match &info.etag {
+        Some(etag) => receipt.with_etag(etag),
+        None => receipt,
+    }
+}
+
+/// The checksum of the whole, if each part has one.
+fn combined(parts: &[Stored]) -> Option<Checksum> {
+    let mut whole = 0;
+    for part in parts {
+        let sum = crc32c(part.checksum.as_ref()?)?;
+        whole = combine_crc32c(whole, sum, part.receipt.size);
+    }
+    Checksum::new(PART_SUM, whole.to_be_bytes().to_vec()).ok()
+}
+
+pub(crate) fn crc32c(sum: &Checksum) -> Option<u32> {
+    (sum.kind() == ChecksumKind::Crc32c).then(|| sum.as_bytes().try_into().ok().map(u32::from_be_bytes))?
+}

@@ -1,0 +1,214 @@
+//! An upload of a stream that can be read once and whose end nobody knows.
+
+use std::{mem, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::stream;
+use longshore_blob_api::{BlobStore, MultipartLimits, PartOrder};
+use longshore_core_types::{Error, ErrorKind, Payload, Result as CoreResult};
+use tokio::task::JoinSet;
+
+use super::{
+    Job, UploadOutcome,
+    parts::{Begun, Failure, PART_SUM, Stored},
+};
+use crate::{
+    body::{Body, Origin},
+    budget::{FULL, Ticket},
+    config::Verify,
+    error::{Result, attach, task_failed},
+    plan::{Growing, MIB},
+    slab::SLAB,
+    source::OneShot,
+};
+
+/// Some bytes of the stream, in memory that is paid for.
+struct Piece {
+    chunks: Vec<Bytes>,
+    size: u64,
+    /// The stream has no more.
+    last: bool,
+    ticket: Ticket,
+}
+
+impl<S: BlobStore + Clone> Job<S> {
+    /// Uploads a stream: in one request if it turns out to be short, else part after part as it is read.
+    ///
+    /// A part is read only after memory for all of it was granted, so that it can be sent again.
+    pub(super) async fn stream(self: Arc<Self>, mut source: OneShot) -> Result<UploadOutcome> {
+        // Half of the budget at most for one part, so that one can be read while another is sent.
+        let most = self.context.engine.memory.total() / 2;
+        let limits = self.store.capability().multipart;
+        let grow = match limits {
+            Some(limits) => {
+                let grow = Growing::new(self.context.config().part_size, limits, most);
+                Some((attach(grow, self.reporter.item())?, limits))
+            }
+            None => None,
+        };
+        let first = match grow {
+            Some((grow, _)) => grow.part(0),
+            // Without parts, what is read cannot be sent again unless it is all there.
+            None if self.store.capability().put_requires_length => Ok(most),
+            None => Ok(most.min(8 * MIB)),
+        };
+        let first = attach(first, self.reporter.item())?;
+        let piece = self.read(&mut source, first).await.map_err(|error| self.fail(error))?;
+        if piece.last {
+            attach(self.check_size(piece.size), self.reporter.item())?;
+            let result = self.single(Origin::Memory(piece.chunks.into())).await;
+            drop(piece.ticket);
+            return result.map_err(|error| self.fail(error));
+        }
+        match grow {
+            Some((grow, limits)) => self.in_parts(source, piece, grow, limits).await,
+            None => self.endless(source, piece).await.map_err(|error| self.fail(error)),
+        }
+    }
+
+    /// Reads up to `size` bytes.
+    async fn read(&self, source: &mut OneShot, size: u64) -> CoreResult<Piece> {
+        self.context
+            .unless_stopped(async {
+                let ticket = self.context.engine.memory.ticket(size).await;
+                let mut piece = Piece { chunks: Vec::new(), size: 0, last: false, ticket };
+                while piece.size < size && !piece.last {
+                    let mut slab = self.context.engine.slabs.take();
+                    let left = usize::try_from(size - piece.size).unwrap_or(usize::MAX);
+                    piece.last = source.fill(&mut slab, left.min(SLAB)).await.map_err(|error| {
+                        Error::new(ErrorKind::LocalIo, "cannot read the source").with_source(error)
+                    })?;
+                    piece.size += slab.len() as u64;
+                    if slab.len() > 0 {
+                        piece.chunks.push(slab.freeze());
+                    }
+                }
+                Ok(piece)
+            })
+            .await
+    }
+
+    async fn in_parts(
+        self: Arc<Self>,
+        source: OneShot,
+        first: Piece,
+        grow: Growing,
+        limits: MultipartLimits,
+    ) -> Result<UploadOutcome> {
+        let begun = Begun::begin(&self, limits).await.map_err(|error| self.fail(error))?;
+        let sent = match self.send_parts(&begun, source, first, grow).await {
+            Ok(stored) => begun.complete(stored).await,
+            Err(failure) => Err(failure),
+        };
+        match sent {
+            Ok(outcome) => Ok(outcome),
+            // There is no second upload to begin: what was read is gone.
+            Err(failure) => {
+                let failure = Failure::Final(failure.into_error().on(self.reporter.item()));
+                Err(begun.clean_up(failure).await.into_error())
+            }
+        }
+    }
+
+    async fn send_parts(
+        &self,
+        begun: &Arc<Begun<S>>,
+        mut source: OneShot,
+        first: Piece,
+        grow: Growing,
+    ) -> Result<Vec<Stored>, Failure> {
+        let most = match begun.limits.part_order {
+            PartOrder::InOrder => 1,
+            _ => self.context.config().concurrency,
+        };
+        let mut tasks = JoinSet::new();
+        let mut stored = Vec::new();
+        let mut piece = first;
+        let mut index = 0;
+        loop {
+            while tasks.len() >= most
+                && let Some(ended) = tasks.join_next().await
+            {
+                stored.push(ended.map_err(task_failed)??);
+            }
+            let last = piece.last;
+            tasks.spawn(send_piece(Arc::clone(begun), index, piece));
+            if last {
+                break;
+            }
+            index += 1;
+            let size = grow.part(index.into())?;
+            // A part that fails must not wait for a stream that says nothing.
+            let read = self.read(&mut source, size);
+            tokio::pin!(read);
+            piece = loop {
+                tokio::select! {
+                    piece = &mut read => break piece?,
+                    Some(ended) = tasks.join_next() => stored.push(ended.map_err(task_failed)??),
+                }
+            };
+            if piece.size == 0 {
+                break;
+            }
+        }
+        while let Some(ended) = tasks.join_next().await {
+            stored.push(ended.map_err(task_failed)??);
+        }
+        stored.sort_by_key(|part| part.receipt.number);
+        Ok(stored)
+    }
+
+    /// One request of unknown length, which cannot be repeated.
+    async fn endless(&self, source: OneShot, first: Piece) -> CoreResult<UploadOutcome> {
+        if self.store.capability().put_requires_length {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "{} takes no streams of unknown length beyond {} bytes, half of the memory budget; upload a \
+                     file instead",
+                    self.store.url(),
+                    first.size
+                ),
+            ));
+        }
+        let _admission = self.context.admit(FULL, SLAB as u64).await?;
+        let slabs = self.context.engine.slabs.clone();
+        let Piece { chunks, ticket, .. } = first;
+        let rest = stream::try_unfold((source, false), move |(mut source, ended)| {
+            let mut slab = slabs.take();
+            async move {
+                if ended {
+                    return Ok(None);
+                }
+                let ended = source.fill(&mut slab, SLAB).await?;
+                Ok((slab.len() > 0).then(|| (slab.freeze(), (source, ended))))
+            }
+        });
+        let head = stream::iter(chunks.into_iter().map(Ok));
+        let reporter = self.reporter.clone();
+        let body = Payload::once(None, futures_util::StreamExt::chain(head, rest)).observe(move || {
+            let reporter = reporter.clone();
+            move |chunk: &Bytes| reporter.moved(chunk.len() as u64)
+        });
+        let put = self.store.put(&self.key, body, self.options.clone());
+        let result = self.context.within_grace(put).await?;
+        drop(ticket);
+        let verified = self.verify(&result, None, false).await?;
+        Ok(UploadOutcome { result, bytes: self.reporter.done(), parts: 0, checksum: None, verified })
+    }
+}
+
+async fn send_piece<S: BlobStore + Clone>(
+    begun: Arc<Begun<S>>,
+    index: u32,
+    mut piece: Piece,
+) -> Result<Stored, Failure> {
+    let job = &begun.job;
+    let _request = job.context.engine.requests.permit(FULL).await;
+    let origin = Origin::Memory(mem::take(&mut piece.chunks).into());
+    let kind = (job.context.config().verify != Verify::Never).then_some(PART_SUM);
+    let body = Body::new(&job.context.engine, origin.clone(), 0..piece.size, kind, &job.reporter);
+    let stored = begun.send(index, &body, &origin).await?;
+    job.reporter.part_done(index.into(), piece.size);
+    Ok(stored)
+}
