@@ -1,10 +1,11 @@
 //! The client and how its requests go out.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use http::response::Parts;
-use longshore_core_types::{CallInfo, Error, Result, StoreUrl};
+use longshore_core_types::{CallInfo, Error, ErrorKind, Payload, Result, StoreUrl};
 use longshore_transport::{ClusterRedirects, RequestOptions, ResponseBody, Transport, TransportError, body};
 
 use crate::{
@@ -128,7 +129,13 @@ impl Client {
 
     /// Sends a request with the body of an object or part: small ones with the request, large ones straight
     /// to the target that will hold the object, or after the gateway has said where that is.
-    pub(crate) async fn upload(&self, at: &ObjectAt, request: Request) -> Result<Answer> {
+    pub(crate) async fn upload(&self, at: &ObjectAt, mut request: Request) -> Result<Answer> {
+        let body = std::mem::take(&mut request.body);
+        request.body = buffer_start(body).await.map_err(|error| {
+            Error::new(ErrorKind::LocalIo, "the body cannot be read")
+                .with_call(&request.call)
+                .with_source(error)
+        })?;
         if request.body.len().is_some_and(|length| length < LARGE_BODY) {
             return self.call(request).await;
         }
@@ -184,6 +191,25 @@ impl Client {
         };
         trusted.get_or_try_init(load).await.map(drop)
     }
+}
+
+/// Takes a small body that can be read only once into memory, so that it can go to the gateway and then to the
+/// target. Of a large one, whose start is read to find that out, nothing is sent before the target asks.
+async fn buffer_start(body: Payload) -> io::Result<Payload> {
+    if body.try_clone().is_some() || body.len().is_some_and(|length| length >= LARGE_BODY) {
+        return Ok(body);
+    }
+    let length = body.len();
+    let mut stream = body.into_stream();
+    let (mut chunks, mut size) = (Vec::new(), 0);
+    while size < LARGE_BODY {
+        let Some(chunk) = stream.try_next().await? else {
+            return Ok(Payload::from(Bytes::from(chunks.concat())));
+        };
+        size += chunk.len() as u64;
+        chunks.push(chunk);
+    }
+    Ok(Payload::once(length, stream::iter(chunks.into_iter().map(Ok)).chain(stream)))
 }
 
 impl fmt::Debug for Client {

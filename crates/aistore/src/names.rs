@@ -279,6 +279,10 @@ pub(crate) fn check_custom<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str
         if key.chars().chain(value.chars()).any(char::is_control) {
             return Err(invalid(format!("the custom metadata {key:?} contains a control character")));
         }
+        // Answers carry each pair as a header line, of which the blanks at both ends are lost.
+        if key.trim() != key || value.trim_end() != value {
+            return Err(invalid(format!("the custom metadata {key:?} has blanks at an end, which get lost")));
+        }
         total += key.len() + value.len();
     }
     if total > CUSTOM_MAX {
@@ -340,8 +344,16 @@ mod tests {
     fn custom_metadata() {
         assert!(check_custom([("a", "1,2,3"), ("b", "x=y"), ("c", ""), ("d", "ü")]).is_ok());
         let long = "v".repeat(2048);
-        for bad in [("", "v"), ("a=b", "v"), ("a", "x\u{1}"), ("a\n", "v"), ("k", &long), ("orig_fntl", "x")]
-        {
+        for bad in [
+            ("", "v"),
+            ("a=b", "v"),
+            ("a", "x\u{1}"),
+            ("a\n", "v"),
+            ("a", "v "),
+            (" a", "v"),
+            ("k", &long),
+            ("orig_fntl", "x"),
+        ] {
             assert!(check_custom([bad]).is_err(), "{bad:?}");
         }
         assert!(check_custom([("k", &long[1..])]).is_ok());

@@ -253,6 +253,10 @@ impl BlobStore for Store {
     async fn copy_from(&self, from: &StoreUrl, to: &ObjectKey, opts: CopyOptions) -> Result<PutResult> {
         const OPERATION: &str = "aistore.object.copy";
         let source = || {
+            if !self.can_copy_from(from) {
+                let message = format!("{from} is not in this cluster");
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            }
             self.capability.check_copy_options(&opts)?;
             ObjectAt::new(BucketRef::from_url(from)?, from.object_key()?)
         };

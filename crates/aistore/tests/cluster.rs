@@ -1,0 +1,10 @@
+//! The client against a server of the same protocol, over real sockets.
+
+#[path = "cluster/conformance.rs"]
+mod conformance;
+#[path = "cluster/objects.rs"]
+mod objects;
+#[path = "cluster/support.rs"]
+mod support;
+#[path = "cluster/uploads.rs"]
+mod uploads;
