@@ -122,6 +122,16 @@ pub(super) fn refused<T: fmt::Debug>(result: Result<T>, kinds: &[ErrorKind], wha
     }
 }
 
+/// What is refused before it is sent is `InvalidInput`, and nothing was answered.
+#[track_caller]
+pub(super) fn refused_unsent<T: fmt::Debug>(result: Result<T>, what: &str) -> Outcome {
+    let error = refused(result, &[ErrorKind::InvalidInput], what)?;
+    if error.attempts() == 0 && error.status().is_none() {
+        return Ok(());
+    }
+    Err(Failure { source: Some(error), ..Failure::new(format!("{what} was refused only after it was sent")) })
+}
+
 /// Compares bytes without printing them all.
 #[track_caller]
 pub(super) fn same(found: &[u8], expected: &[u8], what: &str) -> Outcome {

@@ -1,10 +1,10 @@
 //! Names that are unusual. A store keeps them byte for byte, or refuses them before anything is sent.
 
-use longshore_core_types::ErrorKind;
+use longshore_core_types::ObjectKey;
 
 use super::{
     Namespace,
-    check::{Outcome, absent, holds},
+    check::{Outcome, absent, holds, refused_unsent},
 };
 use crate::{AnyStore, BlobStore, BlobStoreExt, DeleteOptions, HeadOptions};
 
@@ -34,10 +34,7 @@ async fn kept_or_refused(store: &AnyStore, ns: &Namespace, names: &[&str]) -> Ou
         let key = ns.key(name)?;
         match store.write(&key, vec![number; 3]).await {
             Ok(_) => kept.push((*name, key, number)),
-            Err(error) if error.kind() == ErrorKind::InvalidInput => {
-                ensure!(error.attempts() == 0, "{name:?} was refused only after it was sent: {error}");
-            }
-            Err(error) => return Err(error.into()),
+            refusal => refused_unsent(refusal, &format!("put of {name:?}"))?,
         }
     }
     for (name, key, number) in &kept {
@@ -135,17 +132,16 @@ async fn dot_segments(store: &AnyStore, ns: &Namespace) -> Outcome {
 
 async fn slash_at_the_start(store: &AnyStore, _: &Namespace) -> Outcome {
     // Without the common part, which would hide the slash.
-    let key = longshore_core_types::ObjectKey::new("/conformance-names-slash-at-the-start")?;
+    let key = ObjectKey::new("/conformance-names-slash-at-the-start")?;
     match store.write(&key, "x").await {
         Ok(_) => {
             holds(store, &key, b"x").await?;
-            let bare = longshore_core_types::ObjectKey::new("conformance-names-slash-at-the-start")?;
+            let bare = ObjectKey::new("conformance-names-slash-at-the-start")?;
             absent(store, &bare).await?;
             store.delete(&key, DeleteOptions::default()).await?;
             absent(store, &key).await
         }
-        Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),
-        Err(error) => Err(error.into()),
+        refusal => refused_unsent(refusal, "put of a name that starts with a slash"),
     }
 }
 

@@ -1,0 +1,25 @@
+//! The conformance suite on every store, and what clients make of a server's faults.
+//!
+//! Names are `backend::group::case`. A case that a store cannot run is ignored with the reason.
+
+mod conformance_support;
+
+use std::{process::ExitCode, sync::Arc};
+
+use conformance_support::{Backend, Context, aistore, faults, memory, shelf};
+use libtest_mimic::{Arguments, Trial};
+
+fn main() -> ExitCode {
+    let args = Arguments::from_args();
+    let context = match Context::new() {
+        Ok(context) => Arc::new(context),
+        Err(error) => {
+            eprintln!("the tests cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let backends: [fn() -> Backend; 3] = [memory::backend, shelf::backend, aistore::backend];
+    let mut trials: Vec<Trial> = backends.into_iter().flat_map(|make| make().trials(&context)).collect();
+    trials.extend(faults::trials(&context));
+    libtest_mimic::run(&args, trials).exit_code()
+}

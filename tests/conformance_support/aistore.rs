@@ -1,0 +1,58 @@
+//! AIStore, over the dev server.
+
+use std::{fmt::Write, sync::Arc};
+
+use longshore_aistore::Client;
+use longshore_blob_api::AnyStore;
+use longshore_devserver::{DevServer, Handle, JournalEntry};
+
+use super::{Backend, Context, Fault, Opened};
+
+const BUCKET: &str = "conformance";
+
+/// One bucket of one server for all cases.
+pub(crate) fn backend() -> Backend {
+    Backend { name: "aistore", open, except: KNOWN }
+}
+
+const KNOWN: &[(&str, &str)] = &[
+    ("object::one_shot_body", ONE_SHOT),
+    ("object::body_of_unknown_length", ONE_SHOT),
+    (
+        "attributes::odd_values_are_kept_or_refused",
+        "spaces around a value are sent, and lost on the way, instead of refused",
+    ),
+    ("copy::from_elsewhere_is_refused", "a foreign URL is called invalid instead of unsupported"),
+];
+
+const ONE_SHOT: &str = "a small one-shot body goes out with the request, and is gone when the redirect comes";
+
+fn open(context: &Context) -> Result<Opened, Fault> {
+    let server = Arc::new(DevServer::builder().journal_capacity(200_000).start_blocking()?);
+    let client = Client::builder(server.aistore_url()).build()?;
+    let bucket = client.bucket(BUCKET)?;
+    context.run(async { bucket.create().await })??;
+    let store = AnyStore::new(bucket.store());
+    Ok(Opened { store, trace: Box::new(move |prefix| journal(&server, prefix)) })
+}
+
+/// What the server was asked about names that start with `prefix`.
+pub(crate) fn journal(server: &Handle, prefix: &str) -> String {
+    let ours = |entry: &JournalEntry| entry.key.as_ref().is_some_and(|key| key.starts_with(prefix));
+    let mut text = format!("journal of the server, names that start with {prefix}:\n");
+    for entry in server.journal().filter(ours) {
+        let JournalEntry { seq, node, method, path, operation, range, status, fault, .. } = &entry;
+        let status = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+        // Writing to a string cannot fail.
+        let _ = write!(text, "  {seq:>6} {node:?} {operation}: {method} {path} -> {status}");
+        let _ = write!(text, ", {} bytes in, {} out", entry.bytes_in, entry.bytes_out);
+        if let Some(range) = range {
+            let _ = write!(text, ", range {range}");
+        }
+        if let Some(fault) = fault {
+            let _ = write!(text, ", fault {fault}");
+        }
+        text.push('\n');
+    }
+    text
+}
