@@ -64,8 +64,11 @@ const EDGES: &[Row] = &[
     ("xtask", &[]),
 ];
 
-/// Leaves that are never published: they may depend on everything but `xtask`.
-const LEAVES: [&str; 2] = ["tests", "examples"];
+/// Leaves that are never published: they may depend on everything but the programs of `PROGRAMS`.
+const LEAVES: [&str; 3] = ["tests", "examples", "bench"];
+
+/// Programs for working on this workspace, on which nobody may depend.
+const PROGRAMS: [&str; 2] = ["xtask", "longshore-bench"];
 
 /// Checks the dependencies of every member against the table.
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Outcome {
@@ -103,7 +106,7 @@ fn check(metadata: &Metadata) -> Result<usize, Vec<String>> {
             edges += 1;
             let verdict = match row {
                 Some(row) => allowed(package, dependency, row),
-                None if dependency.name == "xtask" => Err("no crate may depend on it".to_owned()),
+                None if PROGRAMS.contains(&&*dependency.name) => Err("no crate may depend on it".to_owned()),
                 None => Ok(()),
             };
             if let Err(reason) = verdict {
@@ -206,6 +209,14 @@ mod tests {
         );
         assert!(message.contains("it may use core-types, blob-api"), "{message}");
         assert!(message.contains("it may use no crate of this workspace"), "{message}");
+    }
+
+    #[test]
+    fn nobody_depends_on_the_programs_for_working_here() {
+        for program in PROGRAMS {
+            let packages = vec![package(program, &[]), package("longshore-examples", &[program])];
+            assert!(verdict(packages).expect_err(program).contains("no crate may depend on it"));
+        }
     }
 
     #[test]

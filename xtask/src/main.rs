@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 a check or test failed, 2 the command line was not understood.
 #![allow(clippy::print_stdout, reason = "printing is what this program is for")]
 
+mod bench;
 mod ci;
 mod cmd;
 mod compare;
@@ -45,6 +46,10 @@ Commands:
   lint            Formatting, clippy, documentation, and what no file may contain.
   dag             Check which crate may depend on which.
   tree            Check which third-party crates must stay out.
+  bench [TABLE]... [--quick] [--json] [OPTION]...
+                  Measure transfers beside curl, aria2c, rclone, wrk and Python clients. Tables: download,
+                  upload, small, tail, tls, stack; all of them by default. `bench -- --help` lists the options,
+                  docs/performance.md says how to read the tables.
   ci [--fast]     lint, dag, tree, test: what .ci/run does, in the same order.
                   --fast runs only the test classes `unit` and `wire`.
   help            Print this text.
@@ -84,6 +89,7 @@ fn dispatch(args: &[String]) -> Outcome {
         "lint" => lint::run,
         "dag" => dag::run,
         "tree" => tree::run,
+        "bench" => bench::run,
         "ci" => ci::run,
         "demo" => demo::run,
         other => return Err(Failure::Usage(format!("there is no command `{other}`"))),

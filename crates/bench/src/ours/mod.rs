@@ -1,0 +1,74 @@
+//! Small programs over the crates of this workspace, which the runner measures like any other client.
+
+pub(crate) mod get;
+pub(crate) mod put;
+pub(crate) mod small;
+pub(crate) mod stack;
+mod store;
+
+use std::path::PathBuf;
+
+use longshore_transport::{PoolConfig, TlsConfig, Transport, TransportConfig};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::app::{Failure, at};
+
+/// What all of them take.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Common {
+    /// Requests in flight
+    #[arg(long, default_value_t = 8)]
+    concurrency: usize,
+    /// Threads of the runtime; one runs everything on the calling thread
+    #[arg(long, default_value_t = 1)]
+    workers: usize,
+    /// Certificate (PEM) to trust besides the system's
+    #[arg(long)]
+    ca: Option<PathBuf>,
+}
+
+impl Common {
+    fn runtime(&self) -> Result<Runtime, Failure> {
+        let mut builder = if self.workers > 1 {
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(self.workers);
+            builder
+        } else {
+            Builder::new_current_thread()
+        };
+        Ok(builder.enable_all().build()?)
+    }
+
+    fn config(&self) -> Result<TransportConfig, Failure> {
+        let pool = PoolConfig::default();
+        let most = pool.max_per_host.max(self.concurrency);
+        let mut config = TransportConfig::default().pool(pool.max_per_host(most));
+        if let Some(path) = &self.ca {
+            config = config.tls(TlsConfig::default().only_root(std::fs::read(path).map_err(at(path))?));
+        }
+        Ok(config)
+    }
+
+    /// The whole default stack.
+    fn transport(&self) -> Result<Transport, Failure> {
+        Ok(Transport::builder().config(self.config()?).build()?)
+    }
+}
+
+/// `http://HOST/BUCKET` and the key of `http://HOST/BUCKET/KEY`.
+fn split(url: &str) -> Result<(&str, &str), Failure> {
+    let host = url.find("://").map(|at| at + 3).ok_or("the URL has no scheme")?;
+    let bucket = url[host..].find('/').map(|at| host + at + 1).ok_or("the URL names no bucket")?;
+    let key = url[bucket..].find('/').map(|at| bucket + at).ok_or("the URL names no object")?;
+    Ok((&url[..key], &url[key + 1..]))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn urls_are_split_into_bucket_and_key() {
+        assert_eq!(super::split("http://h:1/b/k/l").unwrap(), ("http://h:1/b", "k/l"));
+        assert!(super::split("http://h:1/b").is_err());
+        assert!(super::split("h/b/k").is_err());
+    }
+}
