@@ -4,12 +4,13 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::aistore::{Cluster, Node, NodeAddress, TARGETS};
+use crate::aistore::{Cluster, Node, NodeAddress, Settings, TARGETS};
 use crate::fault::Faults;
 use crate::handle::Handle;
 use crate::http::{Restart, serve};
@@ -29,6 +30,8 @@ impl DevServer {
             durable: false,
             allow_non_loopback: false,
             journal_capacity: DEFAULT_CAPACITY,
+            promote_root: PathBuf::from("/var/lib/ais/promote"),
+            job_idle: Duration::from_secs(5),
         }
     }
 }
@@ -42,6 +45,8 @@ pub struct DevServerBuilder {
     durable: bool,
     allow_non_loopback: bool,
     journal_capacity: usize,
+    promote_root: PathBuf,
+    job_idle: Duration,
 }
 
 /// Why a server did not start.
@@ -114,6 +119,18 @@ impl DevServerBuilder {
     /// Requests that the journal keeps. Default: 10,000.
     pub fn journal_capacity(mut self, entries: usize) -> Self {
         self.journal_capacity = entries;
+        self
+    }
+
+    /// Directory below which `promote` may read files of this machine. Default: `/var/lib/ais/promote`, as in AIStore.
+    pub fn promote_root(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.promote_root = dir.into();
+        self
+    }
+
+    /// How long multi-object jobs stay listed as running, idle, after their work is done. Default: 5 s.
+    pub fn job_idle(mut self, idle: Duration) -> Self {
+        self.job_idle = idle;
         self
     }
 
@@ -247,6 +264,7 @@ impl Running {
             addresses,
             Arc::clone(&ready.faults),
             Arc::clone(&ready.journal),
+            Settings { promote_root: builder.promote_root.clone(), job_idle: builder.job_idle },
         )
         .map_err(refused)?;
         cluster.buckets.purge_strays().await.map_err(refused)?;

@@ -7,12 +7,11 @@ use serde_json::Value;
 use super::actmsg::Action;
 use super::error::{Fail, Relayed, Result};
 use super::gateway::{absent, bucket, other_method};
-use super::ids::short_id;
-use super::list;
 use super::names::{BucketName, Namespace, Provider};
 use super::node::Cx;
 use super::props::{self, Permission};
 use super::reply::Reply;
+use super::{bucket_jobs, list, promote};
 
 const BUCKET_PROPS: HeaderName = HeaderName::from_static("ais-bucket-props");
 const ALLOW: &str = "DELETE, GET, HEAD, PATCH, POST";
@@ -53,6 +52,7 @@ async fn get(cx: &mut Cx, rest: &str) -> Result<Reply> {
     if rest.is_empty() {
         return match action.action.as_str() {
             "list" => list_buckets(cx),
+            "summary-bck" => bucket_jobs::summary(cx, None, &action),
             _ => Err(invalid_action(&action)),
         };
     }
@@ -67,6 +67,8 @@ async fn get(cx: &mut Cx, rest: &str) -> Result<Reply> {
             let bucket = bucket(cx, &name)?;
             list::list_objects(cx, bucket, &action).await
         }
+        "summary-bck" => bucket_jobs::summary(cx, Some(&name), &action),
+        "summary-shard" => bucket_jobs::shard_summary(cx, &name),
         _ => Err(invalid_action(&action)),
     }
 }
@@ -128,7 +130,11 @@ fn head(cx: &Cx, rest: &str) -> Result<Reply> {
         )));
     }
     let bucket = bucket(cx, &name)?;
-    Ok(Reply::ok().with(BUCKET_PROPS, &bucket.props().to_string()))
+    let reply = Reply::ok().with(BUCKET_PROPS, &bucket.props().to_string());
+    if cx.query.value("bsumm_remote").is_empty() {
+        return Ok(reply);
+    }
+    bucket_jobs::info(cx, &bucket, prefix, reply)
 }
 
 async fn post(cx: &mut Cx, rest: &str) -> Result<Reply> {
@@ -137,7 +143,19 @@ async fn post(cx: &mut Cx, rest: &str) -> Result<Reply> {
     let name = cx.bucket_name(&item)?;
     match action.action.as_str() {
         "create-bck" => create(cx, &name, &action).await,
-        "move-bck" => rename(cx, &name).await,
+        "move-bck" => bucket_jobs::rename(cx, &name).await,
+        "copy-bck" => bucket_jobs::copy(cx, &name, &action).await,
+        "etl-bck" | "etl-listrange" => {
+            Err(Fail::new(http::StatusCode::NOT_FOUND, "the operation requires Kubernetes"))
+        }
+        "rechunk" => bucket_jobs::rechunk(cx, &name, &action).await,
+        "make-n-copies" => bucket_jobs::make_copies(cx, &name, &action),
+        "ec-encode" => bucket_jobs::encode(cx, &name, &action).await,
+        kind @ "index-shard" => bucket_jobs::record_only(cx, &name, kind),
+        kind @ "prefetch-listrange" => {
+            bucket(cx, &name)?;
+            Err(not_remote(kind, &name))
+        }
         _ => Err(invalid_action(&action)),
     }
 }
@@ -163,30 +181,6 @@ async fn create(cx: &Cx, name: &BucketName, action: &Action) -> Result<Reply> {
     }
     cx.cluster.buckets.create(name, None, &action.value).await?;
     Ok(Reply::ok())
-}
-
-/// The destination that `bck_to` names.
-fn destination(cx: &Cx) -> Result<BucketName> {
-    let text = cx.query.value("bck_to");
-    if text.is_empty() {
-        return Err(Fail::bad("missing \"bck_to\" query parameter"));
-    }
-    Ok(BucketName::parse_uname(text)?.0)
-}
-
-async fn rename(cx: &Cx, name: &BucketName) -> Result<Reply> {
-    let bucket = bucket(cx, name)?;
-    let to = destination(cx)?;
-    if to.provider != Provider::Ais || name.provider != Provider::Ais {
-        let remote = if to.provider == Provider::Ais { name } else { &to };
-        return Err(Fail::bad(format!("can only rename to AIS ('ais://') bucket (\"{remote}\" is remote)")));
-    }
-    if to == *name {
-        return Err(Fail::bad(format!("cannot rename bucket \"{name}\" to itself (\"{to}\")")));
-    }
-    bucket.allow(Permission::MOVE_BUCKET)?;
-    cx.cluster.buckets.rename(name, &to).await?;
-    Ok(Reply::text(short_id()))
 }
 
 fn put(cx: &Cx, rest: &str) -> Result<Reply> {
@@ -216,13 +210,16 @@ async fn patch(cx: &mut Cx, rest: &str) -> Result<Reply> {
             )));
         }
     };
-    bucket(cx, &name)?;
+    let known = bucket(cx, &name)?;
     if let Some(cloud) = change.and_then(backend) {
         return Err(absent(cx, &cloud?));
     }
+    if let Some(change) = change {
+        bucket_jobs::check_mirror(cx, &known, change)?;
+    }
     let (old, new) = cx.cluster.buckets.set_props(&name, change).await?;
     Ok(match props::starts_job(old.settings(), new.settings()) {
-        Some(_) => Reply::text(short_id()),
+        Some(kind) => bucket_jobs::record_only(cx, &name, kind)?,
         None => Reply::ok(),
     })
 }
@@ -268,6 +265,14 @@ async fn delete(cx: &mut Cx, rest: &str) -> Result<Reply> {
             bucket(cx, &name)?;
             Err(not_remote(action, &name))
         }
+        "delete-listrange" => {
+            bucket(cx, &name)?.allow(Permission::DELETE)?;
+            Err(invalid_action(&action))
+        }
+        "evict-listrange" => {
+            bucket(cx, &name)?;
+            Err(not_remote("evict-remote-bck", &name))
+        }
         _ => Err(invalid_action(&action)),
     }
 }
@@ -278,7 +283,7 @@ pub(crate) fn not_remote(action: &str, name: &BucketName) -> Fail {
 }
 
 /// `POST /v1/objects/{bucket}`: actions on objects that name them in the body.
-pub(crate) fn object_actions(cx: &Cx, item: &str) -> Result<Reply> {
+pub(crate) async fn object_actions(cx: &Cx, item: &str) -> Result<Reply> {
     let action = cx.action()?;
     let name = cx.bucket_name(item)?;
     let bucket = bucket(cx, &name)?;
@@ -286,7 +291,7 @@ pub(crate) fn object_actions(cx: &Cx, item: &str) -> Result<Reply> {
         "blob-download" => Err(not_remote("blob-download", &name)),
         "promote" => {
             bucket.allow(Permission::PROMOTE)?;
-            Err(Fail::new(http::StatusCode::NOT_IMPLEMENTED, "promote is not supported yet"))
+            promote::promote(cx, &bucket, &action).await
         }
         _ => Err(invalid_action(&action)),
     }

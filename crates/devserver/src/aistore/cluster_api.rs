@@ -4,11 +4,11 @@ use http::header::HeaderName;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::error::{Fail, Result};
+use super::error::{Fail, Relayed, Result};
 use super::gateway::other_method;
 use super::node::Cx;
 use super::reply::Reply;
-use super::{Cluster, NodeInfo, props};
+use super::{Cluster, NodeInfo, job_api, props};
 use crate::journal::NodeKind;
 
 /// Version of the cluster map; it never changes.
@@ -34,14 +34,21 @@ pub(crate) fn reverse(cx: &Cx, rest: &str) -> Result<Reply> {
     if rest.split('/').next() != Some("daemon") {
         return Err(cx.invalid_uri());
     }
-    let id = cx.header(NODE_ID).ok_or_else(|| Fail::bad("missing node ID"))?;
+    // The path in errors is the one that the node would see.
+    let forwarded = |fail: Fail| {
+        let (caller, node) = (String::new(), cx.node_name());
+        fail.relayed(Relayed { method: "GET", path: "/v1/daemon".into(), caller, node })
+    };
+    let id = cx.header(NODE_ID).ok_or_else(|| forwarded(Fail::bad("missing node ID")))?;
     let nodes = cx.cluster.targets.iter().chain([&cx.cluster.gateway]);
     let Some(node) = nodes.into_iter().find(|n| n.id == id) else {
         let me = cx.node_name();
-        return Err(Fail::not_found(format!(
-            "{me}: cannot forward request to node node {id} not present in Smap v{SMAP_VERSION}"
-        ))
-        .tcode("errNodeNotFound"));
+        return Err(forwarded(
+            Fail::not_found(format!(
+                "{me}: cannot forward request to node node {id} not present in Smap v{SMAP_VERSION}"
+            ))
+            .tcode("errNodeNotFound"),
+        ));
     };
     about(cx, node)
 }
@@ -64,6 +71,9 @@ fn about(cx: &Cx, node: &NodeInfo) -> Result<Reply> {
 pub(crate) fn cluster(cx: &Cx) -> Result<Reply> {
     if cx.method != Method::GET {
         return Ok(other_method(&cx.method, "DELETE, GET, POST, PUT"));
+    }
+    if let Some(answer) = job_api::query(cx) {
+        return answer;
     }
     let what = cx.query.value("what");
     Ok(match what {

@@ -11,7 +11,7 @@ use super::names::{BucketName, Provider, check_object_name};
 use super::node::Cx;
 use super::props::Permission;
 use super::reply::Reply;
-use super::{bucket_api, cluster_api, redirect, s3};
+use super::{absent_api, bucket_api, cluster_api, job_api, redirect, s3};
 
 /// Answers a request.
 pub(crate) async fn handle(cx: &mut Cx) -> Result<Reply> {
@@ -23,11 +23,13 @@ pub(crate) async fn handle(cx: &mut Cx) -> Result<Reply> {
     let (first, rest) = rest.split_once('/').unwrap_or((rest, ""));
     match first {
         "buckets" => bucket_api::handle(cx, rest).await,
-        "objects" => objects(cx, rest),
+        "objects" => objects(cx, rest).await,
         "daemon" => cluster_api::daemon(cx),
+        "cluster" if cx.method == Method::PUT => job_api::control(cx),
         "cluster" => cluster_api::cluster(cx),
         "reverse" => cluster_api::reverse(cx, rest),
         "health" => cluster_api::health(cx),
+        "sort" | "etl" | "download" => absent_api::handle(cx, first),
         _ => Err(cx.invalid_uri()),
     }
 }
@@ -86,7 +88,7 @@ pub(crate) fn absent(cx: &Cx, name: &BucketName) -> Fail {
 
 const ALLOW_OBJECTS: &str = "DELETE, GET, HEAD, POST, PUT";
 
-fn objects(cx: &Cx, rest: &str) -> Result<Reply> {
+async fn objects(cx: &Cx, rest: &str) -> Result<Reply> {
     let known = [Method::GET, Method::HEAD, Method::PUT, Method::POST, Method::PATCH, Method::DELETE];
     if !known.contains(&cx.method) {
         return Ok(other_method(&cx.method, ALLOW_OBJECTS));
@@ -95,7 +97,7 @@ fn objects(cx: &Cx, rest: &str) -> Result<Reply> {
     let object = object.trim_start_matches('/');
     if object.is_empty() {
         if cx.method == Method::POST && !bucket.is_empty() {
-            return bucket_api::object_actions(cx, bucket);
+            return bucket_api::object_actions(cx, bucket).await;
         }
         return Err(cx.too_short(4));
     }

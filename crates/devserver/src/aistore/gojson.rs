@@ -403,6 +403,19 @@ pub(crate) fn parse_size(text: &str) -> Option<u64> {
     digits.trim().parse::<u64>().ok()?.checked_mul(factor)
 }
 
+/// A size as the server prints it: the largest unit that divides it, two decimals if none does.
+pub(crate) fn format_size(bytes: u64) -> String {
+    let units = [("TiB", 1_u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let Some((unit, scale)) = units.into_iter().find(|(_, scale)| bytes >= *scale) else {
+        return format!("{bytes}B");
+    };
+    let hundredths = u128::from(bytes) * 100 / u128::from(scale);
+    if hundredths.is_multiple_of(100) {
+        return format!("{}{unit}", hundredths / 100);
+    }
+    format!("{}.{:02}{unit}", hundredths / 100, hundredths % 100)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -484,6 +497,10 @@ mod tests {
         assert_eq!(parse_size("20KiB"), Some(20480));
         assert_eq!(parse_size("0B"), Some(0));
         assert_eq!(parse_size("x"), None);
+        for text in ["0B", "512B", "20KiB", "1MiB", "1TiB", "1.50KiB"] {
+            let bytes = if text == "1.50KiB" { Some(1536) } else { parse_size(text) };
+            assert_eq!(format_size(bytes.unwrap_or(0)), text);
+        }
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! An AIStore cluster: one gateway and two targets over one storage.
 
+mod absent_api;
 mod actmsg;
+mod append;
 mod bucket_api;
+mod bucket_jobs;
 mod buckets;
 mod cluster_api;
 mod error;
@@ -10,11 +13,14 @@ mod gojson;
 mod gotime;
 mod hrw;
 mod ids;
+mod job_api;
+mod jobs;
 mod list;
 mod multipart;
 mod names;
 mod node;
 mod objects;
+mod promote;
 mod props;
 mod query;
 mod range;
@@ -24,8 +30,9 @@ mod s3;
 mod target;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
@@ -35,7 +42,10 @@ use crate::fault::Faults;
 use crate::http::Restart;
 use crate::journal::{Journal, NodeKind};
 use crate::storage::{Storage, StorageError};
+use append::WorkFiles;
+use bucket_jobs::Summaries;
 use buckets::{Bucket, Buckets};
+use jobs::Jobs;
 use multipart::RunningHashes;
 
 /// Targets of the cluster.
@@ -83,6 +93,19 @@ pub(crate) struct Cluster {
     pub(crate) faults: Arc<Faults>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) hashes: RunningHashes,
+    pub(crate) appends: WorkFiles,
+    pub(crate) jobs: Jobs,
+    pub(crate) summaries: Summaries,
+    pub(crate) promote_root: PathBuf,
+}
+
+/// What can be set from outside.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Directory below which files may be promoted.
+    pub(crate) promote_root: PathBuf,
+    /// How long jobs that idle stay listed as running.
+    pub(crate) job_idle: Duration,
 }
 
 /// Where a node listens and how it is restarted.
@@ -99,6 +122,7 @@ impl Cluster {
         targets: Vec<NodeAddress>,
         faults: Arc<Faults>,
         journal: Arc<Journal>,
+        settings: Settings,
     ) -> Result<Self, StorageError> {
         let node = |kind, id: &'static str, at: NodeAddress| NodeInfo {
             kind,
@@ -121,6 +145,10 @@ impl Cluster {
             faults,
             journal,
             hashes: RunningHashes::default(),
+            appends: WorkFiles::default(),
+            jobs: Jobs::new(settings.job_idle),
+            summaries: Summaries::default(),
+            promote_root: settings.promote_root,
         })
     }
 

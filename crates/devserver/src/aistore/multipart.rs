@@ -321,8 +321,9 @@ pub(crate) async fn abort(cx: &Cx, object: &Object) -> Result<Reply> {
         return Ok(Reply::ok());
     }
     let message = format!(
-        "failed to load partial {}: open /ais/mp1/@ais/{}/%ut/{}.{id}: no such file or directory",
+        "failed to load partial {}: open /ais/mp1/{}/@ais/{}/%ut/{}.{id}: no such file or directory",
         manifest(object, &id),
+        cx.node().id,
         object.bucket.name.name,
         object.key.name
     );

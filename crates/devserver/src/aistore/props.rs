@@ -98,6 +98,11 @@ pub(crate) fn apply(props: &Value, change: &Value, display: &str) -> Result<Valu
     if let Some(map) = merged.as_object_mut() {
         map.remove("force");
     }
+    for name in ["objsize_limit", "max_monolithic_size", "chunk_size"] {
+        if let Some(size) = merged["chunks"][name].as_str().and_then(parse_size) {
+            merged["chunks"][name] = gojson::format_size(size).into();
+        }
+    }
     check_values(props, &merged, change, display)?;
     Ok(merged)
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::put::store;
-use super::{Object, Overwrite, custom};
+use super::{Object, Overwrite, copy_body, custom};
 use crate::aistore::actmsg::Action;
 use crate::aistore::buckets;
 use crate::aistore::error::{Fail, Result};
@@ -13,7 +13,7 @@ use crate::aistore::names::{BucketName, check_object_name};
 use crate::aistore::node::Cx;
 use crate::aistore::reply::Reply;
 use crate::aistore::target::locate;
-use crate::checksum::Hasher;
+use crate::checksum::{ChecksumKind, Hasher};
 use crate::storage::ObjectKey;
 
 /// Bytes of one read when a body is copied.
@@ -61,10 +61,11 @@ pub(crate) async fn patch(cx: &Cx, object: &Object) -> Result<Reply> {
             if afresh {
                 record.custom.clear();
             }
-            custom::merge(&mut record.custom, changes);
-            if let Err(fail) = custom::check(&record.custom, &display) {
+            // The limits apply to what one call brings, as in the original.
+            if let Err(fail) = custom::check(&changes, &display) {
                 return Ok(Err(fail));
             }
+            custom::merge(&mut record.custom, changes);
             tables.put_object(&key, &record)?;
             Ok(Ok(()))
         })
@@ -110,11 +111,11 @@ pub(crate) async fn copy(cx: &mut Cx, object: &Object) -> Result<Reply> {
     Ok(Reply::ok())
 }
 
-/// Copies bytes, checksum, version and metadata. A destination with the same checksum is left alone.
+/// Copies bytes and checksum, and, if there is metadata, that and the version. A destination with the same checksum is left alone.
 pub(crate) async fn copy_object(cx: &Cx, from: &Object, to: &Object) -> Result<()> {
     let storage = &cx.cluster.storage;
     let opened = storage.open_object(&from.key, |record| Ok::<_, Fail>((0, record.size)))?;
-    let (source, mut reader) = opened.ok_or_else(|| from.missing(cx))??;
+    let (source, reader) = opened.ok_or_else(|| from.missing(cx))??;
     if let Some(there) = storage.object(&to.key)?
         && there.checksum.is_some()
         && there.checksum == source.checksum
@@ -124,17 +125,14 @@ pub(crate) async fn copy_object(cx: &Cx, from: &Object, to: &Object) -> Result<(
     }
     let mut body = storage.create_body()?;
     body.fail_at(cx.plan.no_space_at());
-    let mut body = tokio::task::spawn_blocking(move || -> std::io::Result<_> {
-        while let Some(bytes) = reader.read(COPY_CHUNK)? {
-            body.write(&bytes)?;
-        }
-        body.finish()?;
-        Ok(body)
-    })
-    .await
-    .map_err(std::io::Error::other)??;
+    let (mut body, _) = copy_body(reader, body, Hasher::new(ChecksumKind::None)).await?;
     body.fail_at(None);
-    let overwrite = Overwrite { custom: source.custom, version: source.version, fresh: true };
+    // Without metadata the copy counts as a new write.
+    let overwrite = if source.custom.is_empty() {
+        Overwrite::default()
+    } else {
+        Overwrite { custom: source.custom, version: source.version, fresh: true }
+    };
     store(storage, to, vec![body], source.checksum, overwrite, false).await?;
     Ok(())
 }

@@ -40,7 +40,7 @@ pub(super) fn check(pairs: &[(String, String)], object: &str) -> Result<()> {
         }
         if key.contains('\x01') || value.contains('\x01') {
             return Err(Fail::bad(format!(
-                "{object}: custom metadata 'key={}, val={}': key or value contains reserved symbol",
+                "{object}: custom metadata '{}={}': key or value contains reserved symbol",
                 go_quote(key),
                 go_quote(value)
             )));
@@ -93,6 +93,6 @@ mod tests {
         assert!(check(&[pair("k", &"v".repeat(2048))], "o").is_err());
         assert!(check(&[pair("", "v")], "o").expect_err("empty").message.contains("empty key (value=\"v\")"));
         let error = check(&[pair("k", "a\x01b")], "o").expect_err("reserved").message;
-        assert!(error.contains(r#"val="a\x01b""#), "{error}");
+        assert!(error.contains(r#"'"k"="a\x01b"'"#), "{error}");
     }
 }

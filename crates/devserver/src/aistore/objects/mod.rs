@@ -5,13 +5,15 @@ mod custom;
 mod get;
 mod head;
 mod put;
+mod stream;
 
 use std::sync::Arc;
 
-pub(crate) use change::{copy, delete, invert, patch, rename};
+pub(crate) use change::{copy, copy_object, delete, invert, patch, rename};
 pub(crate) use get::get;
 pub(crate) use head::head;
-pub(crate) use put::put;
+pub(crate) use put::{put, receive, store};
+pub(crate) use stream::{copy_body, copy_from, rechunk};
 
 use super::NodeInfo;
 use super::buckets::Bucket;
