@@ -1,0 +1,9 @@
+//! Replaying recorded exchanges against the dev server.
+
+mod http;
+mod replay;
+mod setup;
+mod volatile;
+
+pub(crate) use replay::Replay;
+pub(crate) use setup::Setup;

@@ -1,0 +1,273 @@
+//! Replays a file of recorded exchanges against a fresh dev server.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use longshore_devserver::{DevServer, Handle};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use super::http::{Answer, send};
+use super::setup::Setup;
+use super::volatile;
+use crate::wire_support::exceptions::Exceptions;
+use crate::wire_support::exchange::{Exchange, Response};
+
+/// How recorded clients encode query values.
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// Where files to be promoted lay when recorded.
+const PROMOTE_ROOT: &str = "/var/lib/ais/promote";
+
+/// Result of one exchange: the differences that are not agreed.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) name: String,
+    pub(crate) differences: Vec<String>,
+}
+
+pub(crate) struct Replay<'a> {
+    file: &'a str,
+    server: Handle,
+    /// What may be promoted; removed with the replay.
+    _files: tempfile::TempDir,
+    exceptions: &'a Exceptions,
+    setup: &'a Setup,
+    /// Where the recorded gateway sent each object, by path; the value is the recorded host.
+    homes: BTreeMap<String, String>,
+    /// Recorded ids and what they are here.
+    ids: BTreeMap<String, String>,
+    /// The dev server's own redirect for the exchange before.
+    location: Option<String>,
+}
+
+impl<'a> Replay<'a> {
+    pub(crate) fn new(file: &'a str, exceptions: &'a Exceptions, setup: &'a Setup) -> Self {
+        let files = tempfile::tempdir().expect("a directory");
+        let server = DevServer::builder().promote_root(files.path()).start_blocking().expect("a server");
+        let mut ids = BTreeMap::new();
+        let root = files.path().to_string_lossy().into_owned();
+        setup.files(file, files.path());
+        ids.insert(PROMOTE_ROOT.to_owned(), root);
+        Self { file, server, _files: files, exceptions, setup, homes: BTreeMap::new(), ids, location: None }
+    }
+
+    pub(crate) fn run(mut self, exchanges: &[Exchange]) -> Vec<Outcome> {
+        for exchange in exchanges {
+            if let Some(location) = exchange.response.as_ref().and_then(|r| r.headers.get("location")) {
+                let (host, path) = split(location);
+                self.homes.insert(object_path(&path), host);
+            }
+        }
+        self.learn_nodes(exchanges);
+        self.setup.run(self.file, "", self.server.aistore_addr());
+        exchanges.iter().map(|e| self.exchange(e)).collect()
+    }
+
+    /// Recorded node ids stand for nodes of their kind here.
+    fn learn_nodes(&mut self, exchanges: &[Exchange]) {
+        let map = send(self.server.aistore_addr(), "GET", "/v1/daemon?what=smap", &BTreeMap::new(), b"");
+        let map: Value = serde_json::from_slice(&map.expect("a map").body).expect("a map");
+        let mut here = map["tmap"].as_object().expect("targets").keys().cycle();
+        let gateway = map["proxy_si"]["daemon_id"].as_str().expect("an id");
+        for exchange in exchanges {
+            let request = &exchange.request;
+            let texts = [
+                request.path.clone(),
+                request.body.text(),
+                request.headers.values().cloned().collect::<Vec<_>>().join(" "),
+            ];
+            for id in texts.iter().flat_map(|t| volatile::node_ids(t)) {
+                let own = if id.as_bytes()[3] == b'p' { gateway } else { here.next().expect("a target") };
+                self.ids.entry(id).or_insert_with(|| own.to_owned());
+            }
+        }
+    }
+
+    fn exchange(&mut self, exchange: &Exchange) -> Outcome {
+        self.setup.run(self.file, &exchange.name, self.server.aistore_addr());
+        let mut differences = Vec::new();
+        let request = &exchange.request;
+        let (address, path) = self.address(exchange);
+        let path = self.translate(&path);
+        let body = match &request.body {
+            crate::wire_support::exchange::Body::Bytes(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => self.translate(text).into_bytes(),
+                Err(_) => bytes.clone(),
+            },
+            other => other.bytes(),
+        };
+        let headers = request.headers.iter().map(|(n, v)| (n.clone(), self.translate(v))).collect();
+        let answer = send(address, &request.method, &path, &headers, &body);
+        self.location = answer.as_ref().and_then(|a| a.headers.get("location").cloned());
+        match (&exchange.response, &answer) {
+            (None, None) => {}
+            (None, Some(answer)) => {
+                self.differ(exchange, &mut differences, "status", "closed", &answer.status);
+            }
+            (Some(_), None) => self.differ(exchange, &mut differences, "status", "an answer", &"closed"),
+            (Some(response), Some(answer)) => {
+                self.learn(response, answer);
+                self.compare(exchange, response, answer, &mut differences);
+            }
+        }
+        Outcome { name: exchange.name.clone(), differences }
+    }
+
+    /// The listener that stands for the recorded one, and the path to ask for.
+    fn address(&self, exchange: &Exchange) -> (SocketAddr, String) {
+        let path = exchange.request.path.clone();
+        let gateway = self.server.aistore_addr();
+        if exchange.name.ends_with("#2") {
+            let Some(location) = &self.location else { return (gateway, path) };
+            let (host, path) = split(location);
+            return (host.parse().expect("an address"), path);
+        }
+        if exchange.node != "target" {
+            return (gateway, path);
+        }
+        // Straight to a target: to the object's own, or to the other one, as recorded.
+        let home = self.homes.get(&object_path(&path));
+        let asked = exchange.request.headers.get("host");
+        let own = self.target_of(&path);
+        let targets = self.targets();
+        let right = home.is_none() || home == asked;
+        let address = targets.iter().find(|t| (Some(**t) == own) == right).or(targets.first());
+        (*address.expect("a target"), path)
+    }
+
+    fn targets(&self) -> Vec<SocketAddr> {
+        let answer = send(self.server.aistore_addr(), "GET", "/v1/daemon?what=smap", &BTreeMap::new(), b"");
+        let map: Value = serde_json::from_slice(&answer.expect("a map").body).expect("a map");
+        let targets = map["tmap"].as_object().expect("targets").values();
+        let url = |t: &Value| t["public_net"]["direct_url"].as_str().map(|u| split(&format!("{u}/")).0);
+        targets.filter_map(url).map(|host| host.parse().expect("an address")).collect()
+    }
+
+    /// The target that the dev server's gateway names for an object.
+    fn target_of(&self, path: &str) -> Option<SocketAddr> {
+        let answer = send(self.server.aistore_addr(), "HEAD", path, &BTreeMap::new(), b"")?;
+        split(answer.headers.get("location")?).0.parse().ok()
+    }
+
+    /// Replaces recorded ids by the ones that the dev server gave out.
+    fn translate(&self, text: &str) -> String {
+        let encode = |id: &str| utf8_percent_encode(id, QUERY).to_string();
+        // Longer ones first: a handle begins with a node id.
+        let mut ids: Vec<_> = self.ids.iter().collect();
+        ids.sort_by_key(|(old, _)| std::cmp::Reverse(old.len()));
+        ids.into_iter().fold(text.to_owned(), |text, (old, new)| {
+            text.replace(old, new).replace(&encode(old), &encode(new))
+        })
+    }
+
+    fn learn(&mut self, response: &Response, answer: &Answer) {
+        let mut learn = |old: &str, new: &str| {
+            if old.len() >= 8 && old != new {
+                self.ids.insert(old.to_owned(), new.to_owned());
+            }
+        };
+        for name in ["ais-append-handle", "ais-xaction-id"] {
+            if let (Some(old), Some(new)) = (response.headers.get(name), answer.headers.get(name)) {
+                learn(old, new);
+                // Errors name the work file.
+                if let (Some(old), Some(new)) = (work_file(old), work_file(new)) {
+                    learn(old, new);
+                }
+            }
+        }
+        let old = response.body.text();
+        let new = String::from_utf8_lossy(&answer.body).into_owned();
+        let is_id = |t: &str| {
+            (8..=20).contains(&t.len()) && t.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+        };
+        if is_id(&old) && is_id(&new) {
+            learn(&old, &new);
+        }
+        if let (Some(old), Some(new)) = (document(&response.body.bytes()), document(&answer.body)) {
+            for member in ["uuid", "UUID"] {
+                if let (Some(old), Some(new)) = (old[member].as_str(), new[member].as_str()) {
+                    learn(old, new);
+                }
+            }
+        }
+    }
+
+    fn compare(&self, exchange: &Exchange, wanted: &Response, got: &Answer, differences: &mut Vec<String>) {
+        if wanted.status != got.status {
+            self.differ(exchange, differences, "status", &wanted.status, &got.status);
+        }
+        let method = &exchange.request.method;
+        let names: std::collections::BTreeSet<_> = wanted.headers.keys().chain(got.headers.keys()).collect();
+        for name in names.into_iter().filter(|n| !volatile::is_ignored(n, method)) {
+            let form = |value: Option<&String>| {
+                let value = value.map(|v| volatile::header(name, v)).filter(|v| !v.is_empty());
+                value.unwrap_or_else(|| "nothing".to_owned())
+            };
+            let wanted = wanted.headers.get(name).map(|v| self.translate(v));
+            let (wanted, got) = (form(wanted.as_ref()), form(got.headers.get(name)));
+            if wanted != got {
+                self.differ(exchange, differences, &format!("header:{name}"), &wanted, &got);
+            }
+        }
+        let id_only = |t: &str| self.ids.values().any(|id| id == t);
+        let (wanted_body, got_body) = (self.body(&wanted.body.bytes(), true), self.body(&got.body, false));
+        if wanted_body != got_body && !id_only(&got_body) {
+            self.differ(exchange, differences, "body", &wanted_body, &got_body);
+        }
+    }
+
+    /// A body in the form in which it is compared.
+    fn body(&self, bytes: &[u8], recorded: bool) -> String {
+        if let Some(document) = document(bytes) {
+            let text = document.to_string();
+            let document: Value = if recorded {
+                serde_json::from_str(&self.translate(&text)).unwrap_or(document)
+            } else {
+                document
+            };
+            return volatile::json(document).to_string();
+        }
+        let text = String::from_utf8_lossy(bytes);
+        volatile::text(&if recorded { self.translate(&text) } else { text.into_owned() })
+    }
+
+    fn differ(
+        &self,
+        exchange: &Exchange,
+        differences: &mut Vec<String>,
+        field: &str,
+        wanted: &(impl std::fmt::Display + ?Sized),
+        got: &(impl std::fmt::Display + ?Sized),
+    ) {
+        if !self.exceptions.allows(self.file, &exchange.name, field) {
+            differences.push(format!("{field}\n      recorded: {wanted}\n      answered: {got}"));
+        }
+    }
+}
+
+/// The name of the file that an append handle leads to.
+fn work_file(handle: &str) -> Option<&str> {
+    handle.split('|').nth(1)?.rsplit('/').next()
+}
+
+/// JSON or MessagePack, if it is a document at all.
+fn document(bytes: &[u8]) -> Option<Value> {
+    match bytes.first()? {
+        // The server sometimes prints bytes that are no text.
+        b'{' | b'[' => serde_json::from_str(&String::from_utf8_lossy(bytes)).ok(),
+        0x80..=0x8f => rmp_serde::from_slice(bytes).ok(),
+        _ => None,
+    }
+}
+
+/// Host and path of an absolute URL.
+fn split(url: &str) -> (String, String) {
+    let rest = url.strip_prefix("http://").unwrap_or(url);
+    let slash = rest.find('/').unwrap_or(rest.len());
+    (rest[..slash].to_owned(), rest[slash..].to_owned())
+}
+
+fn object_path(path: &str) -> String {
+    path.split('?').next().unwrap_or_default().to_owned()
+}

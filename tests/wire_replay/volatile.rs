@@ -1,0 +1,170 @@
+//! What may differ between a recording and a replay: ids, dates, ports, node ids, disk paths, capacities.
+//!
+//! This is the one list of volatile fields.
+
+use serde_json::Value;
+
+/// Headers whose presence is compared, but not their value.
+const HEADERS: &[&str] = &[
+    "ais-append-handle",
+    "ais-atime",
+    "ais-cluster-uptime",
+    "ais-node-uptime",
+    "ais-xaction-id",
+    "last-modified",
+];
+
+/// Headers that are not compared at all: the date, and the framing of bodies that are compared themselves.
+const IGNORED: &[&str] = &["date", "content-length", "transfer-encoding"];
+
+/// JSON members whose value is not compared, in bodies and in headers that hold JSON.
+const MEMBERS: &[&str] = &[
+    "UUID",
+    "atime",
+    "a",
+    "bid",
+    "created",
+    "creation_time",
+    "daemon_port",
+    "direct_url",
+    "end-time",
+    "end_time",
+    "glob.id",
+    "id_digest",
+    "node_ip_addr",
+    "remote_addr",
+    "start-time",
+    "stats",
+    "size_on_disk",
+    "total_disks_size",
+    "uuid",
+];
+
+/// JSON members that may be missing.
+const OPTIONAL: &[&str] = &["ctlmsg", "verifying_key"];
+
+/// Members that hold the version of a cluster document.
+const VERSIONED: &[&str] = &["smap_version"];
+
+pub(crate) fn is_ignored(header: &str, method: &str) -> bool {
+    // The length in the answer to HEAD is all that tells the size.
+    IGNORED.contains(&header) && !(header == "content-length" && method == "HEAD")
+}
+
+/// A header's value in the form in which it is compared.
+pub(crate) fn header(name: &str, value: &str) -> String {
+    if HEADERS.contains(&name) {
+        return "*".into();
+    }
+    match name {
+        "etag" => match value.rsplit_once('-') {
+            Some((head, _)) if value.starts_with("\"v1-") => format!("{head}-*"),
+            _ => value.to_owned(),
+        },
+        // Pairs come in any order; names too long for a disk leave an extra one.
+        "ais-custom-md" => {
+            let mut pairs: Vec<_> = value.split(", ").filter(|p| !p.starts_with("orig_fntl=")).collect();
+            pairs.sort_unstable();
+            pairs.join(", ")
+        }
+        "hdr-error" | "ais-bucket-props" | "ais-bucket-summ" => {
+            let value = text(value);
+            serde_json::from_str(&value).map_or(value, |v| json(v).to_string())
+        }
+        _ => text(value),
+    }
+}
+
+/// A document without what varies.
+pub(crate) fn json(value: Value) -> Value {
+    match value {
+        Value::Object(map) => Value::Object(
+            map.into_iter()
+                .map(|(name, value)| {
+                    let varies = MEMBERS.contains(&name.as_str()) || VERSIONED.contains(&name.as_str());
+                    let blank = match &value {
+                        Value::String(text) => text.is_empty(),
+                        Value::Object(_) if name == "stats" => false,
+                        Value::Object(_) | Value::Array(_) | Value::Null => true,
+                        _ => false,
+                    };
+                    let value = if varies && !blank { Value::from("*") } else { json(value) };
+                    (text(&name), value)
+                })
+                .filter(|(name, _)| !OPTIONAL.contains(&name.as_str()))
+                .collect(),
+        ),
+        Value::Array(items) => Value::Array(items.into_iter().map(json).collect()),
+        // User metadata in a listing comes in any order.
+        Value::String(string) if string.starts_with('[') && string.ends_with(']') && string.contains(':') => {
+            let mut pairs: Vec<_> = string[1..string.len() - 1].split(' ').collect();
+            pairs.sort_unstable();
+            Value::String(text(&pairs.join(" ")))
+        }
+        Value::String(string) => Value::String(text(&string)),
+        other => other,
+    }
+}
+
+/// Text without what varies.
+pub(crate) fn text(input: &str) -> String {
+    let input = nodes(input);
+    let input = after(&input, "127.0.0.1:", |c| c.is_ascii_digit(), "PORT");
+    let input = after(&input, "utm=", |c| c.is_ascii_alphanumeric(), "TIME");
+    let input = after(&input, "(0x", |c| c.is_ascii_hexdigit(), "ID");
+    let input = after(&input, "Smap v", |c| c.is_ascii_digit(), "N");
+    let input = after(&input, "/ais/mp", |c| c.is_ascii_alphanumeric(), "N");
+    after(&input, "/ais/mpN/", |c| c.is_ascii_alphanumeric(), "DISK")
+}
+
+/// Replaces the run of characters that follows each `marker`.
+fn after(input: &str, marker: &str, belongs: impl Fn(char) -> bool, by: &str) -> String {
+    let mut out = String::with_capacity(input.len());
+    let mut rest = input;
+    while let Some(at) = rest.find(marker) {
+        let start = at + marker.len();
+        out.push_str(&rest[..start]);
+        let run = rest[start..].find(|c| !belongs(c)).unwrap_or(rest.len() - start);
+        if run > 0 {
+            out.push_str(by);
+        }
+        rest = &rest[start + run..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Replaces node ids.
+fn nodes(input: &str) -> String {
+    let mut out = String::with_capacity(input.len());
+    let mut done = 0;
+    for start in id_starts(input) {
+        out.push_str(&input[done..start]);
+        out.push_str("NODE");
+        done = start + ID_LENGTH;
+    }
+    out.push_str(&input[done..]);
+    out
+}
+
+/// The node ids in a text.
+pub(crate) fn node_ids(input: &str) -> Vec<String> {
+    id_starts(input).into_iter().map(|s| input[s..s + ID_LENGTH].to_owned()).collect()
+}
+
+/// Three letters, `p` or `t`, five digits.
+const ID_LENGTH: usize = 9;
+
+fn id_starts(input: &str) -> Vec<usize> {
+    let bytes = input.as_bytes();
+    let word = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
+    let is_id = |at: usize| {
+        let id = &bytes[at..at + ID_LENGTH];
+        id[..3].iter().all(u8::is_ascii_alphabetic)
+            && matches!(id[3], b'p' | b't')
+            && id[4..].iter().all(u8::is_ascii_digit)
+            && !(at > 0 && word(bytes.get(at - 1)))
+            && !word(bytes.get(at + ID_LENGTH))
+    };
+    (0..(bytes.len() + 1).saturating_sub(ID_LENGTH)).filter(|&at| is_id(at)).collect()
+}

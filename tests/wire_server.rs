@@ -1,0 +1,60 @@
+//! The dev server against recorded exchanges of a real AIStore 5.0 cluster: one trial per exchange.
+//!
+//! Each file is replayed in order against a server of its own; status, headers and body are compared but for the
+//! volatile fields listed in `wire_replay/volatile.rs` and the agreed differences in `wire/exceptions.toml`.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test program")]
+
+mod wire_replay;
+mod wire_support;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use wire_replay::{Replay, Setup};
+use wire_support::exceptions::Exceptions;
+use wire_support::exchange::load;
+
+/// Files in scope.
+const FILES: &[&str] =
+    &["objects", "checksums", "buckets", "listing", "routing", "errors", "multipart-append"];
+
+/// Most exchanges in a thousand that may have an exception.
+const MAX_PER_MILLE: usize = 30;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let exceptions = Exceptions::load("server");
+    let setup = Setup::load();
+    let mut trials = Vec::new();
+    let mut total = 0;
+    for file in FILES {
+        let exchanges = load("aistore", file);
+        total += exchanges.len();
+        let outcomes =
+            if arguments.list { Vec::new() } else { Replay::new(file, &exceptions, &setup).run(&exchanges) };
+        for outcome in outcomes {
+            let differences = outcome.differences;
+            trials.push(Trial::test(format!("{file}/{}", outcome.name), move || {
+                if differences.is_empty() { Ok(()) } else { Err(Failed::from(differences.join("\n    "))) }
+            }));
+        }
+    }
+    let unused: Vec<_> = exceptions
+        .unused(FILES)
+        .iter()
+        .map(|e| format!("{}/{}: {} ({}; {})", e.file, e.name, e.field, e.reason, e.spec))
+        .collect();
+    trials.push(Trial::test("exceptions are all needed", move || {
+        if unused.is_empty() { Ok(()) } else { Err(format!("not needed: {}", unused.join(", ")).into()) }
+    }));
+    let excepted = exceptions.exchanges();
+    trials.push(Trial::test("exceptions are few", move || {
+        if excepted * 1000 <= total * MAX_PER_MILLE {
+            Ok(())
+        } else {
+            Err(format!("{excepted} of {total} exchanges have an exception").into())
+        }
+    }));
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
