@@ -22,12 +22,17 @@ use tokio::{
 use crate::{
     config::Engine,
     progress::ItemReporter,
-    slab::{SLAB, Slab},
+    slab::{SLAB, Slab, footprint},
     source_file::SourceFile,
 };
 
-/// Memory that a request needs while it sends: the buffer being filled and what the connection holds.
-pub(crate) const MEMORY: u64 = 3 * SLAB as u64;
+/// Buffers that a request needs while it sends: the one being filled and what the connection holds.
+const MEMORY: u64 = 3 * SLAB as u64;
+
+/// Memory that a request needs for a body of so many bytes.
+pub(crate) fn memory(bytes: u64) -> u64 {
+    footprint(bytes).min(MEMORY)
+}
 
 /// Where the bytes come from. Cloning shares them.
 #[derive(Clone, Debug)]
@@ -154,7 +159,7 @@ impl Chunks {
             self.reading = Some(self.read_ahead(file, self.at));
             return self.poll_file(file, cx);
         } else {
-            let mut slab = self.shared.engine.slabs.take();
+            let mut slab = self.shared.engine.slabs.take_for(self.left());
             file.read(&mut slab, self.at, self.left())?;
             slab
         };
@@ -172,8 +177,8 @@ impl Chunks {
 
     fn read_ahead(&self, file: &Arc<SourceFile>, at: u64) -> JoinHandle<io::Result<Slab>> {
         let file = Arc::clone(file);
-        let mut slab = self.shared.engine.slabs.take();
         let length = usize::try_from(self.shared.range.end - at).unwrap_or(usize::MAX);
+        let mut slab = self.shared.engine.slabs.take_for(length);
         tokio::task::spawn_blocking(move || file.read(&mut slab, at, length).map(|()| slab))
     }
 

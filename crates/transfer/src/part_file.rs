@@ -1,7 +1,7 @@
 //! The file that a download grows in, until it gets its name.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, Permissions},
     io,
     path::{Path, PathBuf},
     sync::{
@@ -40,6 +40,8 @@ pub(crate) struct PartFile {
     file: Arc<File>,
     temp: PathBuf,
     target: PathBuf,
+    /// Permissions of the file that is replaced, which stay.
+    replaced: Option<Permissions>,
     named: AtomicBool,
     slow: SlowWrites,
     #[cfg(test)]
@@ -78,21 +80,20 @@ impl PartFile {
     ///
     /// [`ErrorKind::LocalIo`] if the directory cannot be written, and if another transfer is writing to the same
     /// target right now.
-    pub(crate) fn create(target: &Path, config: &Config) -> Result<Self> {
-        let target = resolve(target)?;
+    pub(crate) fn create(target: Target, config: &Config) -> Result<Self> {
+        let Target { path: target, replaced } = target;
         let temp = temporary_name(&target)?;
         let file = open_locked(&temp, &target)?;
-        let part = Self {
+        Ok(Self {
             file: Arc::new(file),
             temp,
             target,
+            replaced,
             named: AtomicBool::new(false),
             slow: SlowWrites { limit: config.slow_io, on: AtomicBool::new(false), jobs: Mutex::new(None) },
             #[cfg(test)]
             disk_limit: config.disk_limit,
-        };
-        part.file.set_len(0).map_err(|error| local("empty", &part.temp, error))?;
-        Ok(part)
+        })
     }
 
     /// Makes room for the whole object, so that a disk that is too small is found at once.
@@ -239,15 +240,12 @@ impl PartFile {
         Arc::clone(&self.file)
     }
 
-    /// Gives the file its final size, permissions and time, and the target's name.
-    pub(crate) async fn finish(&self, size: u64, modified: Option<SystemTime>, durable: bool) -> Result<()> {
+    /// Gives the file its permissions, its time, and the target's name.
+    pub(crate) async fn finish(&self, modified: Option<SystemTime>, durable: bool) -> Result<()> {
         self.drain().await?;
-        if size == 0 {
-            self.file.set_len(0).map_err(|error| self.write_failed(error))?;
-        }
-        if let Ok(old) = fs::metadata(&self.target) {
-            // A file that is replaced keeps its permissions; a file system without any refuses, harmlessly.
-            let _ = self.file.set_permissions(old.permissions());
+        if let Some(permissions) = &self.replaced {
+            // A file system without permissions refuses, harmlessly.
+            let _ = self.file.set_permissions(permissions.clone());
         }
         if let Some(time) = modified {
             self.file.set_modified(time).map_err(|error| local("set the time of", &self.temp, error))?;
@@ -305,15 +303,34 @@ fn check_disk(limit: Option<u64>, end: u64) -> io::Result<()> {
     }
 }
 
-/// The file behind symbolic links, so that a link stays a link.
-fn resolve(target: &Path) -> Result<PathBuf> {
-    match fs::symlink_metadata(target) {
-        Ok(meta) if meta.is_dir() => Err(in_the_way(target)),
-        Ok(meta) if meta.is_symlink() => {
-            let real = fs::canonicalize(target).map_err(|error| local("follow the link", target, error))?;
-            if real.is_dir() { Err(in_the_way(target)) } else { Ok(real) }
+/// Where a download goes, as it is before.
+#[derive(Debug)]
+pub(crate) struct Target {
+    path: PathBuf,
+    replaced: Option<Permissions>,
+}
+
+impl Target {
+    /// Looks at what is there. `None` for a pipe or device, which is written to and never replaced.
+    ///
+    /// A symbolic link stays one: the file behind it is the target.
+    pub(crate) fn inspect(path: &Path) -> Result<Option<Self>> {
+        let (path, meta) = match fs::symlink_metadata(path) {
+            Ok(meta) if meta.is_symlink() => {
+                let follow = |error| local("follow the link", path, error);
+                let real = fs::canonicalize(path).map_err(follow)?;
+                let meta = fs::metadata(&real).map_err(follow)?;
+                (real, meta)
+            }
+            Ok(meta) => (path.to_owned(), meta),
+            // What else is wrong with the path shows when the temporary file is created.
+            Err(_) => return Ok(Some(Self { path: path.to_owned(), replaced: None })),
+        };
+        if meta.is_dir() {
+            return Err(in_the_way(&path));
         }
-        _ => Ok(target.to_owned()),
+        let replaced = Some(meta.permissions());
+        Ok(meta.is_file().then_some(Self { path, replaced }))
     }
 }
 
@@ -353,18 +370,22 @@ fn open_locked(temp: &Path, target: &Path) -> Result<File> {
         }
         let file = options.open(temp).map_err(|error| local("write", target, error))?;
         match file.try_lock() {
-            Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
                 let text = format!("cannot write {}: another transfer is writing it", target.display());
                 return Err(local_fault(text));
             }
-            // A file system without locks.
-            Err(fs::TryLockError::Error(_)) => return Ok(file),
+            // An error means a file system without locks.
+            Ok(()) | Err(fs::TryLockError::Error(_)) => {}
         }
         // Whoever held the lock may have renamed or removed the file between the two steps.
         let locked = file.metadata().map_err(|error| local("inspect", temp, error))?;
         match fs::symlink_metadata(temp) {
-            Ok(named) if Identity::of(&named).same_file(&Identity::of(&locked)) => return Ok(file),
+            Ok(named) if Identity::of(&named).same_file(&Identity::of(&locked)) => {
+                if locked.len() > 0 {
+                    file.set_len(0).map_err(|error| local("empty", temp, error))?;
+                }
+                return Ok(file);
+            }
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(local("inspect", temp, error)),

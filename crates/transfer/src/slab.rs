@@ -13,8 +13,16 @@ use bytes::Bytes;
 /// Size of a buffer. Reads and writes of this size cost half of what 16 to 64 KiB cost.
 pub(crate) const SLAB: usize = 256 << 10;
 
+/// Fewer bytes than this get a buffer of their own length: the allocator keeps small ones by itself.
+const WORTH_A_SLAB: usize = 64 << 10;
+
 /// A buffer that nobody used for so long is freed.
 const IDLE: Duration = Duration::from_secs(5);
+
+/// Memory that buffers for so many bytes take.
+pub(crate) fn footprint(bytes: u64) -> u64 {
+    if bytes < WORTH_A_SLAB as u64 { bytes } else { bytes.next_multiple_of(SLAB as u64) }
+}
 
 /// Buffers of [`SLAB`] bytes.
 #[derive(Clone, Debug)]
@@ -25,16 +33,40 @@ struct Free {
     /// Last come, first served, so those at the front are the ones that idle.
     slabs: Vec<(Instant, Box<[u8]>)>,
     most: usize,
+    #[cfg(test)]
+    in_use: usize,
+    #[cfg(test)]
+    most_in_use: usize,
 }
 
 impl SlabPool {
     /// A pool that keeps up to `most` buffers that nobody uses.
     pub(crate) fn new(most: usize) -> Self {
-        Self(Arc::new(Mutex::new(Free { slabs: Vec::new(), most })))
+        Self(Arc::new(Mutex::new(Free {
+            slabs: Vec::new(),
+            most,
+            #[cfg(test)]
+            in_use: 0,
+            #[cfg(test)]
+            most_in_use: 0,
+        })))
     }
 
-    /// A buffer with arbitrary contents.
+    /// A buffer for `length` bytes, of which [`SLAB`] fit at most: one of the pool, or, where most of that would
+    /// stay empty, one of just this length.
+    pub(crate) fn take_for(&self, length: usize) -> Slab {
+        if length >= WORTH_A_SLAB {
+            return self.take();
+        }
+        #[cfg(test)]
+        self.count_one();
+        Slab { buffer: vec![0; length].into_boxed_slice(), filled: 0, pool: self.clone() }
+    }
+
+    /// A buffer of [`SLAB`] bytes with arbitrary contents.
     pub(crate) fn take(&self) -> Slab {
+        #[cfg(test)]
+        self.count_one();
         let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).slabs.pop();
         let buffer = free.map_or_else(|| vec![0; SLAB].into_boxed_slice(), |(_, buffer)| buffer);
         Slab { buffer, filled: 0, pool: self.clone() }
@@ -43,11 +75,27 @@ impl SlabPool {
     fn give_back(&self, buffer: Box<[u8]>) {
         let now = Instant::now();
         let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        #[cfg(test)]
+        {
+            free.in_use -= 1;
+        }
         let idle = free.slabs.iter().take_while(|(since, _)| now.duration_since(*since) > IDLE).count();
         free.slabs.drain(..idle);
-        if free.slabs.len() < free.most {
+        if buffer.len() == SLAB && free.slabs.len() < free.most {
             free.slabs.push((now, buffer));
         }
+    }
+
+    #[cfg(test)]
+    fn count_one(&self) {
+        let mut free = self.0.lock().unwrap();
+        free.in_use += 1;
+        free.most_in_use = free.most_in_use.max(free.in_use);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn most_in_use(&self) -> usize {
+        self.0.lock().unwrap().most_in_use
     }
 
     #[cfg(test)]

@@ -1,19 +1,16 @@
 //! What is uploaded.
 
 use std::{
-    fmt,
-    fs::File,
-    io::{self, Read},
+    fmt, io,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use bytes::{Buf, Bytes};
 use futures_core::{Stream, stream::BoxStream};
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::slab::{SLAB, Slab};
+use crate::slab::Slab;
 
 /// What is uploaded: a file, bytes in memory, or a stream that can be read once.
 pub struct Source(pub(crate) Kind);
@@ -95,23 +92,6 @@ impl fmt::Debug for Source {
 }
 
 impl OneShot {
-    /// A pipe or device, read in the background a buffer at a time.
-    pub(crate) fn blocking(file: File) -> Self {
-        let file = Arc::new(file);
-        let stream = stream::try_unfold(file, |file| async move {
-            let reader = Arc::clone(&file);
-            let chunk = tokio::task::spawn_blocking(move || {
-                let mut buffer = vec![0; SLAB];
-                let read = (&*reader).read(&mut buffer)?;
-                buffer.truncate(read);
-                io::Result::Ok(Bytes::from(buffer))
-            });
-            let chunk = chunk.await.map_err(io::Error::other)??;
-            Ok((!chunk.is_empty()).then_some((chunk, file)))
-        });
-        Self::Chunks { stream: stream.boxed(), rest: Bytes::new() }
-    }
-
     /// Appends to `slab` until it holds `most` bytes, is full, or the stream ends; says whether it ended.
     pub(crate) async fn fill(&mut self, slab: &mut Slab, most: usize) -> io::Result<bool> {
         while slab.len() < most && slab.room() > 0 {
@@ -142,6 +122,8 @@ impl OneShot {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::stream;
+
     use super::*;
     use crate::slab::SlabPool;
 

@@ -35,13 +35,21 @@ pub(crate) struct SourceFile {
 /// What there is under a path that shall be uploaded.
 pub(crate) enum Opened {
     File(Arc<SourceFile>),
-    /// A pipe or device: it can be read once, and nobody knows how long it is.
-    Stream(File),
+    /// A pipe or device: it can be read once, and nobody knows how long it is. To open one may take for ever.
+    Stream,
 }
 
 impl SourceFile {
     pub(crate) fn open(path: &Path, slow_limit: Duration) -> Result<Opened> {
-        let file = File::open(path).map_err(|error| local("read", path, error))?;
+        let mut options = fs::OpenOptions::new();
+        options.read(true);
+        #[cfg(unix)]
+        {
+            // A pipe that nobody writes to must not hold up the thread; files do not care.
+            use std::os::unix::fs::OpenOptionsExt;
+            options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+        }
+        let file = options.open(path).map_err(|error| local("read", path, error))?;
         let meta = file.metadata().map_err(|error| local("inspect", path, error))?;
         if meta.is_dir() {
             return Err(local_fault(format!(
@@ -50,7 +58,7 @@ impl SourceFile {
             )));
         }
         if !meta.is_file() {
-            return Ok(Opened::Stream(file));
+            return Ok(Opened::Stream);
         }
         Ok(Opened::File(Arc::new(Self {
             file,
@@ -132,7 +140,7 @@ mod tests {
     fn open(path: &Path) -> Arc<SourceFile> {
         match SourceFile::open(path, Duration::from_secs(60)).unwrap() {
             Opened::File(file) => file,
-            Opened::Stream(_) => panic!("a file"),
+            Opened::Stream => panic!("a file"),
         }
     }
 

@@ -1,6 +1,6 @@
 //! A download to a file, whole and verified or not at all.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use longshore_blob_api::BlobStore;
 use longshore_core_types::{Checksum, checksum::Hasher};
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     context::{Admission, weight},
     error::Result,
-    part_file::{PartFile, Stash},
+    part_file::{PartFile, Stash, Target},
     progress::ItemReporter,
 };
 
@@ -26,7 +26,7 @@ pub(crate) struct FileOptions {
 /// Downloads to `target`; begins anew if the object was replaced, or once if what arrived is wrong.
 pub(crate) async fn to_file<S: BlobStore + Clone>(
     subject: &Arc<Subject<S>>,
-    target: &Path,
+    target: Target,
     options: FileOptions,
     reporter: &ItemReporter,
 ) -> Result<DownloadOutcome> {
@@ -74,7 +74,7 @@ async fn once<S: BlobStore + Clone>(
         version.still_there().await?;
     }
     let modified = version.meta.last_modified.filter(|_| options.keep_modified);
-    file.finish(size, modified, subject.context.config().durable).await?;
+    file.finish(modified, subject.context.config().durable).await?;
     Ok(DownloadOutcome {
         meta: version.meta.clone(),
         bytes: size,

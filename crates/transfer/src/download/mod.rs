@@ -32,6 +32,7 @@ use crate::{
     context::Context,
     error::{Result, TransferError, attach, local},
     handle::TransferHandle,
+    part_file::Target,
     progress::{Direction, Item, ItemReporter, ProgressSink, Reporter},
     sink::{Kind, Sink},
 };
@@ -161,10 +162,12 @@ impl<S: BlobStore + Clone> Download<S> {
                 Kind::Writer(writer) => to_writer(&subject, writer, &reporter).await,
                 Kind::File(path) => {
                     attach(prepare(&path, create), reporter.item())?;
-                    match attach(device(&path), reporter.item())? {
-                        Some(file) => to_writer(&subject, file, &reporter).await,
-                        None => to_file(&subject, &path, options, &reporter).await,
+                    if let Some(target) = attach(Target::inspect(&path), reporter.item())? {
+                        return to_file(&subject, target, options, &reporter).await;
                     }
+                    let device = tokio::fs::OpenOptions::new().write(true).open(&path).await;
+                    let device = device.map_err(|error| local("write", &path, error));
+                    to_writer(&subject, attach(device, reporter.item())?, &reporter).await
                 }
             }
         });
@@ -227,17 +230,6 @@ fn prepare(target: &Path, create: bool) -> CoreResult<()> {
             fs::create_dir_all(parent).map_err(|error| local("create the directory", parent, error))
         }
         _ => Ok(()),
-    }
-}
-
-/// The target, opened to be written in order, if it is a pipe or device: such a thing must not be replaced.
-fn device(target: &Path) -> CoreResult<Option<tokio::fs::File>> {
-    match fs::metadata(target) {
-        Ok(meta) if !meta.is_file() && !meta.is_dir() => {
-            let file = fs::OpenOptions::new().write(true).open(target);
-            Ok(Some(tokio::fs::File::from_std(file.map_err(|error| local("write", target, error))?)))
-        }
-        _ => Ok(None),
     }
 }
 

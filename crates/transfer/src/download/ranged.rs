@@ -16,7 +16,7 @@ use longshore_core_types::{
     checksum::{Hasher, combine_crc32c},
 };
 use tokio::{
-    sync::watch,
+    sync::{Notify, watch},
     task::JoinSet,
     time::{Instant, sleep},
 };
@@ -57,6 +57,8 @@ pub(crate) struct Board<S> {
     follower: Option<Follower>,
     /// Bytes that were fetched twice.
     wasted: AtomicU64,
+    /// Tells the workers that have nothing to do that a part has ended.
+    ended: Notify,
 }
 
 #[derive(Default)]
@@ -111,6 +113,7 @@ impl<S: BlobStore + Clone> Board<S> {
             state: Mutex::default(),
             follower,
             wasted: AtomicU64::new(0),
+            ended: Notify::new(),
         }))
     }
 
@@ -179,10 +182,21 @@ impl<S: BlobStore + Clone> Board<S> {
             }
             Box::pin(self.part(index, None, admission)).await?;
         }
-        while context.config().hedge && !self.state().running.is_empty() {
-            match self.late() {
-                Some(running) => Box::pin(self.hedge(&running)).await,
-                None => sleep(LOOK).await,
+        while context.config().hedge {
+            let ended = self.ended.notified();
+            tokio::pin!(ended);
+            // From here on no end of a part is missed, so the look at what runs comes after it.
+            ended.as_mut().enable();
+            if self.state().running.is_empty() {
+                break;
+            }
+            if let Some(running) = self.late() {
+                Box::pin(self.hedge(&running)).await;
+                continue;
+            }
+            tokio::select! {
+                () = ended => {}
+                () = sleep(LOOK) => {}
             }
         }
         Ok(())
@@ -356,6 +370,7 @@ impl<S: BlobStore + Clone> Board<S> {
             }
         }
         running.done.send_replace(true);
+        self.ended.notify_waiters();
         self.reporter.part_done(running.index, size);
     }
 }

@@ -246,7 +246,19 @@ impl<S: BlobStore + Clone> Version<S> {
             return Ok(());
         }
         let head = self.context().within_grace(store.head(&self.subject.key, HeadOptions::default())).await?;
-        if self.pin.matches(&head) { Ok(()) } else { Err(Failure::Replaced(replaced())) }
+        let same_time = head.last_modified.is_none()
+            || self.meta.last_modified.is_none()
+            || head.last_modified == self.meta.last_modified;
+        let same_sums = self
+            .meta
+            .checksums
+            .iter()
+            .all(|ours| head.checksum(ours.kind()).is_none_or(|theirs| theirs == ours));
+        if self.pin.matches(&head) && same_time && same_sums {
+            Ok(())
+        } else {
+            Err(Failure::Replaced(replaced()))
+        }
     }
 
     /// Opens a body with the bytes of `range`; also says how many other bytes come before them, and where the

@@ -24,7 +24,7 @@ use crate::{
     context::weight,
     error::{TransferError, task_failed},
     progress::ItemReporter,
-    slab::{SLAB, Slab, SlabPool},
+    slab::{Slab, SlabPool, footprint},
 };
 
 /// An object whose bytes come in order.
@@ -168,7 +168,9 @@ impl<S: BlobStore + Clone> Window<S> {
                 return;
             }
             let range = self.cut.range(index);
-            let size = (range.end - range.start).next_multiple_of(SLAB as u64);
+            let length = range.end - range.start;
+            let size = footprint(length);
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
             let Some(request) = engine.requests.try_permit() else { return };
             // Half of the budget is never given to readers, who may stop at any time.
             let Some(ahead) = engine.read_ahead.try_ticket(size) else { return };
@@ -180,7 +182,7 @@ impl<S: BlobStore + Clone> Window<S> {
             // The bytes may outlive the part as the reader sees it, so both hold the tickets.
             let held = Arc::clone(&tickets);
             self.tasks.spawn(async move {
-                collect(reader, &slabs, &sender, &reporter).await;
+                collect(reader, length, &slabs, &sender, &reporter).await;
                 drop((request, held));
             });
             self.ahead.push_back(Ahead { bytes, _tickets: tickets });
@@ -204,17 +206,20 @@ impl<S: BlobStore + Clone> Window<S> {
 /// Copies a part into buffers of the pool: frames of a connection would each keep more memory than they show.
 async fn collect<S: BlobStore + Clone>(
     mut reader: PartReader<S>,
+    size: usize,
     slabs: &SlabPool,
     sender: &mpsc::UnboundedSender<Result<Bytes, Failure>>,
     reporter: &ItemReporter,
 ) {
     let mut slab: Option<Slab> = None;
+    let mut left = size;
     loop {
         match reader.next(reporter).await {
             Ok(Some(mut bytes)) => {
                 while !bytes.is_empty() {
-                    let open = slab.get_or_insert_with(|| slabs.take());
+                    let open = slab.get_or_insert_with(|| slabs.take_for(left));
                     let taken = open.append(&bytes);
+                    left = left.saturating_sub(taken);
                     let _ = bytes.split_to(taken);
                     if open.room() == 0 && !flush(&mut slab, sender) {
                         return;

@@ -6,7 +6,10 @@ use longshore_blob_api::{MemoryFault, PinKind};
 use longshore_core_types::{ByteRange, ChecksumKind, ErrorKind};
 
 use super::{Events, Journal, KIB, builder, dir, files, key, memory, odd::Odd, store_with, transfer};
-use crate::{TransferEvent, Verify};
+use crate::{
+    TransferEvent, Verify,
+    part_file::{PartFile, Target},
+};
 
 #[tokio::test]
 async fn objects_of_every_size_arrive_whole() {
@@ -197,7 +200,8 @@ async fn two_downloads_to_one_target_do_not_mix() {
     let (store, content) = store_with(memory(), 300 * KIB).await;
     let dir = dir();
     let target = dir.path().join("f");
-    let busy = crate::part_file::PartFile::create(&target, &transfer().0.config).unwrap();
+    let busy = Target::inspect(&target).unwrap().unwrap();
+    let busy = PartFile::create(busy, &transfer().0.config).unwrap();
     let error = transfer().download(&store, key("k"), &target).await.unwrap_err();
     assert!(error.chain().contains("another transfer is writing it"), "{}", error.chain());
     drop(busy);

@@ -2,6 +2,7 @@
 
 mod download;
 mod faults;
+mod limits;
 mod odd;
 mod stream;
 mod tree;

@@ -26,7 +26,7 @@ use crate::{
     cancel::CancelToken,
     config::{Engine, MultipartFailure, Verify},
     context::Context,
-    error::{Result, TransferError, attach},
+    error::{Result, TransferError, attach, local},
     handle::TransferHandle,
     progress::{Direction, Item, ItemReporter, ProgressSink, Reporter},
     source::{Kind, OneShot, Source},
@@ -203,7 +203,12 @@ impl<S: BlobStore + Clone> Job<S> {
             Kind::File(path) => {
                 match attach(SourceFile::open(&path, self.context.config().slow_io), self.reporter.item())? {
                     Opened::File(file) => self.sized(Origin::File(file)).await,
-                    Opened::Stream(file) => self.stream(OneShot::blocking(file)).await,
+                    Opened::Stream => {
+                        let opened = tokio::fs::File::open(&path).await;
+                        let opened = opened.map_err(|error| local("read", &path, error));
+                        let file = attach(opened, self.reporter.item())?;
+                        self.stream(OneShot::Reader(Box::new(file))).await
+                    }
                 }
             }
             Kind::Stream(stream) => self.stream(stream).await,

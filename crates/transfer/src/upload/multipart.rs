@@ -101,6 +101,16 @@ impl<S: BlobStore + Clone> Parts<S> {
         for _ in 0..self.plan.parts().min(workers as u64) {
             tasks.spawn(Arc::clone(self).work());
         }
+        let result = self.gather(&mut tasks).await;
+        // What is still being sent would arrive after the upload has been aborted, and stay.
+        tasks.shutdown().await;
+        result
+    }
+
+    async fn gather(
+        &self,
+        tasks: &mut JoinSet<Result<Vec<Stored>, Failure>>,
+    ) -> Result<Vec<Stored>, Failure> {
         let keep = self.begun.job.on_failure == MultipartFailure::Keep;
         let mut stored = Vec::new();
         let mut stopped = None;
@@ -136,7 +146,7 @@ impl<S: BlobStore + Clone> Parts<S> {
         let job = &self.begun.job;
         let range = self.plan.range(index);
         let size = range.end - range.start;
-        let _admission = job.context.admit(FULL, size.min(body::MEMORY)).await?;
+        let _admission = job.context.admit(FULL, body::memory(size)).await?;
         let kind = (job.context.config().verify != Verify::Never).then_some(PART_SUM);
         let body = Body::new(&job.context.engine, self.origin.clone(), range, kind, &job.reporter);
         let number = u32::try_from(index).map_err(|_| Failure::from(cancelled()))?;

@@ -14,7 +14,7 @@ impl<S: BlobStore + Clone> Job<S> {
     pub(super) async fn single(&self, origin: Origin) -> Result<UploadOutcome> {
         let size = origin.size();
         self.reporter.planned(size, 1, size);
-        let _admission = self.context.admit(weight(size), size.min(body::MEMORY)).await?;
+        let _admission = self.context.admit(weight(size), body::memory(size)).await?;
         let body =
             Body::new(&self.context.engine, origin.clone(), 0..size, self.checksum_kind(), &self.reporter);
         let mut again = true;

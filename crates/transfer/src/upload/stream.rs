@@ -18,7 +18,7 @@ use crate::{
     config::Verify,
     error::{Result, attach, task_failed},
     plan::{Growing, MIB},
-    slab::SLAB,
+    slab::{SLAB, footprint},
     source::OneShot,
 };
 
@@ -70,11 +70,11 @@ impl<S: BlobStore + Clone> Job<S> {
     async fn read(&self, source: &mut OneShot, size: u64) -> CoreResult<Piece> {
         self.context
             .unless_stopped(async {
-                let ticket = self.context.engine.memory.ticket(size).await;
+                let ticket = self.context.engine.memory.ticket(footprint(size)).await;
                 let mut piece = Piece { chunks: Vec::new(), size: 0, last: false, ticket };
                 while piece.size < size && !piece.last {
-                    let mut slab = self.context.engine.slabs.take();
                     let left = usize::try_from(size - piece.size).unwrap_or(usize::MAX);
+                    let mut slab = self.context.engine.slabs.take_for(left);
                     piece.last = source.fill(&mut slab, left.min(SLAB)).await.map_err(|error| {
                         Error::new(ErrorKind::LocalIo, "cannot read the source").with_source(error)
                     })?;
@@ -113,6 +113,21 @@ impl<S: BlobStore + Clone> Job<S> {
     async fn send_parts(
         &self,
         begun: &Arc<Begun<S>>,
+        source: OneShot,
+        first: Piece,
+        grow: Growing,
+    ) -> Result<Vec<Stored>, Failure> {
+        let mut tasks = JoinSet::new();
+        let result = self.feed(begun, &mut tasks, source, first, grow).await;
+        // What is still being sent would arrive after the upload has been aborted, and stay.
+        tasks.shutdown().await;
+        result
+    }
+
+    async fn feed(
+        &self,
+        begun: &Arc<Begun<S>>,
+        tasks: &mut JoinSet<Result<Stored, Failure>>,
         mut source: OneShot,
         first: Piece,
         grow: Growing,
@@ -121,7 +136,6 @@ impl<S: BlobStore + Clone> Job<S> {
             PartOrder::InOrder => 1,
             _ => self.context.config().concurrency,
         };
-        let mut tasks = JoinSet::new();
         let mut stored = Vec::new();
         let mut piece = first;
         let mut index = 0;
