@@ -3,10 +3,13 @@
 #[cfg(test)]
 mod support;
 
+use std::collections::HashMap;
 use std::io::ErrorKind;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use longshore_devserver::{DevServer, Fault, FaultKind, Handle, NodeKind, StartError};
+use support::kill::{Victim, serve_if_child};
 use support::{Answer, Client, follow, server};
 
 fn with_bucket(server: &Handle) -> Client {
@@ -261,4 +264,83 @@ fn a_part_number_sent_twice_is_refused() {
     let complete = br#"{"action":"mpt-complete","value":[{"part-number":2},{"part-number":1}]}"#;
     assert_eq!(follow(&mut client, "POST", &format!("{path}&uploadId={id}"), &[], complete).status, 200);
     assert_eq!(get(&mut client, "big", &[("Range", "bytes=2-4")]).body, b"etw");
+}
+
+#[test]
+fn the_child_of_the_kill_test() {
+    serve_if_child();
+}
+
+/// The body of write number `n`: its own number, then bytes that follow from it.
+fn body_of(n: u64) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(n);
+    let len = random.usize(8..200_000);
+    let mut body = n.to_le_bytes().to_vec();
+    body.resize(len, random.u8(..));
+    body
+}
+
+/// Overwrites `keys` in turn with ever higher numbers until the server is gone; returns the last that was
+/// acknowledged for each.
+fn overwrite(mut client: Client, keys: &[String], mut n: u64, stop: &AtomicBool) -> HashMap<String, u64> {
+    let mut acknowledged = HashMap::new();
+    for key in keys.iter().cycle() {
+        n += 1;
+        let answer = put(&mut client, key, &body_of(n));
+        if answer.broken.is_some() || stop.load(Ordering::Relaxed) {
+            break;
+        }
+        if answer.status == 200 {
+            acknowledged.insert(key.clone(), n);
+        }
+    }
+    acknowledged
+}
+
+/// Kills the server at seeded moments while two clients overwrite objects. After each restart every object is whole,
+/// as new as acknowledged or newer, and no file is left that no object owns. `LONGSHORE_KILLS` sets the number.
+#[test]
+fn killed_at_any_moment() {
+    let kills = std::env::var("LONGSHORE_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
+    let dir = tempfile::tempdir().expect("a directory");
+    let keys: [Vec<String>; 2] = ["a", "b"].map(|c| (0..3).map(|i| format!("{c}/{i}")).collect());
+    let mut acknowledged: HashMap<String, u64> = HashMap::new();
+    let mut victim = Victim::start(dir.path(), "the_child_of_the_kill_test");
+    let mut client = Client::new(victim.address);
+    assert_eq!(client.call("POST", "/v1/buckets/b", &[], br#"{"action":"create-bck"}"#).status, 200);
+    for kill in 0..kills {
+        let address = victim.address;
+        let stop = AtomicBool::new(false);
+        let pause = Duration::from_millis(fastrand::Rng::with_seed(kill).u64(5..60));
+        let writers: Vec<_> = std::thread::scope(|scope| {
+            let write = |keys, first| {
+                scope.spawn({
+                    let stop = &stop;
+                    move || overwrite(Client::new(address), keys, first, stop)
+                })
+            };
+            let writers = [write(&keys[0], kill * 1_000_000), write(&keys[1], kill * 1_000_000 + 500_000)];
+            std::thread::park_timeout(pause);
+            victim.kill();
+            stop.store(true, Ordering::Relaxed);
+            writers.map(|w| w.join().expect("a writer")).into_iter().collect()
+        });
+        acknowledged.extend(writers.into_iter().flatten());
+        victim = Victim::start(dir.path(), "the_child_of_the_kill_test");
+        let mut client = Client::new(victim.address);
+        let mut objects = 0;
+        for key in keys.iter().flatten() {
+            let answer = get(&mut client, key, &[]);
+            if answer.status == 404 {
+                assert!(!acknowledged.contains_key(key), "{key} is lost");
+                continue;
+            }
+            objects += 1;
+            let n = u64::from_le_bytes(answer.body[..8].try_into().expect("a number"));
+            assert!(n >= acknowledged.get(key).copied().unwrap_or(0), "{key} is older than acknowledged");
+            assert!(answer.body == body_of(n), "{key} is not whole");
+        }
+        assert_eq!(support::body_files(dir.path()), objects, "files that nobody owns");
+    }
+    victim.kill();
 }

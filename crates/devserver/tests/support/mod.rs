@@ -1,5 +1,7 @@
 //! A blocking HTTP/1.1 client that shows what a proper one hides: broken connections, excess bytes, redirects.
 
+pub(crate) mod kill;
+
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
