@@ -262,6 +262,13 @@ impl PartFile {
             local("write", &self.target, error)
         })?;
         self.named.store(true, Ordering::Relaxed);
+        #[cfg(unix)]
+        if durable && let Some(parent) = self.target.parent() {
+            // The name is in the directory, which has to reach the disk too.
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent }.to_owned();
+            let synced = tokio::task::spawn_blocking(move || File::open(parent)?.sync_all()).await;
+            synced.map_err(task_failed)?.map_err(|error| self.write_failed(error))?;
+        }
         Ok(())
     }
 }

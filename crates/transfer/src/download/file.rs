@@ -58,7 +58,11 @@ async fn once<S: BlobStore + Clone>(
     reporter: &ItemReporter,
 ) -> Result<DownloadOutcome, Failure> {
     let expected = subject.size_hint.unwrap_or(MEMORY);
-    let admission = subject.context.admit(weight(expected), expected.min(MEMORY)).await?;
+    let admission = if subject.admitted {
+        None
+    } else {
+        Some(subject.context.admit(weight(expected), expected.min(MEMORY)).await?)
+    };
     let (version, cut, opened) = subject.open().await?;
     let size = cut.end - cut.start;
     reporter.planned(size, cut.parts(), cut.part.min(size));
@@ -89,7 +93,7 @@ async fn serial<S: BlobStore + Clone>(
     file: &PartFile,
     cut: Cut,
     opened: Opened,
-    _admission: Admission,
+    _admission: Option<Admission>,
     reporter: &ItemReporter,
 ) -> Result<Option<Checksum>, Failure> {
     let mut reader = version.read(0, cut.start..cut.end, Some(opened));

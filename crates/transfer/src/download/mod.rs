@@ -11,15 +11,16 @@ use std::{
     future::{Future, IntoFuture},
     path::Path,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
-use longshore_blob_api::BlobStore;
+use longshore_blob_api::{BlobStore, GetResult};
 use longshore_core_types::{
     ByteRange, ChecksumKind, Error, ErrorKind, ObjectKey, ObjectMeta, Result as CoreResult,
 };
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
+pub(crate) use self::ranged::MEMORY;
 pub use self::window::Body;
 use self::{
     file::{FileOptions, to_file},
@@ -55,6 +56,7 @@ pub struct Download<S> {
     create_parents: bool,
     file: FileOptions,
     size_hint: Option<u64>,
+    given: Option<GetResult>,
     sink: Option<Arc<dyn ProgressSink>>,
 }
 
@@ -86,6 +88,7 @@ impl<S: BlobStore + Clone> Download<S> {
             create_parents: false,
             file: FileOptions::default(),
             size_hint: None,
+            given: None,
             sink: None,
         }
     }
@@ -112,6 +115,12 @@ impl<S: BlobStore + Clone> Download<S> {
     /// size costs time, nothing else.
     pub fn size_hint(mut self, bytes: u64) -> Self {
         self.size_hint = Some(bytes);
+        self
+    }
+
+    /// The first answer is here already, as part of a request that somebody else was admitted for.
+    pub(crate) fn given(mut self, answer: GetResult) -> Self {
+        self.given = Some(answer);
         self
     }
 
@@ -154,6 +163,8 @@ impl<S: BlobStore + Clone> Download<S> {
             key: self.key,
             only: self.range,
             size_hint: self.size_hint,
+            admitted: self.given.is_some(),
+            given: Mutex::new(self.given),
         };
         let (to, create, options) = (self.to, self.create_parents, self.file);
         let work = Box::pin(async {
@@ -190,6 +201,8 @@ impl<S: BlobStore + Clone> Download<S> {
             key: self.key,
             only: self.range,
             size_hint: self.size_hint,
+            admitted: false,
+            given: Mutex::default(),
         });
         let window = Window::open(&subject, &reporter).await;
         let window = window.map_err(|failure| failure.into_error().on(&item))?;

@@ -125,7 +125,7 @@ impl<S: BlobStore + Clone> Board<S> {
     pub(crate) async fn fetch_all(
         self: &Arc<Self>,
         opened: Opened,
-        admission: Admission,
+        admission: Option<Admission>,
     ) -> Result<Option<Checksum>, Failure> {
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(self).work(Some((opened, admission))));
@@ -162,7 +162,7 @@ impl<S: BlobStore + Clone> Board<S> {
     }
 
     /// Takes part after part, then helps with one that is late.
-    async fn work(self: Arc<Self>, first: Option<(Opened, Admission)>) -> Result<(), Failure> {
+    async fn work(self: Arc<Self>, first: Option<(Opened, Option<Admission>)>) -> Result<(), Failure> {
         if let Some((opened, admission)) = first {
             Box::pin(self.part(0, Some(opened), admission)).await?;
         }
@@ -180,7 +180,7 @@ impl<S: BlobStore + Clone> Board<S> {
             if index >= self.cut.parts() {
                 break;
             }
-            Box::pin(self.part(index, None, admission)).await?;
+            Box::pin(self.part(index, None, Some(admission))).await?;
         }
         while context.config().hedge {
             let ended = self.ended.notified();
@@ -202,7 +202,12 @@ impl<S: BlobStore + Clone> Board<S> {
         Ok(())
     }
 
-    async fn part(&self, index: u64, opened: Option<Opened>, _admission: Admission) -> Result<(), Failure> {
+    async fn part(
+        &self,
+        index: u64,
+        opened: Option<Opened>,
+        _admission: Option<Admission>,
+    ) -> Result<(), Failure> {
         let range = self.cut.range(index);
         let inline = self.version.kind().filter(|kind| *kind == ChecksumKind::Crc32c);
         let running = Arc::new(Running {

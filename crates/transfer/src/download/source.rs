@@ -1,6 +1,9 @@
 //! One version of an object, read in ranges that continue where they broke off.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -77,6 +80,10 @@ pub(crate) struct Subject<S> {
     pub(crate) only: Option<longshore_core_types::ByteRange>,
     /// Size of the object, if a listing told.
     pub(crate) size_hint: Option<u64>,
+    /// The answer to a request for the whole object that was made already.
+    pub(crate) given: Mutex<Option<GetResult>>,
+    /// That request has its permit and memory, and it is the only one that may run.
+    pub(crate) admitted: bool,
 }
 
 /// One version of the object.
@@ -121,8 +128,12 @@ impl<S: BlobStore + Clone> Subject<S> {
     /// The caller has been admitted.
     pub(crate) async fn open(self: &Arc<Self>) -> Result<(Arc<Version<S>>, Cut, Opened), Failure> {
         let config = self.context.config();
-        let capability = self.store.capability();
-        let ranged = capability.ranged_get;
+        let ranged = self.store.capability().ranged_get;
+        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(answer) = given {
+            let whole = 0..answer.meta.size;
+            return self.opened(answer, whole, ranged).await;
+        }
         let serial = config.serial_download;
         let first = match (self.only, self.size_hint) {
             _ if !ranged => None,
@@ -199,7 +210,8 @@ impl<S: BlobStore + Clone> Subject<S> {
         let first_end = answer.range.end.clamp(wanted.start, wanted.end);
         let size = wanted.end - wanted.start;
         // A short answer is continued by its own request, unless the rest is worth several.
-        let first_end = if size <= config.serial_download || !ranged { wanted.end } else { first_end };
+        let serial = size <= config.serial_download || !ranged || self.admitted;
+        let first_end = if serial { wanted.end } else { first_end };
         let cut = Cut {
             start: wanted.start,
             first_end,

@@ -213,6 +213,15 @@ async fn two_downloads_to_one_target_do_not_mix() {
 }
 
 #[tokio::test]
+async fn durable_files_are_the_same_files() {
+    let (store, content) = store_with(memory(), 300 * KIB).await;
+    let dir = dir();
+    let transfer = builder().durable(true).build().unwrap();
+    transfer.download(&store, key("k"), dir.path().join("f")).await.unwrap();
+    assert_eq!(fs::read(dir.path().join("f")).unwrap(), content);
+}
+
+#[tokio::test]
 async fn names_of_any_length_get_a_temporary_name() {
     let (store, content) = store_with(memory(), 1000).await;
     let dir = dir();

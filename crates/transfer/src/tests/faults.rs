@@ -283,6 +283,32 @@ async fn a_part_that_never_shows_up_makes_the_upload_begin_anew() {
 }
 
 #[tokio::test]
+async fn a_part_that_arrived_wrong_is_never_taken_for_the_right_one() {
+    for (retry, creates) in [(PartRetry::Safe, 1), (PartRetry::LookFirst, 2), (PartRetry::Never, 2)] {
+        let (store, journal) = watched(retry, |_| MemoryFault::None);
+        let odd = Odd::new(store.clone()).wrong_receipt(3);
+        transfer().upload(&odd, key("k"), bytes(300 * KIB)).await.unwrap();
+        let calls = journal.take();
+        assert_eq!((count(&calls, "create"), count(&calls, "list_parts")), (creates, 0));
+        assert!(store.read(&key("k")).await.unwrap() == bytes(300 * KIB));
+    }
+}
+
+#[tokio::test]
+async fn a_completion_whose_answer_was_lost_is_looked_for() {
+    for (fault, works) in [
+        ((|| MemoryFault::Lose(broken())) as fn() -> MemoryFault, true),
+        (|| MemoryFault::Refuse(broken()), false),
+    ] {
+        let store = memory().fault(nth("memory.multipart.complete", 1, fault)).build().unwrap();
+        let result = transfer().upload(&store, key("k"), bytes(300 * KIB)).await;
+        assert_eq!(result.is_ok(), works);
+        assert_eq!(store.exists(&key("k")).await.unwrap(), works);
+        assert_eq!(store.open_uploads(), 0);
+    }
+}
+
+#[tokio::test]
 async fn uploads_do_not_begin_anew_for_ever() {
     let refuse = |call: &MemoryCall<'_>| match call.operation {
         "memory.multipart.put_part" => MemoryFault::Refuse(broken()),

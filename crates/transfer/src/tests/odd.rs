@@ -35,6 +35,8 @@ pub(super) struct Odd {
     gets: Arc<AtomicU64>,
     slow_parts: Option<std::time::Duration>,
     damages: bool,
+    parts: Arc<AtomicU64>,
+    wrong_receipt: u64,
 }
 
 impl Odd {
@@ -48,6 +50,8 @@ impl Odd {
             gets: Arc::default(),
             slow_parts: None,
             damages: false,
+            parts: Arc::default(),
+            wrong_receipt: 0,
         }
     }
 
@@ -77,6 +81,12 @@ impl Odd {
     pub(super) fn damages(mut self) -> Self {
         self.damages = true;
         self.states(&[ChecksumKind::Crc32c])
+    }
+
+    /// The nth part (from 1) is stored with other bytes, as its receipt says.
+    pub(super) fn wrong_receipt(mut self, n: u64) -> Self {
+        self.wrong_receipt = n;
+        self
     }
 
     pub(super) fn inner(&self) -> MemoryStore {
@@ -219,6 +229,9 @@ impl BlobStore for Odd {
         let receipt = self.inner.upload_part(upload, number, body).await?;
         if let Some(time) = self.slow_parts {
             tokio::time::sleep(time).await;
+        }
+        if self.parts.fetch_add(1, Ordering::Relaxed) + 1 == self.wrong_receipt {
+            return Ok(receipt.with_checksum(Hasher::new(ChecksumKind::Crc32c).finish()));
         }
         Ok(receipt)
     }

@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use longshore_blob_api::{BlobStore, BlobStoreExt, HeadOptions, MemoryFault, MemoryStore};
+use longshore_blob_api::{BlobStore, BlobStoreExt, HeadOptions, MemoryCall, MemoryFault, MemoryStore};
 use longshore_core_types::{Attributes, Error, ErrorKind};
 
-use super::{Events, KIB, builder, bytes, dir, files, key, memory, nth, transfer};
-use crate::{CancelToken, FailurePolicy, TransferEvent};
+use super::{Events, Journal, KIB, builder, bytes, dir, files, key, memory, nth, transfer};
+use crate::{BatchReport, CancelToken, FailurePolicy, TransferEvent};
 
 async fn store_of(names: &[&str]) -> MemoryStore {
     let store = memory().build().unwrap();
@@ -103,6 +103,66 @@ async fn thousands_of_small_objects_arrive_with_few_requests_each() {
     let report = transfer.upload_dir(dir.path(), &again, "t").await.unwrap();
     assert_eq!((report.succeeded, report.failed), (1000, 0));
     assert_eq!(again.read(&key("t/0/0/0")).await.unwrap(), "t/0/0/0");
+}
+
+/// A tree of so many objects of 1 to 9 bytes, and the calls that fetching them takes.
+async fn fetch_many(objects: usize, fault: fn(&MemoryCall<'_>) -> MemoryFault) -> (BatchReport, Vec<String>) {
+    let journal = Journal::default();
+    let seen = journal.clone();
+    let store = memory()
+        .fault(move |call| {
+            seen.note(call);
+            fault(call)
+        })
+        .build()
+        .unwrap();
+    for n in 0..objects {
+        store.write(&key(&format!("t/{n:04}")), bytes(n as u64 % 9 + 1)).await.unwrap();
+    }
+    journal.take();
+    let dir = dir();
+    let report = transfer().download_dir(&store, "t", dir.path()).await.unwrap();
+    for name in files(dir.path()) {
+        let n: u64 = name.parse().unwrap();
+        assert_eq!(fs::read(dir.path().join(name)).unwrap(), bytes(n % 9 + 1));
+    }
+    assert_eq!(files(dir.path()).len() as u64, report.succeeded);
+    (report, journal.take())
+}
+
+fn batches(calls: &[String]) -> usize {
+    calls.iter().filter(|call| *call == "get_many").count()
+}
+
+#[tokio::test]
+async fn many_small_objects_share_requests() {
+    for (objects, expected) in [(99, 0), (100, 1), (600, 3)] {
+        let (report, calls) = fetch_many(objects, |_| MemoryFault::None).await;
+        assert_eq!((report.succeeded, report.failed), (objects as u64, 0));
+        assert_eq!(batches(&calls), expected);
+    }
+}
+
+#[tokio::test]
+async fn what_a_batch_does_not_bring_is_fetched_alone() {
+    let refuse = |call: &MemoryCall<'_>| match call.operation {
+        "memory.object.get_many" => MemoryFault::Refuse(Error::new(ErrorKind::Unavailable, "down")),
+        _ => MemoryFault::None,
+    };
+    let (report, calls) = fetch_many(600, refuse).await;
+    assert_eq!((report.succeeded, report.failed, batches(&calls)), (600, 0, 3));
+
+    // The store fetches each object of a batch on its own, so a broken body is one of the batch.
+    let break_some = |call: &MemoryCall<'_>| match call.key.filter(|_| call.operation.ends_with("get")) {
+        Some(key) if call.range.is_none() && key.as_str().ends_with('5') => MemoryFault::BreakBody(1),
+        Some(key) if key.as_str().ends_with("77") => {
+            MemoryFault::Refuse(Error::new(ErrorKind::PermissionDenied, "no"))
+        }
+        _ => MemoryFault::None,
+    };
+    let (report, calls) = fetch_many(600, break_some).await;
+    assert_eq!((report.succeeded, report.failed, batches(&calls)), (594, 6, 3), "{report:?}");
+    assert!(report.failures.iter().all(|failure| failure.kind() == ErrorKind::PermissionDenied));
 }
 
 #[tokio::test]

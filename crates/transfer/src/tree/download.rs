@@ -12,6 +12,7 @@ use longshore_blob_api::{BlobStore, Entry, ListOptions, PageToken};
 use longshore_core_types::{Error, ErrorKind, ObjectMeta, Result as CoreResult};
 
 use super::{
+    batch::{Batch, Pending, Wanted},
     names::{Directories, Place, as_prefix, place},
     running::Running,
 };
@@ -109,14 +110,16 @@ impl<S: BlobStore + Clone> DownloadDir<S> {
         let mut running =
             Running::new(config.concurrency, self.policy, self.context.cancel.clone(), reporter);
         let mut directories = Directories::default();
+        let mut pending = Pending::default();
         let options = ListOptions::prefix(&*self.prefix);
         let mut token = None;
+        let mut broken = None;
         loop {
             let page = match self.page(&options, token.take()).await {
                 Ok(page) => page,
                 Err(error) if error.kind() == ErrorKind::Cancelled => break,
                 Err(error) => {
-                    running.stop(error.into());
+                    broken = Some(error);
                     break;
                 }
             };
@@ -125,13 +128,24 @@ impl<S: BlobStore + Clone> DownloadDir<S> {
                     break;
                 }
                 if let Entry::Object(meta) = entry {
-                    self.take(meta, &mut directories, &mut running).await;
+                    self.take(meta, &mut directories, &mut pending, &mut running).await;
                 }
             }
             match page.next {
                 Some(next) if !running.is_stopped() => token = Some(next),
                 _ => break,
             }
+        }
+        let (rest, batch) = pending.rest();
+        if batch {
+            self.add_batch(rest, &mut running).await;
+        } else {
+            for wanted in rest {
+                self.add(wanted, &mut running).await;
+            }
+        }
+        if let Some(error) = broken {
+            running.stop(error.into());
         }
         if !running.is_stopped() {
             running.reporter.totals_known();
@@ -155,7 +169,13 @@ impl<S: BlobStore + Clone> DownloadDir<S> {
         Ok(page)
     }
 
-    async fn take(&self, meta: ObjectMeta, directories: &mut Directories, running: &mut Running) {
+    async fn take(
+        &self,
+        meta: ObjectMeta,
+        directories: &mut Directories,
+        pending: &mut Pending,
+        running: &mut Running,
+    ) {
         let Some(name) = meta.key.as_str().strip_prefix(&*self.prefix) else {
             let error = Error::new(
                 ErrorKind::Protocol,
@@ -167,18 +187,40 @@ impl<S: BlobStore + Clone> DownloadDir<S> {
             return running.skip(item(&self.store, &meta.key, None), SkipReason::Filtered);
         }
         match self.prepare(name, &meta, directories) {
-            Ok(Some(path)) => {
-                let reporter = running.reporter.clone();
-                let download =
-                    Download::new(&self.context.engine, self.store.clone(), meta.key, Sink::file(path))
-                        .size_hint(meta.size)
-                        .keep_modified(self.keep_modified)
-                        .cancel(self.context.cancel.clone());
-                running.add(async move { Ok(download.run(&reporter).await?.bytes) }).await;
+            Ok(Some(path)) if self.batches() && Pending::takes(&meta) => {
+                if let Some(batch) = pending.push(Wanted { meta, path }) {
+                    self.add_batch(batch, running).await;
+                }
             }
+            Ok(Some(path)) => self.add(Wanted { meta, path }, running).await,
             Ok(None) => running.succeed(item(&self.store, &meta.key, None)),
             Err(error) => running.fail(TransferError::new(&item(&self.store, &meta.key, None), error)),
         }
+    }
+
+    /// Whether small objects share requests. A batch ends as a whole, so it cannot stop at the first failure.
+    fn batches(&self) -> bool {
+        self.store.capability().get_many && self.policy == FailurePolicy::Continue
+    }
+
+    async fn add(&self, wanted: Wanted, running: &mut Running) {
+        let reporter = running.reporter.clone();
+        let Wanted { meta, path } = wanted;
+        let download = Download::new(&self.context.engine, self.store.clone(), meta.key, Sink::file(path))
+            .size_hint(meta.size)
+            .keep_modified(self.keep_modified)
+            .cancel(self.context.cancel.clone());
+        running.add(async move { Ok(download.run(&reporter).await?.bytes) }).await;
+    }
+
+    async fn add_batch(&self, objects: Vec<Wanted>, running: &mut Running) {
+        let batch = Batch {
+            context: self.context.clone(),
+            store: self.store.clone(),
+            keep_modified: self.keep_modified,
+            reporter: running.reporter.clone(),
+        };
+        running.add_many(batch.fetch(objects)).await;
     }
 
     /// Where the object goes, with the directories above it; `None` if it was a directory itself.

@@ -1,5 +1,6 @@
 //! Directories and prefixes.
 
+mod batch;
 mod download;
 mod names;
 mod running;

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use longshore_core_types::ErrorKind;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::{
     cancel::CancelToken,
@@ -15,9 +15,15 @@ use crate::{
 /// For each request that may run, so many items are in flight: one moves, the others open files or wait.
 const ITEMS_PER_REQUEST: usize = 8;
 
+/// What became of one item, or of several that moved together.
+enum Outcome {
+    One(Result<u64>),
+    Many(Vec<Result<u64>>),
+}
+
 /// Runs items side by side and accounts for every one.
 pub(super) struct Running {
-    items: JoinSet<Result<u64>>,
+    items: JoinSet<Outcome>,
     most: usize,
     policy: FailurePolicy,
     cancel: CancelToken,
@@ -49,6 +55,15 @@ impl Running {
 
     /// Adds an item that reports for itself, once there is room for it. Resolves to its size in bytes.
     pub(super) async fn add(&mut self, item: impl Future<Output = Result<u64>> + Send + 'static) {
+        self.spawn(async move { Outcome::One(item.await) }).await;
+    }
+
+    /// Adds several items that move together and report for themselves.
+    pub(super) async fn add_many(&mut self, items: impl Future<Output = Vec<Result<u64>>> + Send + 'static) {
+        self.spawn(async move { Outcome::Many(items.await) }).await;
+    }
+
+    async fn spawn(&mut self, item: impl Future<Output = Outcome> + Send + 'static) {
         while self.items.len() >= self.most {
             self.next().await;
         }
@@ -88,8 +103,17 @@ impl Running {
         }
     }
 
-    fn ended(&mut self, ended: std::result::Result<Result<u64>, tokio::task::JoinError>) {
-        match ended.map_err(|error| TransferError::from(task_failed(error))).flatten() {
+    fn ended(&mut self, ended: std::result::Result<Outcome, JoinError>) {
+        match ended {
+            Ok(Outcome::One(result)) => self.account(result),
+            Ok(Outcome::Many(results)) => results.into_iter().for_each(|result| self.account(result)),
+            // It could not report for itself.
+            Err(error) => self.fail(task_failed(error).into()),
+        }
+    }
+
+    fn account(&mut self, result: Result<u64>) {
+        match result {
             Ok(bytes) => self.report.succeed(bytes),
             Err(error) => self.failed(error),
         }

@@ -20,7 +20,7 @@ use crate::{
     body::{self, Body, Origin},
     budget::FULL,
     config::{MultipartFailure, Verify},
-    error::{Result, TransferError, cancelled, task_failed},
+    error::{Result, TransferError, task_failed},
     plan::{Plan, upload_plan},
 };
 
@@ -149,7 +149,8 @@ impl<S: BlobStore + Clone> Parts<S> {
         let _admission = job.context.admit(FULL, body::memory(size)).await?;
         let kind = (job.context.config().verify != Verify::Never).then_some(PART_SUM);
         let body = Body::new(&job.context.engine, self.origin.clone(), range, kind, &job.reporter);
-        let number = u32::try_from(index).map_err(|_| Failure::from(cancelled()))?;
+        // The plan has no more parts than the store takes, whose number has 32 bits.
+        let number = u32::try_from(index).unwrap_or(u32::MAX);
         let stored = self.begun.send(number, &body, &self.origin).await?;
         job.reporter.part_done(index, size);
         Ok(stored)

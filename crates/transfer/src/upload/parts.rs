@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use longshore_blob_api::{
-    BlobStore, MultipartLimits, MultipartRef, PartInfo, PartNumber, PartReceipt, PartRetry, PutResult,
+    BlobStore, HeadOptions, MultipartLimits, MultipartRef, PartInfo, PartNumber, PartReceipt, PartRetry,
+    PutResult,
 };
 use longshore_core_types::{
     Checksum, ChecksumKind, Error, ErrorKind, Result as CoreResult, Retryability, checksum::combine_crc32c,
@@ -125,6 +126,8 @@ impl<S: BlobStore + Clone> Begun<S> {
             // The server says that it did nothing, whatever the store's rule is.
             _ if error.retryability() == Retryability::Always => Verdict::SendAgain,
             PartRetry::Safe => Verdict::SendAgain,
+            // Looking would find the part, with the wrong bytes.
+            _ if error.kind() == ErrorKind::ChecksumMismatch => Verdict::StartOver,
             _ if !outcome_unknown(error) => Verdict::Fail,
             PartRetry::LookFirst if self.limits.list_parts => Verdict::Look,
             _ => Verdict::StartOver,
@@ -163,11 +166,34 @@ impl<S: BlobStore + Clone> Begun<S> {
         let bytes = parts.iter().map(|part| part.receipt.size).sum();
         let count = parts.len() as u64;
         let receipts = parts.into_iter().map(|part| part.receipt).collect();
-        let result: PutResult = self.job.store.complete_multipart(&self.upload, receipts).await?;
+        let result = match self.job.store.complete_multipart(&self.upload, receipts).await {
+            Err(error) if outcome_unknown(&error) => {
+                self.completed_after_all(error, bytes, checksum.as_ref()).await?
+            }
+            result => result?,
+        };
         // The answer of a completion seldom has a checksum of the whole, so the store is asked for it.
         let ask = self.job.store.capability().checksums.contains(&PART_SUM);
         let verified = self.job.verify(&result, checksum.as_ref(), ask).await?;
         Ok(UploadOutcome { result, bytes, parts: count, checksum, verified })
+    }
+
+    /// The answer of a completion was lost: if the object that is there has the checksum of what was sent, it worked.
+    async fn completed_after_all(
+        &self,
+        error: Error,
+        bytes: u64,
+        checksum: Option<&Checksum>,
+    ) -> CoreResult<PutResult> {
+        let Some(checksum) = checksum else { return Err(error) };
+        match self.job.store.head(&self.upload.key, HeadOptions::default()).await {
+            Ok(head) if head.size == bytes && head.checksum(PART_SUM) == Some(checksum) => {
+                let mut result = PutResult::default();
+                (result.etag, result.version, result.checksums) = (head.etag, head.version, head.checksums);
+                Ok(result)
+            }
+            _ => Err(error),
+        }
     }
 
     /// Frees what the store has, or leaves it, as was asked for; the reason of the failure stays the reason.
