@@ -234,7 +234,7 @@ impl<S: BlobStore + Clone> Board<S> {
             None => self.file.flush(&mut stash).await.map_err(Failure::from),
         };
         result.map_err(|failure| failure.in_part(index))?;
-        self.written(index, range.end);
+        self.written(index, range.end - self.cut.start);
         Ok(())
     }
 
@@ -257,12 +257,13 @@ impl<S: BlobStore + Clone> Board<S> {
                 first.0 = at + bytes.len() as u64;
             }
             self.count(running, at + bytes.len() as u64);
-            if let Some(upto) = self.file.write(stash, at, bytes).await? {
+            if let Some(upto) = self.file.write(stash, at - self.cut.start, bytes).await? {
                 self.written(running.index, upto);
             }
         }
         let upto = self.file.flush(stash).await?;
-        let hasher = running.first().1.take();
+        // Not taken: one who begins to help right now must find it.
+        let hasher = running.first().1.clone();
         self.done(running, hasher);
         Ok(upto)
     }
@@ -309,7 +310,7 @@ impl<S: BlobStore + Clone> Board<S> {
                 hasher.update(&bytes);
             }
             self.count(running, upto);
-            self.file.write(&mut stash, at, bytes).await?;
+            self.file.write(&mut stash, at - self.cut.start, bytes).await?;
         }
         self.file.flush(&mut stash).await?;
         Ok(Some(hasher))
@@ -353,6 +354,7 @@ impl<S: BlobStore + Clone> Board<S> {
         }
     }
 
+    /// A part is in the file up to this position of the file.
     fn written(&self, index: u64, upto: u64) {
         if let Some(follower) = &self.follower {
             follower.advance(index, upto);

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::StreamExt;
 use longshore_blob_api::{BlobStore, ByteStream, GetOptions, GetResult, HeadOptions, Pin, PinKind};
-use longshore_core_types::{Checksum, ChecksumKind, Error, ErrorKind, ObjectKey, ObjectMeta};
+use longshore_core_types::{ByteRange, Checksum, ChecksumKind, Error, ErrorKind, ObjectKey, ObjectMeta};
 
 use crate::{
     config::Verify,
@@ -77,7 +77,7 @@ pub(crate) struct Subject<S> {
     pub(crate) store: S,
     pub(crate) key: ObjectKey,
     /// Only these bytes of the object.
-    pub(crate) only: Option<longshore_core_types::ByteRange>,
+    pub(crate) only: Option<ByteRange>,
     /// Size of the object, if a listing told.
     pub(crate) size_hint: Option<u64>,
     /// The answer to a request for the whole object that was made already.
@@ -137,7 +137,10 @@ impl<S: BlobStore + Clone> Subject<S> {
         let serial = config.serial_download;
         let first = match (self.only, self.size_hint) {
             _ if !ranged => None,
-            (Some(only), _) => return self.open_range(only).await,
+            (Some(only), _) => {
+                let first = serial.max(download_part(0, config.part_size, None));
+                return self.open_range(only, first).await;
+            }
             (None, Some(size)) if size <= serial => None,
             (None, Some(size)) => Some(download_part(size, config.part_size, None)),
             (None, None) => Some(serial.max(download_part(0, config.part_size, None))),
@@ -169,9 +172,16 @@ impl<S: BlobStore + Clone> Subject<S> {
 
     async fn open_range(
         self: &Arc<Self>,
-        only: longshore_core_types::ByteRange,
+        only: ByteRange,
+        first: u64,
     ) -> Result<(Arc<Version<S>>, Cut, Opened), Failure> {
-        let options = GetOptions::default().with_range(only);
+        // The end of the object cuts what reaches over it, so a range without an end needs no size.
+        let asked = match only {
+            ByteRange::Bounded { start, end } => (start..end.min(start.saturating_add(first))).into(),
+            ByteRange::From(start) => (start..start.saturating_add(first)).into(),
+            ByteRange::Suffix(_) => only,
+        };
+        let options = GetOptions::default().with_range(asked);
         let answer = self.context.within_grace(self.store.get(&self.key, options)).await?;
         let wanted = only.resolve(answer.meta.size)?;
         if answer.range.start != wanted.start {

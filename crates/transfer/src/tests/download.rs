@@ -114,11 +114,15 @@ async fn a_range_of_an_object_becomes_a_file() {
     for (range, expected) in [
         (ByteRange::from(10..20), 10..20),
         (ByteRange::From(500_000), 500_000..1_000_000),
+        (ByteRange::from(300_000..2_000_000), 300_000..1_000_000),
         (ByteRange::Suffix(300_000), 700_000..1_000_000),
         (ByteRange::from(0..999_999), 0..999_999),
     ] {
-        transfer().download(&store, key("k"), &target).range(range).await.unwrap();
-        assert_eq!(fs::read(&target).unwrap(), content[expected], "{range}");
+        let outcome = transfer().download(&store, key("k"), &target).range(range).await.unwrap();
+        assert_eq!(fs::read(&target).unwrap(), content[expected.clone()], "{range}");
+        let first = if matches!(range, ByteRange::Suffix(_)) { 300_000 } else { 102_400 };
+        let rest = (expected.len() as u64).saturating_sub(first);
+        assert_eq!(outcome.parts, 1 + rest.div_ceil(64 * KIB));
     }
     let error = transfer().download(&store, key("k"), &target).range(2_000_000..2_000_001).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::RangeNotSatisfiable);
