@@ -12,20 +12,8 @@ const BUCKET: &str = "conformance";
 
 /// One bucket of one server for all cases.
 pub(crate) fn backend() -> Backend {
-    Backend { name: "aistore", open, except: KNOWN }
+    Backend { name: "aistore", open, except: &[] }
 }
-
-const KNOWN: &[(&str, &str)] = &[
-    ("object::one_shot_body", ONE_SHOT),
-    ("object::body_of_unknown_length", ONE_SHOT),
-    (
-        "attributes::odd_values_are_kept_or_refused",
-        "spaces around a value are sent, and lost on the way, instead of refused",
-    ),
-    ("copy::from_elsewhere_is_refused", "a foreign URL is called invalid instead of unsupported"),
-];
-
-const ONE_SHOT: &str = "a small one-shot body goes out with the request, and is gone when the redirect comes";
 
 fn open(context: &Context) -> Result<Opened, Fault> {
     let server = Arc::new(DevServer::builder().journal_capacity(200_000).start_blocking()?);

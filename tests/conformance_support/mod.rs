@@ -2,6 +2,7 @@
 
 pub(crate) mod aistore;
 pub(crate) mod faults;
+pub(crate) mod http;
 pub(crate) mod memory;
 pub(crate) mod redirects;
 pub(crate) mod shelf;
