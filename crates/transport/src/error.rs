@@ -73,6 +73,7 @@ struct Inner {
     attempts: u32,
     redirects: u32,
     exhausted: bool,
+    stale: bool,
     sent: Sent,
     retry_after: Option<Duration>,
     source: Option<BoxError>,
@@ -91,6 +92,7 @@ impl TransportError {
             attempts: 0,
             redirects: 0,
             exhausted: false,
+            stale: false,
             sent: if unsent { Sent::NOTHING } else { Sent::UNKNOWN },
             retry_after: None,
             source: None,
@@ -112,6 +114,7 @@ impl TransportError {
             new.0.kind = inner.kind;
             new.0.endpoint.clone_from(&inner.endpoint);
             new.0.sent = inner.sent;
+            new.0.stale = inner.stale;
             new.0.attempts = inner.attempts;
             new.0.redirects = inner.redirects;
             new.0.retry_after = inner.retry_after;
@@ -168,6 +171,12 @@ impl TransportError {
     /// server cannot have the whole body.
     pub fn body_fully_sent(&self) -> bool {
         self.0.sent.body_complete
+    }
+
+    /// Whether a connection that had been idle died before the first byte of an answer: most likely the
+    /// server closed it just then, and the request itself is not to blame.
+    pub fn is_stale_connection(&self) -> bool {
+        self.0.stale
     }
 
     /// Whether another try makes sense.
@@ -249,6 +258,13 @@ impl TransportError {
     #[must_use]
     pub fn with_redirects(mut self, redirects: u32) -> Self {
         self.0.redirects = redirects;
+        self
+    }
+
+    /// Marks it as the death of a connection that had been idle.
+    #[must_use]
+    pub fn stale_connection(mut self) -> Self {
+        self.0.stale = true;
         self
     }
 

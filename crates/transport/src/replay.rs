@@ -29,8 +29,12 @@ impl Template {
 
     /// The request once more, or `None` if its body is gone. The first time it is always there.
     pub(crate) fn request(&mut self) -> Option<HttpRequest> {
-        let body = self.body.next()?;
-        Some(HttpRequest::from_parts(self.parts.clone(), body))
+        self.with(self.parts.clone())
+    }
+
+    /// The same with another head.
+    pub(crate) fn with(&mut self, parts: Parts) -> Option<HttpRequest> {
+        Some(HttpRequest::from_parts(parts, self.body.next()?))
     }
 
     /// Whether [`request`](Self::request) has another one to give.

@@ -7,6 +7,7 @@
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
+    sync::atomic::Ordering::Relaxed,
     task::{Context, Poll, Waker},
 };
 
@@ -38,6 +39,10 @@ pub(super) struct Conn {
 /// An exchange that failed before the head of the answer.
 pub(super) struct Failed {
     pub(super) error: hyper::Error,
+    /// The error that ended the connection, if one did.
+    pub(super) fault: Option<hyper::Error>,
+    /// Not one byte of an answer had come.
+    pub(super) silent: bool,
     /// Present if not one byte of the request was written.
     pub(super) unsent: Option<Request<Outgoing>>,
 }
@@ -75,25 +80,33 @@ impl Conn {
         self.ended.take()?.err()
     }
 
-    /// Sends a request and waits for the head of its answer.
-    pub(super) async fn exchange(
+    /// Sends a request, and waits for the head of its answer when polled.
+    ///
+    /// Not an `async fn`: the request is handed over before the future exists, which keeps it small.
+    pub(super) fn exchange(
         &mut self,
         request: Request<Outgoing>,
-    ) -> Result<Response<Incoming>, Failed> {
-        let mut answer = pin!(self.sender.try_send_request(request));
-        let (driver, ended) = (&mut self.driver, &mut self.ended);
-        let outcome = poll_fn(|cx| {
-            if ended.is_none()
-                && let Poll::Ready(end) = driver.get_mut().as_mut().poll(cx)
-            {
-                *ended = Some(end);
-            }
-            // When a connection ends it resolves the answer, one way or the other.
-            answer.as_mut().poll(cx)
-        });
-        outcome.await.map_err(|mut failed| {
-            let unsent = failed.take_message();
-            Failed { error: failed.into_error(), unsent }
-        })
+    ) -> impl Future<Output = Result<Response<Incoming>, Failed>> {
+        let answer = self.sender.try_send_request(request);
+        let (driver, ended, read) = (&mut self.driver, &mut self.ended, &*self.counters.read);
+        let before = read.load(Relaxed);
+        async move {
+            let mut answer = pin!(answer);
+            let outcome = poll_fn(|cx| {
+                if ended.is_none()
+                    && let Poll::Ready(end) = driver.get_mut().as_mut().poll(cx)
+                {
+                    *ended = Some(end);
+                }
+                // When a connection ends it resolves the answer, one way or the other.
+                answer.as_mut().poll(cx)
+            });
+            outcome.await.map_err(|mut failed| Failed {
+                unsent: failed.take_message(),
+                error: failed.into_error(),
+                fault: ended.take().and_then(Result::err),
+                silent: read.load(Relaxed) == before,
+            })
+        }
     }
 }

@@ -11,20 +11,19 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::pool::Lease;
-use crate::{TransportError, TransportErrorKind, endpoint::Endpoint};
+use crate::{TransportError, TransportErrorKind};
 
 /// Reads from the connection it holds, and gives it back to the pool after the last byte. Dropped before
 /// that, it closes the connection.
 pub(crate) struct ClientBody {
     incoming: Incoming,
     lease: Option<Lease>,
-    endpoint: Endpoint,
     received: u64,
 }
 
 impl ClientBody {
-    pub(super) fn new(incoming: Incoming, lease: Lease, endpoint: Endpoint) -> Self {
-        let mut body = Self { incoming, lease: Some(lease), endpoint, received: 0 };
+    pub(super) fn new(incoming: Incoming, lease: Lease) -> Self {
+        let mut body = Self { incoming, lease: Some(lease), received: 0 };
         if body.incoming.is_end_stream() {
             body.end();
         }
@@ -50,7 +49,7 @@ impl ClientBody {
 
     fn broken(&mut self, cause: Option<hyper::Error>) -> TransportError {
         // Closes the connection.
-        self.lease = None;
+        let endpoint = self.lease.take().map(|lease| lease.endpoint().to_string());
         let message = match self.incoming.size_hint().exact() {
             Some(left) if left > 0 => format!(
                 "the connection broke after {} of {} bytes of the answer's body",
@@ -60,7 +59,10 @@ impl ClientBody {
             _ => format!("the connection broke after {} bytes of the answer's body", self.received),
         };
         let error = TransportError::new(TransportErrorKind::Body, message);
-        let error = error.with_endpoint(self.endpoint.to_string());
+        let error = match endpoint {
+            Some(endpoint) => error.with_endpoint(endpoint),
+            None => error,
+        };
         match cause {
             Some(cause) => error.with_source(cause),
             None => error,

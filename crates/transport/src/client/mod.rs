@@ -11,6 +11,7 @@ mod stream;
 mod tls;
 
 use std::{
+    future::Future,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
     time::Duration,
@@ -20,21 +21,19 @@ use futures_core::future::BoxFuture;
 use http::{
     Extensions, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
     header::{CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION, USER_AGENT},
-    request::Parts,
-    uri::PathAndQuery,
+    uri::{PathAndQuery, Scheme},
 };
 use http_body::Body;
 use hyper::body::Incoming;
-use longshore_core_types::{CallInfo, Idempotency, Payload, Result};
+use longshore_core_types::Result;
 use tower_service::Service;
-use tracing::debug;
 
 pub(crate) use self::incoming::ClientBody;
 use self::{
     conn::{Conn, Failed},
     connect::Connector,
     outgoing::{Gate, Outgoing},
-    pool::{Origin, Pool},
+    pool::{Lease, Origin, Pool},
 };
 use crate::{
     HttpRequest, Phase, Progress, RequestOptions, Sent, TransportConfig, TransportError, TransportErrorKind,
@@ -73,8 +72,11 @@ impl Service<HttpRequest> for Client {
     }
 
     fn call(&mut self, request: HttpRequest) -> Self::Future {
-        let shared = Arc::clone(&self.0);
-        Box::pin(async move { shared.send(request).await })
+        // What needs no waiting is done first, so that the future does not have to hold it.
+        match Trip::plan(&self.0, request) {
+            Ok(trip) => Box::pin(trip.make()),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
     }
 }
 
@@ -82,53 +84,119 @@ impl Service<HttpRequest> for Client {
 struct Plan {
     progress: Progress,
     /// Announce the body and wait this long for the server's consent.
-    expect: Option<Duration>,
+    expect: Option<(Gate, Duration)>,
     connect_limit: Option<Duration>,
-    /// Whether it may go again although the server may have seen it.
-    repeatable: bool,
+}
+
+/// One request on its way to one server.
+struct Trip {
+    shared: Arc<Shared>,
+    origin: Arc<Origin>,
+    plan: Plan,
+    request: Request<Outgoing>,
+}
+
+impl Trip {
+    fn plan(shared: &Arc<Shared>, request: HttpRequest) -> Result<Self, TransportError> {
+        let endpoint = destination(request.uri())?;
+        let origin = shared.pool.origin(&endpoint, || shared.connector.proxy(&endpoint))?;
+        let (plan, request) = shared.plan(&origin, request);
+        Ok(Self { shared: Arc::clone(shared), origin, plan, request })
+    }
+
+    async fn make(self) -> Result<Response<ClientBody>, TransportError> {
+        let Self { shared, origin, plan, mut request } = self;
+        let mut lease = origin.lease(&plan.progress).await?;
+        if let Some(conn) = lease.conn() {
+            match plan.exchange(conn, request).await {
+                Ok(answer) => return Ok(plan.finish(answer, lease)),
+                Err(failed) => {
+                    // The server closed it while it was idle, most likely, and the others with it.
+                    lease.discard();
+                    origin.close_idle();
+                    request = plan.unsent(failed, &origin)?;
+                }
+            }
+        }
+        // Connecting is rare and its future large.
+        let conn = lease.set(Box::pin(shared.connect(&origin, &plan)).await?);
+        match plan.exchange(conn, request).await {
+            Ok(answer) => Ok(plan.finish(answer, lease)),
+            Err(failed) => Err(plan.describe(failed, &origin)),
+        }
+    }
+}
+
+impl Plan {
+    /// Sends the request; the future is the wait for its answer.
+    fn exchange(
+        &self,
+        conn: &mut Conn,
+        request: Request<Outgoing>,
+    ) -> impl Future<Output = Result<Response<Incoming>, Failed>> {
+        let body_len = request.body().size_hint().exact();
+        let start = conn.counters.written.load(Relaxed);
+        let written = Arc::clone(&conn.counters.written);
+        self.progress.attach(Probe { written, start, body_len, seen: start });
+        self.progress.enter(if body_len == Some(0) { Phase::Head } else { Phase::Body });
+        conn.exchange(request)
+    }
+
+    fn finish(&self, answer: Response<Incoming>, lease: Lease) -> Response<ClientBody> {
+        if let Some((gate, _)) = &self.expect {
+            gate.refuse();
+        }
+        answer.map(|body| ClientBody::new(body, lease))
+    }
+
+    /// The request of an exchange on a connection that had been idle, if nothing of it was sent: it goes on
+    /// a new connection as if that were the first.
+    fn unsent(&self, mut failed: Failed, origin: &Origin) -> Result<Request<Outgoing>, TransportError> {
+        if let Some(request) = failed.unsent.take() {
+            return Ok(request);
+        }
+        let silent = failed.silent;
+        let error = self.describe(failed, origin);
+        Err(if silent { error.stale_connection() } else { error })
+    }
+
+    /// What hyper's error, and that of the connection itself, mean.
+    fn describe(&self, failed: Failed, origin: &Origin) -> TransportError {
+        let Failed { error, fault, silent, unsent } = failed;
+        // A request that is given up because its connection failed says only that; the connection knows
+        // more.
+        let cause = match fault {
+            Some(fault) if error.is_canceled() || fault.is_user() => fault,
+            _ => error,
+        };
+        let (kind, message) = if cause.is_user() {
+            (TransportErrorKind::RequestBody, "the request's body could not be read")
+        } else if cause.is_parse() {
+            (TransportErrorKind::Protocol, "the answer is not HTTP/1.1")
+        } else if silent {
+            (TransportErrorKind::Closed, "the connection was closed without an answer")
+        } else {
+            (TransportErrorKind::Closed, "the connection was closed in the middle of the answer's head")
+        };
+        TransportError::new(kind, message)
+            .with_sent(if unsent.is_some() { Sent::NOTHING } else { self.progress.sent() })
+            .with_endpoint(origin.endpoint.to_string())
+            .with_source(cause)
+    }
 }
 
 impl Shared {
-    async fn send(&self, request: HttpRequest) -> Result<Response<ClientBody>, TransportError> {
-        let endpoint = destination(request.uri())?;
-        let origin = self.pool.origin(&endpoint, || self.connector.proxy(&endpoint))?;
-        let (plan, request) = self.plan(&origin, request);
-        let mut lease = origin.lease(&plan.progress).await?;
-        let mut request = plan.outgoing(request, lease.conn().is_some());
-        if let Some(conn) = lease.conn() {
-            let again = request.1;
-            match exchange(conn, &plan.progress, request.0).await {
-                Ok(answer) => return Ok(answer.map(|body| ClientBody::new(body, lease, endpoint))),
-                // The server closed it while it was idle, most likely. Nobody waits and nobody counts: the
-                // request goes again, once, on a new connection.
-                Err(failed) => match failed.unsent.or(again.filter(|_| failed.silent)) {
-                    None => return Err(failed.error.with_endpoint(endpoint.to_string())),
-                    Some(next) => request = (next, None),
-                },
-            }
-            debug!(%endpoint, "an idle connection was dead; using a new one");
-            lease.discard();
-            origin.close_idle();
-        }
-        let conn = lease.set(self.connect(&origin, &plan).await?);
-        match exchange(conn, &plan.progress, request.0).await {
-            Ok(answer) => Ok(answer.map(|body| ClientBody::new(body, lease, endpoint))),
-            Err(failed) => Err(failed.error.with_endpoint(endpoint.to_string())),
-        }
-    }
-
     /// Turns a request into what goes on the wire to this server.
-    fn plan(&self, origin: &Origin, request: HttpRequest) -> (Plan, HttpRequest) {
+    fn plan(&self, origin: &Origin, request: HttpRequest) -> (Plan, Request<Outgoing>) {
         let (mut parts, body) = request.into_parts();
         let options = parts.extensions.get::<RequestOptions>().copied().unwrap_or_default();
         let plan = Plan {
             progress: parts.extensions.get().cloned().unwrap_or_default(),
-            expect: options.expect_continue.filter(|_| !body.is_empty()),
+            expect: options
+                .expect_continue
+                .filter(|_| !body.is_empty())
+                .map(|silence| (Gate::new(), silence)),
             connect_limit: options.timeouts.map_or(self.connect_limit, |limits| limits.connect),
-            repeatable: match parts.extensions.get::<CallInfo>() {
-                Some(call) => call.idempotency == Idempotency::Idempotent,
-                None => parts.method.is_idempotent(),
-            },
         };
         parts.extensions = Extensions::new();
         parts.version = Version::HTTP_11;
@@ -154,7 +222,17 @@ impl Shared {
             }
             _ => parts.uri = origin_form(parts.uri),
         }
-        (plan, HttpRequest::from_parts(parts, body))
+        let body = Outgoing::new(body, plan.progress.clone(), plan.expect.clone());
+        let mut request = Request::from_parts(parts, body);
+        if let Some((gate, _)) = &plan.expect {
+            let gate = gate.clone();
+            hyper::ext::on_informational(&mut request, move |answer| {
+                if answer.status() == StatusCode::CONTINUE {
+                    gate.open();
+                }
+            });
+        }
+        (plan, request)
     }
 
     async fn connect(&self, origin: &Origin, plan: &Plan) -> Result<Conn, TransportError> {
@@ -170,94 +248,14 @@ impl Shared {
     }
 }
 
-impl Plan {
-    /// The request to send, and, for a connection that may turn out to be dead, the same once more.
-    fn outgoing(&self, request: HttpRequest, spare: bool) -> (Request<Outgoing>, Option<Request<Outgoing>>) {
-        let (parts, body) = request.into_parts();
-        let spare = (spare && self.repeatable).then(|| body.try_clone()).flatten();
-        let spare = spare.map(|body| self.request(parts.clone(), body));
-        (self.request(parts, body), spare)
-    }
-
-    fn request(&self, parts: Parts, body: Payload) -> Request<Outgoing> {
-        let gate = self.expect.map(|silence| (Gate::new(), silence));
-        let body = Outgoing::new(body, self.progress.clone(), gate);
-        let consent = body.gate();
-        let mut request = Request::from_parts(parts, body);
-        if let Some(gate) = consent {
-            hyper::ext::on_informational(&mut request, move |answer| {
-                if answer.status() == StatusCode::CONTINUE {
-                    gate.open();
-                }
-            });
-        }
-        request
-    }
-}
-
-/// An exchange without an answer.
-struct Failure {
-    error: TransportError,
-    /// Not one byte of an answer had come.
-    silent: bool,
-    /// The request, if not one byte of it had gone.
-    unsent: Option<Request<Outgoing>>,
-}
-
-async fn exchange(
-    conn: &mut Conn,
-    progress: &Progress,
-    request: Request<Outgoing>,
-) -> Result<Response<Incoming>, Failure> {
-    let body_len = request.body().size_hint().exact();
-    let gate = request.body().gate();
-    let read_before = conn.counters.read.load(Relaxed);
-    let start = conn.counters.written.load(Relaxed);
-    progress.attach(Probe { written: Arc::clone(&conn.counters.written), start, body_len, seen: start });
-    progress.enter(if body_len == Some(0) { Phase::Head } else { Phase::Body });
-    match conn.exchange(request).await {
-        Ok(answer) => {
-            if let Some(gate) = gate {
-                gate.refuse();
-            }
-            Ok(answer)
-        }
-        Err(Failed { error, unsent }) => {
-            let silent = conn.counters.read.load(Relaxed) == read_before;
-            let sent = if unsent.is_some() { Sent::NOTHING } else { progress.sent() };
-            let error = describe(error, conn.fault(), silent).with_sent(sent);
-            Err(Failure { error, silent, unsent })
-        }
-    }
-}
-
-/// What hyper's error, and that of the connection itself, mean.
-fn describe(error: hyper::Error, fault: Option<hyper::Error>, silent: bool) -> TransportError {
-    // A request that is given up because its connection failed says only that; the connection knows more.
-    let cause = match fault {
-        Some(fault) if error.is_canceled() || fault.is_user() => fault,
-        _ => error,
-    };
-    let (kind, message) = if cause.is_user() {
-        (TransportErrorKind::RequestBody, "the request's body could not be read")
-    } else if cause.is_parse() {
-        (TransportErrorKind::Protocol, "the answer is not HTTP/1.1")
-    } else if silent {
-        (TransportErrorKind::Closed, "the connection was closed without an answer")
-    } else {
-        (TransportErrorKind::Closed, "the connection was closed in the middle of the answer's head")
-    };
-    TransportError::new(kind, message).with_source(cause)
-}
-
 fn destination(uri: &Uri) -> Result<Endpoint, TransportError> {
     let invalid = |why: &'static str| TransportError::new(TransportErrorKind::InvalidRequest, why);
-    match uri.scheme_str() {
-        Some("http" | "https") => {}
+    match uri.scheme() {
+        Some(scheme) if *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS => {}
         Some(_) => return Err(invalid("the URL's scheme is neither http nor https")),
         None => return Err(invalid("the URL has no scheme and host")),
     }
-    Endpoint::of(uri).filter(|endpoint| !endpoint.host().is_empty()).ok_or(invalid("the URL has no host"))
+    Endpoint::of(uri).ok_or_else(|| invalid("the URL has no host"))
 }
 
 /// Path and query alone, byte for byte.

@@ -21,7 +21,13 @@ use crate::{Phase, Progress};
 pub(super) struct Outgoing {
     payload: Payload,
     progress: Progress,
-    gate: Option<(Gate, Pin<Box<Sleep>>)>,
+    gate: Option<(Gate, Silence)>,
+}
+
+/// How long to wait for the server's word; the clock starts when the head is written.
+enum Silence {
+    Ahead(Duration),
+    Running(Pin<Box<Sleep>>),
 }
 
 /// Whether a body that was announced with `Expect: 100-continue` may go.
@@ -52,20 +58,22 @@ impl Gate {
 
 impl Outgoing {
     pub(super) fn new(payload: Payload, progress: Progress, gate: Option<(Gate, Duration)>) -> Self {
-        let gate = gate.map(|(gate, silence)| (gate, Box::pin(tokio::time::sleep(silence))));
+        let gate = gate.map(|(gate, silence)| (gate, Silence::Ahead(silence)));
         Self { payload, progress, gate }
-    }
-
-    /// What its consent depends on, if on anything.
-    pub(super) fn gate(&self) -> Option<Gate> {
-        self.gate.as_ref().map(|(gate, _)| gate.clone())
     }
 
     /// Whether the body may be read; waits for the end of the silence meanwhile.
     fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some((gate, silence)) = &mut self.gate else { return Poll::Ready(()) };
-        if gate.0.load(Relaxed) == CLOSED && silence.as_mut().poll(cx).is_ready() {
-            gate.open();
+        if gate.0.load(Relaxed) == CLOSED {
+            if let Silence::Ahead(limit) = silence {
+                *silence = Silence::Running(Box::pin(tokio::time::sleep(*limit)));
+            }
+            if let Silence::Running(sleep) = silence
+                && sleep.as_mut().poll(cx).is_ready()
+            {
+                gate.open();
+            }
         }
         if gate.0.load(Relaxed) != OPEN {
             return Poll::Pending;

@@ -116,6 +116,10 @@ impl Origin {
 }
 
 impl Lease {
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.origin.endpoint
+    }
+
     pub(super) fn conn(&mut self) -> Option<&mut Conn> {
         self.conn.as_mut()
     }
@@ -146,6 +150,9 @@ impl Lease {
 fn host(endpoint: &Endpoint) -> Result<HeaderValue, TransportError> {
     let default = if endpoint.https { 443 } else { 80 };
     let host = endpoint.host();
+    if host.is_empty() {
+        return Err(TransportError::new(TransportErrorKind::InvalidRequest, "the URL has no host"));
+    }
     let text = match endpoint.authority.port_u16() {
         Some(port) if port != default => format!("{host}:{port}"),
         _ => host.to_owned(),

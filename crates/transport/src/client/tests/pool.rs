@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use super::*;
-use crate::{PoolConfig, TransportErrorKind};
+use crate::{PoolConfig, Transport, TransportErrorKind};
 
 async fn numbered() -> Server {
     Server::start(|number, peer| peer.answer_all(number)).await
@@ -156,15 +156,26 @@ async fn closes_on_the_second() -> Server {
 }
 
 #[tokio::test]
-async fn a_dead_connection_is_replaced_for_free_if_that_is_safe() {
+async fn a_connection_that_dies_under_a_request_is_called_stale() {
     let server = closes_on_the_second().await;
     let client = pool(PoolConfig::default());
     assert_eq!(get(&client, &server.url).await.unwrap(), "0");
-    assert_eq!(get(&client, &server.url).await.unwrap(), "1");
-    // POST may have happened.
     let error = send(&client, request("POST", &server.url, "")).await.unwrap_err();
     assert_eq!(error.kind(), TransportErrorKind::Closed);
-    assert!(error.sent().anything && error.body_fully_sent());
+    assert!(error.is_stale_connection() && error.sent().anything && error.body_fully_sent());
+}
+
+#[tokio::test]
+async fn the_retry_layer_replaces_it_for_free_if_that_is_safe() {
+    let server = closes_on_the_second().await;
+    let transport = Transport::builder().build().unwrap();
+    let call = |method| transport.send(request(method, &server.url, ""));
+    for expected in ["0", "1", "2"] {
+        let body = call("GET").await.unwrap().into_body();
+        assert_eq!(body::collect(body, 9).await.unwrap(), expected);
+    }
+    // POST may have happened.
+    assert!(call("POST").await.unwrap_err().is_stale_connection());
 }
 
 #[tokio::test]
@@ -183,5 +194,6 @@ async fn a_new_connection_that_dies_is_not_replaced() {
     let error = get(&pool(PoolConfig::default()), &server.url).await.unwrap_err();
     assert_eq!(error.kind(), TransportErrorKind::Closed);
     assert_eq!(error.endpoint(), Some(&*server.url));
+    assert!(!error.is_stale_connection());
     assert_eq!(opened.load(SeqCst), 1);
 }

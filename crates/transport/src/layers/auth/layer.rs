@@ -92,38 +92,32 @@ where
 
     fn call(&mut self, request: HttpRequest) -> Self::Future {
         let spare = self.inner.clone();
-        let ready = mem::replace(&mut self.inner, spare);
-        Box::pin(run(Arc::clone(&self.shared), ready, request))
+        let mut service = mem::replace(&mut self.inner, spare);
+        let shared = Arc::clone(&self.shared);
+        let mut template = Template::new(request);
+        // A future is moved when it is boxed, so it holds as little as possible.
+        Box::pin(async move {
+            let mut parts = template.parts.clone();
+            let generation = shared.authorize(&mut parts).await?;
+            let attempt = service.call(template.with(parts).ok_or_else(gone)?);
+            let first = attempt.await?;
+            if first.status() != StatusCode::UNAUTHORIZED {
+                return Ok(first);
+            }
+            if !template.can_repeat() {
+                shared.expire(generation);
+                return Ok(first);
+            }
+            debug!("refused with 401; renewing the credentials");
+            // The old answer's connection and permit go before anything new is asked for.
+            Box::pin(body::discard(first.into_body())).await;
+            let mut parts = template.parts.clone();
+            Box::pin(shared.renew(generation, &mut parts)).await?;
+            service.ready().await?;
+            let attempt = service.call(template.with(parts).ok_or_else(gone)?);
+            attempt.await
+        })
     }
-}
-
-async fn run<S, B>(
-    shared: Arc<Shared>,
-    mut service: S,
-    request: HttpRequest,
-) -> Result<Response<B>, TransportError>
-where
-    S: Service<HttpRequest, Response = Response<B>, Error = TransportError>,
-    B: Body<Data = Bytes>,
-{
-    let mut template = Template::new(request);
-    let Some(request) = template.request() else { return Err(gone()) };
-    let (mut parts, body) = request.into_parts();
-    let generation = shared.authorize(&mut parts).await?;
-    let first = service.ready().await?.call(HttpRequest::from_parts(parts, body)).await?;
-    if first.status() != StatusCode::UNAUTHORIZED {
-        return Ok(first);
-    }
-    let Some(request) = template.request() else {
-        shared.expire(generation);
-        return Ok(first);
-    };
-    debug!("refused with 401; renewing the credentials");
-    // The old answer's connection and permit go before anything new is asked for.
-    body::discard(first.into_body()).await;
-    let (mut parts, body) = request.into_parts();
-    shared.renew(generation, &mut parts).await?;
-    service.ready().await?.call(HttpRequest::from_parts(parts, body)).await
 }
 
 impl Shared {

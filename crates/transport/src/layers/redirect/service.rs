@@ -54,73 +54,81 @@ where
 
     fn call(&mut self, request: HttpRequest) -> Self::Future {
         let spare = self.inner.clone();
-        let ready = mem::replace(&mut self.inner, spare);
-        let journey = Journey { policy: Arc::clone(&self.policy), limit: self.limit, visited: Vec::new() };
-        Box::pin(journey.run(ready, request))
+        let mut service = mem::replace(&mut self.inner, spare);
+        let mut journey = Journey {
+            template: Template::new(request),
+            policy: Arc::clone(&self.policy),
+            limit: self.limit,
+            visited: Vec::new(),
+        };
+        // A future is moved when it is boxed, so it holds as little as possible.
+        Box::pin(async move {
+            loop {
+                let leg = journey.start(&mut service)?;
+                match journey.judge(leg.await)? {
+                    Step::Arrived(answer) => return Ok(answer),
+                    // Its connection and its permit are needed for the next request.
+                    Step::On(answer) => Box::pin(body::discard(answer.into_body())).await,
+                }
+                service.ready().await?;
+            }
+        })
     }
 }
 
 /// A request on its way through redirects.
 struct Journey {
+    template: Template,
     policy: Arc<dyn RedirectPolicy>,
     limit: usize,
     visited: Vec<Uri>,
 }
 
+/// What an answer means for the journey.
+enum Step<B> {
+    Arrived(Response<B>),
+    On(Response<B>),
+}
+
 impl Journey {
-    async fn run<S, B>(mut self, mut service: S, request: HttpRequest) -> Result<Response<B>, TransportError>
-    where
-        S: Service<HttpRequest, Response = Response<B>, Error = TransportError>,
-        B: Body<Data = Bytes>,
-    {
-        let mut template = Template::new(request);
-        let mut next = template.request();
-        while let Some(request) = next {
-            let outcome = match service.ready().await {
-                Ok(ready) => ready.call(request).await,
-                Err(error) => Err(error),
-            };
-            let answer = match outcome {
-                Ok(answer) if leads_on(answer.status()) => answer,
-                Ok(answer) => return Ok(answer),
-                Err(error) => return Err(error.with_redirects(self.count())),
-            };
-            let Some(location) = answer.headers().get(LOCATION) else { return Ok(answer) };
-            let to = location::resolve(&template.parts.uri, location)
-                .map_err(|why| self.refuse(&template, format!("its Location leads nowhere: {why}")))?;
-            let action = self.decide(&template, answer.status(), &to)?;
-            let credentials = match action {
-                RedirectAction::Follow { credentials } => credentials,
-                RedirectAction::Get { credentials } => {
-                    into_get(&mut template);
-                    credentials
-                }
-                RedirectAction::Stop => return Ok(answer),
-                RedirectAction::Refuse(why) => return Err(self.refuse(&template, why)),
-            };
-            debug!(status = answer.status().as_u16(), to = %Shown(&to), credentials, "redirected");
-            // Its connection and its permit are needed for the next request.
-            body::discard(answer.into_body()).await;
-            self.go(&mut template, to, credentials);
-            next = template.request();
+    fn start<S: Service<HttpRequest>>(&mut self, service: &mut S) -> Result<S::Future, TransportError> {
+        match self.template.request() {
+            Some(request) => Ok(service.call(request)),
+            None => Err(self.refuse("the body was a one-shot stream, already being read, and cannot follow")),
         }
-        Err(self.refuse(&template, "the body was a one-shot stream, already being read, and cannot follow"))
     }
 
-    fn decide(
-        &self,
-        template: &Template,
-        status: StatusCode,
-        to: &Uri,
-    ) -> Result<RedirectAction, TransportError> {
+    fn judge<B>(&mut self, outcome: Result<Response<B>, TransportError>) -> Result<Step<B>, TransportError> {
+        let answer = outcome.map_err(|error| error.with_redirects(self.count()))?;
+        if !leads_on(answer.status()) {
+            return Ok(Step::Arrived(answer));
+        }
+        let Some(location) = answer.headers().get(LOCATION) else { return Ok(Step::Arrived(answer)) };
+        let to = location::resolve(&self.template.parts.uri, location)
+            .map_err(|why| self.refuse(format!("its Location leads nowhere: {why}")))?;
+        let credentials = match self.decide(answer.status(), &to)? {
+            RedirectAction::Follow { credentials } => credentials,
+            RedirectAction::Get { credentials } => {
+                into_get(&mut self.template);
+                credentials
+            }
+            RedirectAction::Stop => return Ok(Step::Arrived(answer)),
+            RedirectAction::Refuse(why) => return Err(self.refuse(why)),
+        };
+        debug!(status = answer.status().as_u16(), to = %Shown(&to), credentials, "redirected");
+        self.go(to, credentials);
+        Ok(Step::On(answer))
+    }
+
+    fn decide(&self, status: StatusCode, to: &Uri) -> Result<RedirectAction, TransportError> {
         let count = self.visited.len() + 1;
         if count > self.limit {
-            return Err(self.refuse(template, format!("more than {} redirects", self.limit)));
+            return Err(self.refuse(format!("more than {} redirects", self.limit)));
         }
-        if *to == template.parts.uri || self.visited.contains(to) {
-            return Err(self.refuse(template, "a loop of redirects"));
+        if *to == self.template.parts.uri || self.visited.contains(to) {
+            return Err(self.refuse("a loop of redirects"));
         }
-        let parts = &template.parts;
+        let parts = &self.template.parts;
         Ok(self.policy.on_redirect(&RedirectHop {
             call: parts.extensions.get(),
             method: &parts.method,
@@ -132,8 +140,8 @@ impl Journey {
     }
 
     /// Turns the template into the request for the next server.
-    fn go(&mut self, template: &mut Template, to: Uri, credentials: bool) {
-        let parts = &mut template.parts;
+    fn go(&mut self, to: Uri, credentials: bool) {
+        let parts = &mut self.template.parts;
         if !credentials {
             remove_sensitive(&mut parts.headers);
         }
@@ -148,11 +156,11 @@ impl Journey {
         self.visited.push(mem::replace(&mut parts.uri, to));
     }
 
-    fn refuse(&self, template: &Template, why: impl Into<std::borrow::Cow<'static, str>>) -> TransportError {
+    fn refuse(&self, why: impl Into<std::borrow::Cow<'static, str>>) -> TransportError {
         let error = TransportError::new(TransportErrorKind::Redirect, "the redirect was not followed")
             .with_redirects(self.count())
             .with_note(why);
-        match Endpoint::of(&template.parts.uri) {
+        match Endpoint::of(&self.template.parts.uri) {
             Some(endpoint) => error.with_endpoint(endpoint.to_string()),
             None => error,
         }

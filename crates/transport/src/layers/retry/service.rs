@@ -70,68 +70,66 @@ where
     fn call(&mut self, request: HttpRequest) -> Self::Future {
         // The one that is ready is used, the fresh clone stays.
         let spare = self.inner.clone();
-        let ready = mem::replace(&mut self.inner, spare);
-        Box::pin(run(Arc::clone(&self.shared), ready, request))
+        let mut service = mem::replace(&mut self.inner, spare);
+        let mut call = Call::new(Arc::clone(&self.shared), &request);
+        let mut template = Template::new(request);
+        // A future is moved when it is boxed, so it holds as little as possible.
+        Box::pin(async move {
+            loop {
+                let attempt = call.start(&mut service, &mut template)?;
+                let wait = match call.judge(attempt.await, &template) {
+                    Step::Finish(outcome) => return outcome,
+                    Step::Replay => Duration::ZERO,
+                    Step::Again { wait, answer: None } => wait,
+                    Step::Again { wait, answer: Some(answer) } => {
+                        Box::pin(body::discard(answer.into_body())).await;
+                        wait
+                    }
+                };
+                if !wait.is_zero() {
+                    tokio::time::sleep(wait).await;
+                }
+                service.ready().await?;
+            }
+        })
     }
 }
 
 /// What a call brings along and what happened to it so far.
-struct Call<'a> {
-    shared: &'a Shared,
+struct Call {
+    shared: Arc<Shared>,
     info: CallInfo,
     record: Arc<Record>,
     /// No attempt starts after this moment.
     until: Option<Instant>,
     attempts: u32,
     closes: u32,
+    /// Whether the one free replay is used up.
+    replayed: bool,
 }
 
-/// What to do after an attempt.
-enum Next {
-    Wait(Duration),
-    Finish,
-    /// Another attempt would make sense, but.
+/// What an attempt leads to.
+enum Step<B> {
+    Finish(Result<Response<B>, TransportError>),
+    /// Again at once, not counted: the connection was dead before the request went out on it.
+    Replay,
+    Again {
+        wait: Duration,
+        /// What is not used any more.
+        answer: Option<Response<B>>,
+    },
+}
+
+/// Whether another attempt follows.
+enum Verdict {
+    Final,
+    /// Another one would make sense, but.
     GiveUp(&'static str),
+    After(Duration),
 }
 
-async fn run<S, B>(
-    shared: Arc<Shared>,
-    mut service: S,
-    request: HttpRequest,
-) -> Result<Response<B>, TransportError>
-where
-    S: Service<HttpRequest, Response = Response<B>, Error = TransportError>,
-    B: Body<Data = Bytes>,
-{
-    let mut call = Call::new(&shared, &request);
-    let mut template = Template::new(request);
-    let mut next = template.request();
-    while let Some(request) = next {
-        call.attempts += 1;
-        let outcome = match service.ready().await {
-            Ok(ready) => ready.call(request).await,
-            Err(error) => Err(error),
-        };
-        let (outcome, step) = call.judge(outcome, &template);
-        match step {
-            Next::Finish => return call.finish(outcome, None),
-            Next::GiveUp(reason) => return call.finish(outcome, Some(reason)),
-            Next::Wait(wait) => {
-                call.log(&outcome, wait);
-                if let Ok(answer) = outcome {
-                    body::discard(answer.into_body()).await;
-                }
-                tokio::time::sleep(wait).await;
-            }
-        }
-        next = template.request();
-    }
-    // Not reached: `judge` asks for another attempt only if the body is there.
-    Err(TransportError::new(TransportErrorKind::RequestBody, "the body was read while the call waited"))
-}
-
-impl<'a> Call<'a> {
-    fn new(shared: &'a Shared, request: &HttpRequest) -> Self {
+impl Call {
+    fn new(shared: Arc<Shared>, request: &HttpRequest) -> Self {
         let record = shared.endpoints.get(Endpoint::of(request.uri()).as_ref());
         if let Some(budget) = &shared.config.budget {
             record.deposit(budget);
@@ -144,71 +142,106 @@ impl<'a> Call<'a> {
         };
         let info = request.extensions().get::<CallInfo>().cloned();
         let info = info.unwrap_or_else(|| by_method(request.method()));
-        Self { shared, info, record, until, attempts: 0, closes: 0 }
+        Self { shared, info, record, until, attempts: 0, closes: 0, replayed: false }
     }
 
-    fn judge<B>(
+    fn start<S: Service<HttpRequest>>(
         &mut self,
-        outcome: Result<Response<B>, TransportError>,
-        template: &Template,
-    ) -> (Result<Response<B>, TransportError>, Next) {
-        match outcome {
+        service: &mut S,
+        template: &mut Template,
+    ) -> Result<S::Future, TransportError> {
+        self.attempts += 1;
+        match template.request() {
+            Some(request) => Ok(service.call(request)),
+            // Another attempt is asked for only if the body is there.
+            None => Err(TransportError::new(TransportErrorKind::RequestBody, "the body was already read")),
+        }
+    }
+
+    fn judge<B>(&mut self, outcome: Result<Response<B>, TransportError>, template: &Template) -> Step<B> {
+        let (outcome, verdict) = match outcome {
             Ok(answer) => {
                 self.record.set_answered();
                 let (parts, body) = answer.into_parts();
                 let decision = self.shared.classifier.classify(&self.info, Ok(&parts));
-                (Ok(Response::from_parts(parts, body)), self.next(decision, None, template))
+                (Ok(Response::from_parts(parts, body)), self.verdict(decision, None, template))
             }
             Err(error) => {
                 // A redirect is an answer too.
                 if error.redirects() > 0 {
                     self.record.set_answered();
                 }
+                if self.may_replay(&error, template) {
+                    debug!(operation = self.info.operation, "an idle connection was dead; using a new one");
+                    self.replayed = true;
+                    self.attempts -= 1;
+                    return Step::Replay;
+                }
                 let decision = self.shared.classifier.classify(&self.info, Err(&error));
-                let next = self.next(decision, Some(error.kind()), template);
-                (Err(error), next)
+                let verdict = self.verdict(decision, Some(error.kind()), template);
+                (Err(error), verdict)
+            }
+        };
+        match verdict {
+            Verdict::Final => Step::Finish(self.finish(outcome, None)),
+            Verdict::GiveUp(why) => Step::Finish(self.finish(outcome, Some(why))),
+            Verdict::After(wait) => {
+                self.log(&outcome, wait);
+                Step::Again { wait, answer: outcome.ok() }
             }
         }
     }
 
-    fn next(&mut self, decision: Decision, error: Option<TransportErrorKind>, template: &Template) -> Next {
+    fn may_replay(&self, error: &TransportError, template: &Template) -> bool {
+        error.is_stale_connection()
+            && !self.replayed
+            && self.info.idempotency == Idempotency::Idempotent
+            && template.can_repeat()
+    }
+
+    fn verdict(
+        &mut self,
+        decision: Decision,
+        error: Option<TransportErrorKind>,
+        template: &Template,
+    ) -> Verdict {
         let config = &self.shared.config;
-        let Decision::Retry { after } = decision else { return Next::Finish };
+        let Decision::Retry { after } = decision else { return Verdict::Final };
         if self.info.idempotency == Idempotency::Never {
-            return Next::Finish;
+            return Verdict::Final;
         }
         match error {
             // Wrong address or a server that is down: say so at once instead of after all attempts.
-            Some(TransportErrorKind::Connect) if !self.record.answered() => return Next::Finish,
+            Some(TransportErrorKind::Connect) if !self.record.answered() => return Verdict::Final,
             Some(TransportErrorKind::Closed) => {
                 self.closes += 1;
                 if self.closes > config.after_close {
-                    return Next::GiveUp("the server closed the connection each time");
+                    return Verdict::GiveUp("the server closed the connection each time");
                 }
             }
             _ => {}
         }
         if self.attempts >= config.max_attempts {
-            return Next::GiveUp("no attempts are left");
+            return Verdict::GiveUp("no attempts are left");
         }
         if !template.can_repeat() {
-            return Next::GiveUp("its body was a one-shot stream and cannot be sent again");
+            return Verdict::GiveUp("its body was a one-shot stream and cannot be sent again");
         }
         let mut wait = backoff::wait(config, self.attempts);
         if let Some(after) = after.filter(|_| config.honor_retry_after) {
             if after > config.retry_after_cap {
-                return Next::GiveUp("the server asks for a longer wait than is allowed");
+                return Verdict::GiveUp("the server asks for a longer wait than is allowed");
             }
             wait = wait.max(after);
         }
         let start = Instant::now().checked_add(wait);
         if self.until.is_some_and(|until| start.is_none_or(|start| start >= until)) {
-            return Next::GiveUp("its deadline leaves no time for another attempt");
+            return Verdict::GiveUp("its deadline leaves no time for another attempt");
         }
         if config.budget.is_some_and(|budget| !self.record.withdraw(&budget)) {
-            return Next::GiveUp("the retry budget of this server is used up");
+            return Verdict::GiveUp("the retry budget of this server is used up");
         }
-        Next::Wait(wait)
+        Verdict::After(wait)
     }
 
     fn finish<B>(

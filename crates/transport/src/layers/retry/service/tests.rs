@@ -242,3 +242,21 @@ async fn once_means_once() {
     let answer = retry(RetryConfig::off(), &server).oneshot(get()).await.unwrap();
     assert_eq!((server.requests().len(), answer.status().as_u16()), (1, 503));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_idle_connection_costs_neither_an_attempt_nor_a_wait() {
+    let stale = || Reply::error(TransportError::new(TransportErrorKind::Closed, "closed").stale_connection());
+    let once = RetryConfig::off().budget(BudgetConfig::new(0.0, 0.0, 0.0));
+    let server = ScriptedService::replies([stale(), Reply::ok("")]);
+    let start = Instant::now();
+    let answer = retry(once, &server).oneshot(get()).await.unwrap();
+    assert_eq!((start.elapsed(), answer.extensions().get::<Attempts>()), (Duration::ZERO, None));
+    // Only once, and only if it is safe.
+    let server = ScriptedService::replies([stale(), stale(), Reply::ok("")]);
+    assert_eq!(retry(once, &server).oneshot(get()).await.unwrap_err().attempts(), 1);
+    for idempotency in [Idempotency::NotIdempotent, Idempotency::Never] {
+        let server = ScriptedService::replies([stale(), Reply::ok("")]);
+        assert!(retry(config(), &server).oneshot(call(idempotency, "x")).await.is_err());
+        assert_eq!(server.requests().len(), 1);
+    }
+}
