@@ -101,10 +101,15 @@ impl Progress {
         self.0.body_pulled.store(true, Relaxed);
     }
 
+    /// Whether the whole body, if there is any, was taken from its source.
+    pub(crate) fn is_body_pulled(&self) -> bool {
+        self.0.body_pulled.load(Relaxed)
+    }
+
     /// The request goes out on a connection with this counter.
     pub(crate) fn attach(&self, probe: Probe) {
+        self.0.body_pulled.store(probe.body_len == Some(0), Relaxed);
         *self.0.probe.lock().unwrap_or_else(PoisonError::into_inner) = Some(probe);
-        self.0.body_pulled.store(false, Relaxed);
         self.0.reported.store(true, Relaxed);
     }
 

@@ -32,8 +32,6 @@ pub(super) struct Conn {
     /// How the connection ended, once it has.
     ended: Option<Result<(), hyper::Error>>,
     pub(super) counters: Counters,
-    /// Whether an earlier exchange used it.
-    pub(super) used: bool,
 }
 
 /// An exchange that failed before the head of the answer.
@@ -52,7 +50,7 @@ impl Conn {
         let (stream, counters) = Stream::new(kind);
         let (sender, driver) = http1::Builder::new().handshake(TokioIo::new(stream)).await?;
         let driver = SyncWrapper::new(Box::pin(driver));
-        Ok(Self { sender, driver, ended: None, counters, used: false })
+        Ok(Self { sender, driver, ended: None, counters })
     }
 
     /// Lets the connection read and write.
@@ -86,7 +84,7 @@ impl Conn {
     pub(super) fn exchange(
         &mut self,
         request: Request<Outgoing>,
-    ) -> impl Future<Output = Result<Response<Incoming>, Failed>> {
+    ) -> impl Future<Output = Result<Response<Incoming>, Failed>> + use<'_> {
         let answer = self.sender.try_send_request(request);
         let (driver, ended, read) = (&mut self.driver, &mut self.ended, &*self.counters.read);
         let before = read.load(Relaxed);

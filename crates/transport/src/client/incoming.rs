@@ -11,19 +11,20 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::pool::Lease;
-use crate::{TransportError, TransportErrorKind};
+use crate::{Progress, TransportError, TransportErrorKind};
 
 /// Reads from the connection it holds, and gives it back to the pool after the last byte. Dropped before
 /// that, it closes the connection.
 pub(crate) struct ClientBody {
     incoming: Incoming,
     lease: Option<Lease>,
+    progress: Progress,
     received: u64,
 }
 
 impl ClientBody {
-    pub(super) fn new(incoming: Incoming, lease: Lease) -> Self {
-        let mut body = Self { incoming, lease: Some(lease), received: 0 };
+    pub(super) fn new(incoming: Incoming, lease: Lease, progress: Progress) -> Self {
+        let mut body = Self { incoming, lease: Some(lease), progress, received: 0 };
         if body.incoming.is_end_stream() {
             body.end();
         }
@@ -31,7 +32,10 @@ impl ClientBody {
     }
 
     fn end(&mut self) {
-        if let Some(lease) = self.lease.take() {
+        // A server may answer before it has the whole request; the rest of it then has no reader.
+        if let Some(lease) = self.lease.take()
+            && self.progress.is_body_pulled()
+        {
             lease.give_back();
         }
     }

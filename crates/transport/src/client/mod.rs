@@ -93,7 +93,8 @@ struct Trip {
     shared: Arc<Shared>,
     origin: Arc<Origin>,
     plan: Plan,
-    request: Request<Outgoing>,
+    /// Until it is sent.
+    request: Option<Request<Outgoing>>,
 }
 
 impl Trip {
@@ -101,52 +102,60 @@ impl Trip {
         let endpoint = destination(request.uri())?;
         let origin = shared.pool.origin(&endpoint, || shared.connector.proxy(&endpoint))?;
         let (plan, request) = shared.plan(&origin, request);
-        Ok(Self { shared: Arc::clone(shared), origin, plan, request })
+        Ok(Self { shared: Arc::clone(shared), origin, plan, request: Some(request) })
     }
 
-    async fn make(self) -> Result<Response<ClientBody>, TransportError> {
-        let Self { shared, origin, plan, mut request } = self;
-        let mut lease = origin.lease(&plan.progress).await?;
-        if let Some(conn) = lease.conn() {
-            match plan.exchange(conn, request).await {
-                Ok(answer) => return Ok(plan.finish(answer, lease)),
-                Err(failed) => {
-                    // The server closed it while it was idle, most likely, and the others with it.
-                    lease.discard();
-                    origin.close_idle();
-                    request = plan.unsent(failed, &origin)?;
+    #[expect(clippy::manual_async_fn, reason = "an async fn holds its argument twice, and this one is large")]
+    fn make(mut self) -> impl Future<Output = Result<Response<ClientBody>, TransportError>> {
+        async move {
+            let mut lease = self.origin.lease(&self.plan.progress).await?;
+            if let Some(conn) = lease.conn() {
+                let wait = self.exchange(conn)?;
+                let outcome = wait.await;
+                match outcome {
+                    Ok(answer) => return Ok(self.plan.finish(answer, lease)),
+                    Err(failed) => {
+                        // The server closed it while it was idle, most likely, and the others with it.
+                        lease.discard();
+                        self.origin.close_idle();
+                        self.request = Some(self.plan.unsent(failed, &self.origin)?);
+                    }
                 }
             }
+            // Connecting is rare and its future large.
+            let conn = lease.set(Box::pin(self.shared.connect(&self.origin, &self.plan)).await?);
+            let wait = self.exchange(conn)?;
+            let outcome = wait.await;
+            match outcome {
+                Ok(answer) => Ok(self.plan.finish(answer, lease)),
+                Err(failed) => Err(self.plan.describe(failed, &self.origin)),
+            }
         }
-        // Connecting is rare and its future large.
-        let conn = lease.set(Box::pin(shared.connect(&origin, &plan)).await?);
-        match plan.exchange(conn, request).await {
-            Ok(answer) => Ok(plan.finish(answer, lease)),
-            Err(failed) => Err(plan.describe(failed, &origin)),
-        }
+    }
+
+    /// Sends the request; the future is the wait for its answer.
+    fn exchange<'a>(
+        &mut self,
+        conn: &'a mut Conn,
+    ) -> Result<impl Future<Output = Result<Response<Incoming>, Failed>> + use<'a>, TransportError> {
+        let gone = || TransportError::new(TransportErrorKind::RequestBody, "the request was already sent");
+        let request = self.request.take().ok_or_else(gone)?;
+        let body_len = request.body().size_hint().exact();
+        let start = conn.counters.written.load(Relaxed);
+        let written = Arc::clone(&conn.counters.written);
+        let progress = &self.plan.progress;
+        progress.attach(Probe { written, start, body_len, seen: start });
+        progress.enter(if body_len == Some(0) { Phase::Head } else { Phase::Body });
+        Ok(conn.exchange(request))
     }
 }
 
 impl Plan {
-    /// Sends the request; the future is the wait for its answer.
-    fn exchange(
-        &self,
-        conn: &mut Conn,
-        request: Request<Outgoing>,
-    ) -> impl Future<Output = Result<Response<Incoming>, Failed>> {
-        let body_len = request.body().size_hint().exact();
-        let start = conn.counters.written.load(Relaxed);
-        let written = Arc::clone(&conn.counters.written);
-        self.progress.attach(Probe { written, start, body_len, seen: start });
-        self.progress.enter(if body_len == Some(0) { Phase::Head } else { Phase::Body });
-        conn.exchange(request)
-    }
-
     fn finish(&self, answer: Response<Incoming>, lease: Lease) -> Response<ClientBody> {
         if let Some((gate, _)) = &self.expect {
             gate.refuse();
         }
-        answer.map(|body| ClientBody::new(body, lease))
+        answer.map(|body| ClientBody::new(body, lease, self.progress.clone()))
     }
 
     /// The request of an exchange on a connection that had been idle, if nothing of it was sent: it goes on

@@ -132,13 +132,13 @@ impl Lease {
         self.conn = None;
     }
 
-    /// The exchange is over: keeps the connection if it can take another one, closes it if not.
+    /// The exchange is over, both ways: keeps the connection. Whether it can take another one is found out
+    /// by who wants it.
     pub(super) fn give_back(mut self) {
-        let Some(mut conn) = self.conn.take() else { return };
-        if self.origin.idle_limit.is_zero() || !conn.is_usable() {
+        let Some(conn) = self.conn.take().filter(|conn| !conn.has_ended()) else { return };
+        if self.origin.idle_limit.is_zero() {
             return;
         }
-        conn.used = true;
         let mut idle = self.origin.idle.lock().unwrap_or_else(PoisonError::into_inner);
         // The oldest are in front.
         let old = idle.iter().take_while(|(_, since)| !self.origin.keeps(*since)).count();

@@ -3,21 +3,21 @@
 use std::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use http_body::{Body, Frame, SizeHint};
-use longshore_core_types::BoxError;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    HttpRequest, RequestOptions, TimeoutConfig, TransportError, TransportErrorKind, endpoint::Endpoint,
+    HttpRequest, HttpResponse, RequestOptions, ResponseBody, TimeoutConfig, TransportError,
+    TransportErrorKind, body, endpoint::Endpoint,
 };
 
 /// Ends a call, its answer's body included, at its deadline: [`RequestOptions::deadline`], or the
@@ -54,15 +54,14 @@ pub struct Deadline<S> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EndsAt(pub(crate) Instant);
 
-impl<S, B> Service<HttpRequest> for Deadline<S>
+impl<S> Service<HttpRequest> for Deadline<S>
 where
-    S: Service<HttpRequest, Response = http::Response<B>, Error = TransportError>,
+    S: Service<HttpRequest, Response = HttpResponse, Error = TransportError>,
     S::Future: Send + 'static,
-    B: Send + 'static,
 {
-    type Response = http::Response<DeadlineBody<B>>;
+    type Response = HttpResponse;
     type Error = TransportError;
-    type Future = DeadlineFuture<S::Future, B>;
+    type Future = DeadlineFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
         self.inner.poll_ready(cx)
@@ -85,10 +84,8 @@ where
         let inner = Box::pin(async move {
             match tokio::time::timeout_at(ends, answer).await {
                 Ok(answer) => answer.map(|answer| {
-                    answer.map(|inner| {
-                        let limit = Some((Box::pin(sleep_until(ends)), endpoint));
-                        DeadlineBody { inner, limit }
-                    })
+                    let sleep = Box::pin(sleep_until(ends));
+                    answer.map(|inner| body::boxed(DeadlineBody { inner, sleep, endpoint }))
                 }),
                 Err(_) => Err(passed(endpoint.as_ref(), "before the server answered")),
             }
@@ -107,68 +104,51 @@ fn passed(endpoint: Option<&Endpoint>, when: &str) -> TransportError {
 
 pin_project! {
     /// Future of [`Deadline`]. Without a deadline it costs nothing.
-    pub struct DeadlineFuture<F, B> {
+    pub struct DeadlineFuture<F> {
         #[pin]
-        state: State<F, B>,
+        state: State<F>,
     }
 }
 
 pin_project! {
     #[project = Projected]
-    enum State<F, B> {
+    enum State<F> {
         Unlimited { #[pin] inner: F },
-        Limited { inner: BoxFuture<'static, Result<http::Response<DeadlineBody<B>>, TransportError>> },
+        Limited { inner: BoxFuture<'static, Result<HttpResponse, TransportError>> },
     }
 }
 
-impl<F, B> Future for DeadlineFuture<F, B>
-where
-    F: Future<Output = Result<http::Response<B>, TransportError>>,
-{
-    type Output = Result<http::Response<DeadlineBody<B>>, TransportError>;
+impl<F: Future<Output = Result<HttpResponse, TransportError>>> Future for DeadlineFuture<F> {
+    type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            Projected::Unlimited { inner } => {
-                let answer = ready!(inner.poll(cx))?;
-                Poll::Ready(Ok(answer.map(|inner| DeadlineBody { inner, limit: None })))
-            }
+            Projected::Unlimited { inner } => inner.poll(cx),
             Projected::Limited { inner } => inner.as_mut().poll(cx),
         }
     }
 }
 
-pin_project! {
-    /// A body that ends with an error at the deadline.
-    #[derive(Debug)]
-    pub struct DeadlineBody<B> {
-        #[pin]
-        inner: B,
-        limit: Option<(Pin<Box<Sleep>>, Option<Endpoint>)>,
-    }
+/// A body that ends with an error at the deadline.
+struct DeadlineBody {
+    inner: ResponseBody,
+    sleep: Pin<Box<Sleep>>,
+    endpoint: Option<Endpoint>,
 }
 
-impl<B> Body for DeadlineBody<B>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
+impl Body for DeadlineBody {
     type Data = Bytes;
     type Error = TransportError;
 
     fn poll_frame(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
-        let this = self.project();
-        if let Some((sleep, endpoint)) = this.limit
-            && sleep.as_mut().poll(cx).is_ready()
-        {
-            let error = passed(endpoint.as_ref(), "while the answer's body was read");
+        if self.sleep.as_mut().poll(cx).is_ready() {
+            let error = passed(self.endpoint.as_ref(), "while the answer's body was read");
             return Poll::Ready(Some(Err(error)));
         }
-        let frame = ready!(this.inner.poll_frame(cx));
-        Poll::Ready(frame.map(|frame| frame.map_err(|error| TransportError::from_boxed(error.into()))))
+        Pin::new(&mut self.inner).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -177,5 +157,56 @@ where
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use longshore_core_types::Payload;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::testing::{Reply, ScriptedService};
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn request() -> HttpRequest {
+        http::Request::get("http://h:1/x").body(Payload::empty()).unwrap()
+    }
+
+    fn stack(total: Option<Duration>, reply: Reply) -> Deadline<ScriptedService> {
+        let limits = TimeoutConfig::NONE.total(total);
+        DeadlineLayer::new(&limits).layer(ScriptedService::replies([reply]))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_total_covers_the_head() {
+        let start = Instant::now();
+        let error = stack(Some(5 * S), Reply::silence()).oneshot(request()).await.unwrap_err();
+        assert_eq!(start.elapsed(), 5 * S);
+        assert_eq!(error.to_string(), "http://h:1: the deadline passed before the server answered");
+        assert_eq!(error.retryability(), longshore_core_types::Retryability::Never);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn and_the_body() {
+        let start = Instant::now();
+        let answer = stack(Some(5 * S), Reply::status(200).stalled_body(["ab"])).oneshot(request()).await;
+        let error = body::collect(answer.unwrap().into_body(), 9).await.unwrap_err();
+        assert_eq!((start.elapsed(), error.kind()), (5 * S, TransportErrorKind::Deadline));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_earlier_one_counts_and_none_is_none() {
+        for (total, own, ends) in [(Some(5), Some(3), 3), (Some(2), Some(3), 2), (None, Some(3), 3)] {
+            let start = Instant::now();
+            let mut request = request();
+            let own = own.map(|seconds| (start + seconds * S).into_std());
+            request.extensions_mut().insert(RequestOptions { deadline: own, ..RequestOptions::default() });
+            assert!(stack(total.map(|t| t * S), Reply::silence()).oneshot(request).await.is_err());
+            assert_eq!(start.elapsed(), ends * S);
+        }
+        let late = Reply::ok("").after(1_000_000 * S);
+        assert!(stack(None, late).oneshot(request()).await.is_ok());
     }
 }
