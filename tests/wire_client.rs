@@ -16,6 +16,8 @@ mod calls;
 mod coverage;
 #[path = "wire_client/errors.rs"]
 mod errors;
+#[path = "wire_client/job_calls.rs"]
+mod job_calls;
 #[path = "wire_client/network.rs"]
 mod network;
 #[path = "wire_client/object_calls.rs"]
@@ -39,9 +41,13 @@ fn main() -> ExitCode {
         let groups = recorded::load(&file);
         trials.push(coverage.check(&file, &groups));
         for group in groups {
-            let class = coverage.class(&file, &group.name);
-            let name = format!("{file}/{}", group.name);
-            trials.push(Trial::test(name, move || replay::trial(&group, class.as_ref()).map_err(Into::into)));
+            for name in group.names() {
+                let (group, class) = (group.clone(), coverage.class(&file, name));
+                let name = format!("{file}/{name}");
+                trials.push(Trial::test(name, move || {
+                    replay::trial(&group, class.as_ref()).map_err(Into::into)
+                }));
+            }
         }
     }
     if std::env::var_os("WIRE_CLASSES").is_some() {

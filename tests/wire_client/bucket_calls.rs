@@ -5,7 +5,8 @@ use longshore_core_types::Namespace;
 use serde_json::{Value, json};
 
 use crate::{
-    calls::{Call, Pairs, Place},
+    calls::{Call, Pairs, Place, place},
+    job_calls::{bucket_job, summary},
     object_calls::{action, only_headers, presence},
     recorded::Request,
     wanted,
@@ -85,22 +86,37 @@ pub(crate) fn bucket_call(request: &Request, place: Place, pairs: Pairs) -> Opti
             pairs.end()?;
             let patch = patch(&value)?;
             Some(Call::new(wanted::job, move |client| async move {
-                place.bucket(&client)?.set_props(&patch).await.map(|job| json!(job))
+                let job = place.bucket(&client)?.set_props(&patch).await?;
+                Ok(json!(job.map(|job| job.id().to_owned())))
             }))
         }
         ("PATCH", "reset-bprops") => {
             pairs.end()?;
             value.is_null().then_some(())?;
             Some(Call::new(wanted::job, move |client| async move {
-                place.bucket(&client)?.reset_props().await.map(|job| json!(job))
+                let job = place.bucket(&client)?.reset_props().await?;
+                Ok(json!(job.map(|job| job.id().to_owned())))
             }))
         }
         ("GET", "list") => {
             pairs.end()?;
             list(request, place, &value)
         }
-        _ => None,
+        _ => bucket_job(request, place, pairs, (&action, &of, &value)),
     }
+}
+
+pub(crate) fn bucket_info(bucket: &str, count: &str, mut pairs: Pairs) -> Option<Call> {
+    let presence = presence(&pairs.take("presence")?)?;
+    let (bucket, prefix) = bucket.split_once('/').unwrap_or((bucket, ""));
+    let (prefix, count) = (crate::recorded::decode(prefix), count.eq_ignore_ascii_case("true"));
+    let place = place(bucket, &mut pairs)?;
+    pairs.end()?;
+    Some(Call::new(wanted::info, move |client| async move {
+        let call = place.bucket(&client)?.info().prefix(prefix).presence(presence).count_remote(count);
+        let (props, found) = call.interval(std::time::Duration::from_millis(1)).await?;
+        Ok(json!([wanted::bucket(&props), summary(&found)]))
+    }))
 }
 
 fn bucket_head(place: Place, mut pairs: Pairs) -> Option<Call> {
@@ -149,8 +165,6 @@ fn list_flags(text: &str) -> Option<ListFlags> {
 }
 
 fn list(request: &Request, place: Place, value: &Value) -> Option<Call> {
-    // The client asks for MessagePack, always.
-    (request.header("accept") == Some("application/msgpack")).then_some(())?;
     let mut fields = value.as_object()?.clone();
     let mut text = |name: &str| -> Option<Option<String>> {
         match fields.remove(name) {
@@ -159,12 +173,15 @@ fn list(request: &Request, place: Place, value: &Value) -> Option<Call> {
             Some(_) => None,
         }
     };
-    let (uuid, token) = (text("uuid")??, text("continuation_token")??);
-    let (prefix, target) = (text("prefix")??, text("target")??);
-    let props = text("props")??;
+    let (uuid, token) = (text("uuid")?.unwrap_or_default(), text("continuation_token")?.unwrap_or_default());
+    let (prefix, target) = (text("prefix")?.unwrap_or_default(), text("target")?.unwrap_or_default());
+    let props = text("props")?.unwrap_or_default();
     let flags = list_flags(&text("flags")??)?;
     let (start_after, time_format) = (text("start_after")?, text("time_format")?);
-    let size = u32::try_from(fields.remove("pagesize")?.as_u64()?).ok()?;
+    let size = match fields.remove("pagesize") {
+        Some(size) => u32::try_from(size.as_u64()?).ok()?,
+        None => 0,
+    };
     fields.is_empty().then_some(())?;
     // The server drops a final `*`, so the client does not send one; and it asks for no more than a page can
     // hold, names a page by both of its marks, and sends the start with the first page only.

@@ -10,7 +10,8 @@ use longshore_core_types::Result;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    bucket_calls::{bucket_call, list_buckets},
+    bucket_calls::{bucket_call, bucket_info, list_buckets},
+    job_calls::{cluster_call, objects_call},
     object_calls::{object_call, upload},
     recorded::{Exchange, Request, Response},
     wanted::{self, Want},
@@ -66,11 +67,17 @@ pub(crate) fn read(exchange: &Exchange) -> Option<Call> {
     let mut pairs = Pairs(pairs);
     let raw_path = request.path.split('?').next().unwrap_or_default();
     if let Some(rest) = raw_path.strip_prefix("/v1/objects/") {
-        let (bucket, name) = rest.split_once('/')?;
+        let Some((bucket, name)) = rest.split_once('/') else {
+            let place = place(rest, &mut pairs)?;
+            return objects_call(request, place, &pairs);
+        };
         let place = place(bucket, &mut pairs)?;
         return object_call(request, place, crate::recorded::decode(name), pairs);
     }
     if let Some(bucket) = raw_path.strip_prefix("/v1/buckets/") {
+        if let (Some(count), true) = (pairs.take("bsumm_remote"), request.method == "HEAD") {
+            return bucket_info(bucket, &count, pairs);
+        }
         let place = place(bucket, &mut pairs)?;
         return bucket_call(request, place, pairs);
     }
@@ -79,6 +86,7 @@ pub(crate) fn read(exchange: &Exchange) -> Option<Call> {
     }
     match (request.method.as_str(), path.as_str()) {
         ("GET", "/v1/buckets") => list_buckets(request, pairs),
+        (_, "/v1/cluster") => cluster_call(request, pairs),
         ("GET", "/v1/daemon") => {
             (pairs.take("what")? == "smap").then_some(())?;
             pairs.end()?;
@@ -124,7 +132,7 @@ impl Place {
     }
 }
 
-fn place(bucket: &str, pairs: &mut Pairs) -> Option<Place> {
+pub(crate) fn place(bucket: &str, pairs: &mut Pairs) -> Option<Place> {
     let provider = pairs.take("provider")?;
     // The client sends canonical names only.
     ["ais", "aws", "azure", "gcp", "oci", "ht"].contains(&provider.as_str()).then_some(())?;

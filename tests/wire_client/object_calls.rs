@@ -8,7 +8,7 @@ use longshore_aistore::{
 use longshore_blob_api::{
     BlobStore, GetOptions, MultipartId, MultipartRef, PartNumber, PartReceipt, PutOptions,
 };
-use longshore_core_types::{ByteRange, Namespace, ObjectKey, Payload};
+use longshore_core_types::{ByteRange, Checksum, ChecksumKind, ErrorKind, Namespace, ObjectKey, Payload};
 use serde_json::{Value, json};
 
 use crate::{
@@ -35,6 +35,7 @@ pub(crate) fn object_call(request: &Request, place: Place, name: String, mut pai
         "GET" => get(request, place, name, pairs),
         "PUT" if pairs.0.iter().any(|(key, _)| key == "object_to") => copy(request, place, name, pairs),
         "PUT" if pairs.0.iter().any(|(key, _)| key == "uploadId") => part(request, place, &name, pairs),
+        "PUT" if pairs.0.iter().any(|(key, _)| key == "append_type") => append(request, place, name, pairs),
         "PUT" => put(request, place, name, pairs),
         "PATCH" => {
             only_headers(request, &[])?;
@@ -262,6 +263,39 @@ fn put(request: &Request, place: Place, name: String, mut pairs: Pairs) -> Optio
         }
         Ok(wanted::props(&call.await?))
     }))
+}
+
+/// One step of a session of appends; the steps before it are made up.
+fn append(request: &Request, place: Place, name: String, mut pairs: Pairs) -> Option<Call> {
+    only_headers(request, &["ais-checksum-type", "ais-checksum-value"])?;
+    let kind = pairs.take("append_type")?;
+    let handle = pairs.take("append_handle")?;
+    pairs.end()?;
+    let checksum = match (request.header("ais-checksum-type"), request.header("ais-checksum-value")) {
+        (None, None) => None,
+        (Some("xxhash2"), Some(value)) => Some(Checksum::from_hex(ChecksumKind::XxHash64, value).ok()?),
+        _ => return None,
+    };
+    let body = bytes(request);
+    match kind.as_str() {
+        "append" if checksum.is_none() => Some(Call::new(wanted::appended, move |client| async move {
+            let mut session = place.object(&client, &name)?.resume_append(&handle)?;
+            session.append(body).await?;
+            Ok(json!(session.handle().is_some()))
+        })),
+        "flush" if body.is_empty() => Some(Call::new(wanted::appended, move |client| async move {
+            if handle.is_empty() {
+                return Err(longshore_core_types::Error::new(ErrorKind::InvalidInput, "nothing to flush"));
+            }
+            let mut session = place.object(&client, &name)?.resume_append(&handle)?;
+            match checksum {
+                Some(checksum) => session.flush_with_checksum(&checksum).await?,
+                None => session.flush().await?,
+            }
+            Ok(json!(session.handle().is_some()))
+        })),
+        _ => None,
+    }
 }
 
 fn copy(request: &Request, place: Place, name: String, mut pairs: Pairs) -> Option<Call> {

@@ -30,11 +30,21 @@ pub(crate) struct Response {
     pub(crate) body: Value,
 }
 
-/// A call: the exchange with the node that was asked, and those with the nodes that it was redirected to.
+/// A call: the exchange with the node that was asked, those with the nodes that it was redirected to, and for a
+/// call that asks again for its result (`...-start`, `...-poll-1`, ...) those too.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
     pub(crate) name: String,
+    /// Names of the exchanges after the first, but for the redirected ones.
+    pub(crate) more: Vec<String>,
     pub(crate) hops: Vec<Exchange>,
+}
+
+impl Group {
+    /// Names of all its exchanges, but for the redirected ones.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.name).chain(&self.more)
+    }
 }
 
 pub(crate) fn directory() -> PathBuf {
@@ -51,10 +61,22 @@ pub(crate) fn load(file: &str) -> Vec<Group> {
         let base = exchange.name.split('#').next().unwrap_or_default().to_owned();
         match groups.last_mut() {
             Some(group) if group.name == base && exchange.name.contains('#') => group.hops.push(exchange),
-            _ => groups.push(Group { name: base, hops: vec![exchange] }),
+            Some(group) if polls(&group.name, &base) => {
+                group.more.push(base);
+                // What is asked after the result is there is not part of the call.
+                if group.hops.last().and_then(|hop| hop.response.as_ref()).is_some_and(|r| r.status != 200) {
+                    group.hops.push(exchange);
+                }
+            }
+            _ => groups.push(Group { name: base, more: Vec::new(), hops: vec![exchange] }),
         }
     }
     groups
+}
+
+fn polls(start: &str, poll: &str) -> bool {
+    let asked = start.strip_suffix("-start").and_then(|what| poll.strip_prefix(what));
+    asked.is_some_and(|rest| rest.starts_with("-poll-"))
 }
 
 /// A recorded body: as it was, or only its length.

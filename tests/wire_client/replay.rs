@@ -97,6 +97,10 @@ pub(crate) fn replay(group: &Group) -> Result<Actual, String> {
         return Ok(Actual::Built);
     }
     let wanted = |e: String| format!("{}: {e}", last.name);
+    if response.status == 202 && asked.len() > group.hops.len() {
+        // Only the start was recorded; that it is asked for the result is all there is to see.
+        return Ok(Actual::Built);
+    }
     if let Some((_, kind)) = BROKEN.iter().find(|(name, _)| *name == group.name) {
         return match result {
             Err(error) if error.kind() == *kind && error.status().is_none() => Ok(Actual::Built),
@@ -127,7 +131,7 @@ fn followed(location: &str, asked: Option<&Asked>) -> Result<(), String> {
 }
 
 /// Headers that say what is meant; the others differ between HTTP clients.
-const HEADERS: &[&str] = &["range", "accept"];
+const HEADERS: &[&str] = &["range"];
 
 fn same_request(hop: &Exchange, asked: &Asked) -> Result<(), String> {
     let recorded = &hop.request;
@@ -140,6 +144,8 @@ fn same_request(hop: &Exchange, asked: &Asked) -> Result<(), String> {
     let (found, want) = (split_target(&asked.target), recorded.target());
     let canonical = |(path, pairs): (String, Vec<(String, String)>)| {
         let pairs = pairs.into_iter().map(|(name, value)| match name.as_str() {
+            // Truth values are read in any letter case.
+            "bsumm_remote" | "keep_bck_md" => (name, value.to_lowercase()),
             // `#ns` and `@#ns` are one namespace.
             "namespace" if value.starts_with('#') => (name, format!("@{value}")),
             _ => (name, value),
@@ -152,7 +158,7 @@ fn same_request(hop: &Exchange, asked: &Asked) -> Result<(), String> {
     }
     for (name, value) in &recorded.headers {
         let meant = name.starts_with("ais-") || HEADERS.contains(&name.as_str());
-        if !meant || (name == "accept" && value == "*/*") {
+        if !meant {
             continue;
         }
         let lines: Vec<_> =
@@ -171,6 +177,34 @@ fn same_request(hop: &Exchange, asked: &Asked) -> Result<(), String> {
     same_body(&recorded.body(), &asked.body)
 }
 
+/// Messages mean the same without fields that hold the zero of their type, and job queries in any letter case.
+fn canonical(value: &Value) -> Value {
+    let value = crate::wanted::without_zeros(value);
+    let Value::Object(map) = &value else { return value };
+    let lower = |map: &serde_json::Map<String, Value>| -> Value {
+        map.iter()
+            .map(|(key, value)| (key.to_lowercase(), value.clone()))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
+    match map.get("value") {
+        // One message holds JSON inside a string.
+        Some(Value::String(text)) if text.starts_with('{') => {
+            let inner = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
+            let mut map = map.clone();
+            map.insert("value".into(), inner);
+            map.into()
+        }
+        Some(Value::Object(inner)) if inner.contains_key("Kind") || inner.contains_key("ID") => {
+            let mut map = map.clone();
+            map.insert("value".into(), lower(inner));
+            map.into()
+        }
+        None if !map.contains_key("action") && !map.contains_key("value") => lower(map),
+        _ => value,
+    }
+}
+
 fn same_body(recorded: &Body, asked: &[u8]) -> Result<(), String> {
     let Body::Bytes(recorded) = recorded else {
         let Body::Length(length) = recorded else { return Ok(()) };
@@ -184,7 +218,7 @@ fn same_body(recorded: &Body, asked: &[u8]) -> Result<(), String> {
         return Ok(());
     }
     // JSON is equal as a value: order and blanks are nobody's business.
-    let json = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
+    let json = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok().map(|value| canonical(&value));
     match (json(asked), json(recorded)) {
         (Some(found), Some(want)) if found == want => Ok(()),
         _ => Err(format!(

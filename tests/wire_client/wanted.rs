@@ -27,7 +27,7 @@ fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-fn nanoseconds(time: SystemTime) -> String {
+pub(crate) fn nanoseconds(time: SystemTime) -> String {
     time.duration_since(UNIX_EPOCH).unwrap().as_nanos().to_string()
 }
 
@@ -261,28 +261,33 @@ pub(crate) fn listed(page: &ListPage) -> Value {
 
 pub(crate) fn page(_: &Request, response: &Response) -> Value {
     let bytes = response.body().bytes();
-    let page: Value = match rmp_serde::from_slice(&bytes) {
-        Ok(page) => page,
-        Err(_) => serde_json::from_slice(&bytes).unwrap(),
+    let packed = response.header("content-type") == Some("application/msgpack");
+    let page: Value =
+        if packed { rmp_serde::from_slice(&bytes).unwrap() } else { serde_json::from_slice(&bytes).unwrap() };
+    // Each field has a short name in MessagePack and a long one in JSON.
+    let of = |value: &Value, short: &str, long: &str| value[if packed { short } else { long }].clone();
+    let number = |value: Value| match value {
+        Value::String(text) => json!(text.parse::<u64>().unwrap()),
+        value => json!(value.as_u64().unwrap_or_default()),
     };
     let none: Vec<Value> = Vec::new();
-    let entries = page["Entries"].as_array().unwrap_or(&none).iter().map(|entry| {
-        let number = |name: &str| entry[name].as_u64().unwrap_or_default();
+    let entries = of(&page, "Entries", "entries");
+    let entries = entries.as_array().unwrap_or(&none).iter().map(|e| {
         json!([
-            entry["n"],
-            number("s"),
-            entry["cs"],
-            entry["a"],
-            entry["v"],
-            entry["t"],
-            entry["m"],
-            number("c"),
-            number("f")
+            of(e, "n", "name"),
+            number(of(e, "s", "size")),
+            of(e, "cs", "checksum"),
+            of(e, "a", "atime"),
+            of(e, "v", "version"),
+            of(e, "t", "location"),
+            of(e, "m", "custom-md"),
+            number(of(e, "c", "copies")),
+            number(of(e, "f", "flags"))
         ])
     });
     json!({
-        "uuid": page["UUID"], "token": page["ContinuationToken"], "flags": page["Flags"],
-        "entries": entries.collect::<Value>(),
+        "uuid": of(&page, "UUID", "uuid"), "token": of(&page, "ContinuationToken", "continuation_token"),
+        "flags": of(&page, "Flags", "flags"), "entries": entries.collect::<Value>(),
     })
 }
 
@@ -299,4 +304,136 @@ pub(crate) fn map(_: &Request, response: &Response) -> Value {
         "uuid": map["uuid"], "version": map["version"].as_str().unwrap().parse::<u64>().unwrap(),
         "primary": map["proxy_si"]["daemon_id"], "gateways": nodes("pmap"), "targets": nodes("tmap"),
     })
+}
+
+/// A value without the fields that say nothing: a missing field means the zero of its type.
+pub(crate) fn without_zeros(value: &Value) -> Value {
+    let is_zero = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(number) => number.as_i64() == Some(0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        Value::Bool(true) => false,
+    };
+    match value {
+        Value::Object(map) => {
+            let fields = map.iter().map(|(key, value)| (key.clone(), without_zeros(value)));
+            fields.filter(|(_, value)| !is_zero(value)).collect::<Map<_, _>>().into()
+        }
+        Value::Array(list) => list.iter().map(without_zeros).collect(),
+        other => other.clone(),
+    }
+}
+
+fn text_or_null(value: &Value) -> Value {
+    if value.as_str().is_none_or(str::is_empty) { Value::Null } else { value.clone() }
+}
+
+fn one_status(status: &Value) -> Value {
+    let ended = status["end_time"].as_u64().filter(|nanos| *nanos > 0).map(|nanos| nanos.to_string());
+    json!([status["uuid"], status["kind"], text_or_null(&status["err"]), ended, status["aborted"]])
+}
+
+pub(crate) fn job_status(_: &Request, response: &Response) -> Value {
+    one_status(&response.json())
+}
+
+pub(crate) fn job_statuses(_: &Request, response: &Response) -> Value {
+    response.json().as_array().map_or(json!([]), |all| all.iter().map(one_status).collect())
+}
+
+pub(crate) fn running(_: &Request, response: &Response) -> Value {
+    response.json()
+}
+
+/// Nanoseconds since 1970 of `2026-08-21T10:00:00.123456789Z`; `None` for the year 1.
+fn timestamp(text: &str) -> Option<String> {
+    if text.starts_with("0001-") {
+        return None;
+    }
+    let number = |range: std::ops::Range<usize>| text[range].parse::<i64>().unwrap();
+    let (year, month, day) = (number(0..4), number(5..7), number(8..10));
+    // Days since 1970 by the civil calendar, counted from March.
+    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 719_469;
+    let seconds = ((days * 24 + number(11..13)) * 60 + number(14..16)) * 60 + number(17..19);
+    let fraction = text[19..].trim_start_matches('.').trim_end_matches('Z');
+    Some(format!("{seconds}{fraction:0<9}"))
+}
+
+pub(crate) fn job_snapshots(request: &Request, response: &Response) -> Value {
+    let asked = request.json();
+    let kind = ["Kind", "kind"].iter().find_map(|key| asked[*key].as_str()).unwrap_or_default().to_owned();
+    let number = |value: &Value| value.as_str().unwrap().parse::<u64>().unwrap();
+    let bucket = |bucket: &Value| {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        (!text(&bucket["name"]).is_empty()).then(|| {
+            let (uuid, name) = (text(&bucket["namespace"]["uuid"]), text(&bucket["namespace"]["name"]));
+            format!("{}/@{uuid}#{name}/{}/", text(&bucket["provider"]), text(&bucket["name"]))
+        })
+    };
+    let nodes = response.json();
+    let mut nodes: Vec<(&String, &Value)> = nodes.as_object().unwrap().iter().collect();
+    nodes.sort_by_key(|(node, _)| *node);
+    let mut all = Vec::new();
+    for (node, snapshots) in nodes {
+        for snap in snapshots.as_array().unwrap() {
+            if !kind.is_empty() && snap["kind"] != kind.as_str() {
+                continue;
+            }
+            let stats = &snap["stats"];
+            all.push(json!({
+                "node": node, "id": snap["id"], "kind": snap["kind"],
+                "ended": timestamp(snap["end-time"].as_str().unwrap()).is_some(),
+                "started": timestamp(snap["start-time"].as_str().unwrap()),
+                "buckets": [bucket(&snap["bck"]), bucket(&snap["src-bck"]), bucket(&snap["dst-bck"])],
+                "message": text_or_null(&snap["ctlmsg"]), "abort": text_or_null(&snap["abort-err"]),
+                "error": text_or_null(&snap["err"]), "packed": number(&snap["glob.id"]) & 0xf_ffff,
+                "objects": number(&stats["loc-objs"]), "bytes": number(&stats["loc-bytes"]),
+                "sent": [number(&stats["out-objs"]), number(&stats["out-bytes"])],
+                "received": [number(&stats["in-objs"]), number(&stats["in-bytes"])],
+                "aborted": snap["aborted"], "idle": snap["is_idle"],
+            }));
+        }
+    }
+    all.into()
+}
+
+/// The handle of an append, by whether there is one: the session keeps it.
+pub(crate) fn appended(_: &Request, response: &Response) -> Value {
+    json!(response.header("ais-append-handle").is_some())
+}
+
+fn one_summary(s: &Value) -> Value {
+    let number = |value: &Value| value.as_str().unwrap().parse::<u64>().unwrap();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (uuid, namespace) = (text(&s["namespace"]["uuid"]), text(&s["namespace"]["name"]));
+    let uname = format!("{}/@{uuid}#{namespace}/{}/", text(&s["provider"]), text(&s["name"]));
+    let (count, size, total) = (&s["ObjCount"], &s["ObjSize"], &s["TotalSize"]);
+    let none = number(&count["obj_count_present"]) + number(&count["obj_count_remote"]) == 0;
+    let of = |name: &str| if none { json!(0) } else { size[name].clone() };
+    json!([
+        uname,
+        number(&count["obj_count_present"]),
+        number(&count["obj_count_remote"]),
+        of("obj_min_size"),
+        of("obj_avg_size"),
+        of("obj_max_size"),
+        number(&total["size_on_disk"]),
+        number(&total["size_all_present_objs"]),
+        number(&total["size_all_remote_objs"]),
+        number(&total["total_disks_size"]),
+        s["used_pct"],
+        s["is_present"]
+    ])
+}
+
+pub(crate) fn summary(_: &Request, response: &Response) -> Value {
+    one_summary(&response.json()[0])
+}
+
+pub(crate) fn info(request: &Request, response: &Response) -> Value {
+    let summary: Value = serde_json::from_str(response.header("ais-bucket-summ").unwrap()).unwrap();
+    json!([bucket_props(request, response), one_summary(&summary)])
 }

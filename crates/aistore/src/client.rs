@@ -129,17 +129,10 @@ impl Client {
 
     /// Sends a request with the body of an object or part: small ones with the request, large ones straight
     /// to the target that will hold the object, or after the gateway has said where that is.
-    pub(crate) async fn upload(&self, at: &ObjectAt, mut request: Request) -> Result<Answer> {
-        let body = std::mem::take(&mut request.body);
-        request.body = buffer_start(body).await.map_err(|error| {
-            Error::new(ErrorKind::LocalIo, "the body cannot be read")
-                .with_call(&request.call)
-                .with_source(error)
-        })?;
+    pub(crate) async fn upload(&self, at: &ObjectAt, request: Request) -> Result<Answer> {
         if request.body.len().is_some_and(|length| length < LARGE_BODY) {
-            return self.call(request).await;
+            return self.upload_through_gateway(request).await;
         }
-        self.ensure_trust().await?;
         let waiting = RequestOptions::default().expect_continue(CONSENT);
         // A body that can be read only once is not risked at a node that may refuse it.
         let direct = match request.try_clone() {
@@ -157,6 +150,22 @@ impl Client {
                 done => return done,
             }
         }
+        self.upload_through_gateway(request).await
+    }
+
+    /// Sends a request with a body that only the gateway knows the place of.
+    pub(crate) async fn upload_through_gateway(&self, mut request: Request) -> Result<Answer> {
+        let body = std::mem::take(&mut request.body);
+        request.body = buffer_start(body).await.map_err(|error| {
+            Error::new(ErrorKind::LocalIo, "the body cannot be read")
+                .with_call(&request.call)
+                .with_source(error)
+        })?;
+        if request.body.len().is_some_and(|length| length < LARGE_BODY) {
+            return self.call(request).await;
+        }
+        self.ensure_trust().await?;
+        let waiting = RequestOptions::default().expect_continue(CONSENT);
         self.call_at(&self.0.endpoint, request, waiting).await
     }
 

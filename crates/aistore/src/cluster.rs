@@ -7,10 +7,11 @@ use longshore_transport::RequestOptions;
 use crate::{
     client::Client,
     endpoint::Endpoint,
+    job::{JobKind, JobStatus},
     names::{BucketRef, Provider},
     object::options::Presence,
     smap::ClusterMap,
-    wire::{Request, bucket as wire},
+    wire::{Request, bucket as wire, job as wire_job},
 };
 
 /// Longest cluster map that is read: some ten thousand nodes.
@@ -98,6 +99,38 @@ impl Cluster {
     ) -> Result<Vec<BucketRef>> {
         let presence = Some(presence);
         self.buckets(wire::ListBuckets { provider: Some(provider), namespace: None, presence }).await
+    }
+
+    /// The records that gateways keep of jobs, of one kind or of all: those that run and those that ended some
+    /// minutes ago at most.
+    #[doc(alias = "list_jobs_status")]
+    pub async fn jobs(&self, kind: Option<&JobKind>) -> Result<Vec<JobStatus>> {
+        self.job_records(wire_job::status_all(kind, false, false)?).await
+    }
+
+    /// The same, of jobs that run.
+    pub async fn active_jobs(&self, kind: Option<&JobKind>) -> Result<Vec<JobStatus>> {
+        self.job_records(wire_job::status_all(kind, true, false)?).await
+    }
+
+    /// The same as [`jobs`](Self::jobs) after asking the targets, which also closes records of jobs that no target
+    /// knows.
+    pub async fn jobs_now(&self, kind: Option<&JobKind>) -> Result<Vec<JobStatus>> {
+        self.job_records(wire_job::status_all(kind, false, true)?).await
+    }
+
+    async fn job_records(&self, request: Request) -> Result<Vec<JobStatus>> {
+        let answer = self.client.call(request).await?;
+        let call = answer.call.clone();
+        wire_job::parse_status_all(&answer.bytes(64 << 20).await?).map_err(|error| error.with_call(&call))
+    }
+
+    /// Kind and id of the jobs that run, idle ones included.
+    #[doc(alias = "list_running_jobs")]
+    pub async fn running_jobs(&self, kind: Option<&JobKind>) -> Result<Vec<(JobKind, String)>> {
+        let answer = self.client.call(wire_job::running(kind)?).await?;
+        let call = answer.call.clone();
+        wire_job::parse_running(&answer.bytes(64 << 20).await?).map_err(|error| error.with_call(&call))
     }
 
     async fn buckets(&self, params: wire::ListBuckets) -> Result<Vec<BucketRef>> {

@@ -4,10 +4,13 @@ mod bucket;
 mod checksums;
 mod client;
 mod cluster;
+mod collection;
 mod config;
 mod direct;
 mod endpoint;
 mod error;
+mod group;
+mod job;
 mod names;
 mod object;
 mod smap;
@@ -18,16 +21,20 @@ mod verify;
 mod wire;
 
 pub use bucket::{
-    Bucket, BucketPatch, BucketProps, CreateBucket, DeleteBucket, ListEntry, ListFlags, ListObjects,
-    ListPage, ListProp,
+    Bucket, BucketPatch, BucketProps, BucketSummary, CopyBucket, CreateBucket, DeleteBucket, Info, ListEntry,
+    ListFlags, ListObjects, ListPage, ListProp, Summary,
 };
 pub use client::Client;
 pub use cluster::Cluster;
+pub use collection::Collection;
 pub use config::ClientBuilder;
+pub use group::{ArchiveGroup, CopyGroup, GroupCall, ObjectGroup, Prefetch};
+pub use job::{Job, JobKind, JobOutcome, JobSnapshot, JobStats, JobStatus, StartJob, WaitJob};
 pub use names::{BucketRef, Provider};
 pub use object::{
-    ArchiveFormat, ArchiveMode, ArchiveSelect, BlobRead, ChunkProps, CopyObject, EcProps, EtlCall, GetObject,
-    HeadObject, HeadProp, LockState, Object, ObjectProps, ObjectReader, Presence, PutObject,
+    AppendSession, ArchiveFormat, ArchiveMode, ArchiveSelect, BlobDownload, BlobRead, ChunkProps, CopyObject,
+    EcProps, EtlCall, GetObject, HeadObject, HeadProp, LockState, Object, ObjectProps, ObjectReader,
+    Presence, Promote, PutObject,
 };
 pub use smap::{ClusterMap, Node, NodeAddress};
 pub use store::Store;

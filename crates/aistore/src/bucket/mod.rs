@@ -1,7 +1,9 @@
 //! Buckets.
 
+pub(crate) mod admin;
 pub(crate) mod list;
 pub(crate) mod props;
+pub(crate) mod summary;
 
 use std::future::IntoFuture;
 
@@ -11,6 +13,7 @@ use longshore_core_types::{ErrorKind, ObjectKey, Result, StoreUrl};
 use crate::{
     client::Client,
     error::is_bucket_missing,
+    job::Job,
     names::{BucketRef, Provider, invalid},
     object::{
         Object,
@@ -20,8 +23,10 @@ use crate::{
     wire::bucket as wire,
 };
 
+pub use admin::CopyBucket;
 pub use list::{ListEntry, ListFlags, ListObjects, ListPage, ListProp};
 pub use props::{BucketPatch, BucketProps};
+pub use summary::{BucketSummary, Info, Summary};
 
 /// A bucket of a cluster, which may or may not exist. Cheap to clone; making one does no I/O.
 #[derive(Clone, Debug)]
@@ -134,20 +139,20 @@ impl Bucket {
         ListObjects::new(self.clone())
     }
 
-    /// Changes properties. What changes the placement of data starts a job, whose id is the answer.
-    pub async fn set_props(&self, patch: &BucketPatch) -> Result<Option<String>> {
+    /// Changes properties. What changes the placement of data starts a job, which is the answer.
+    pub async fn set_props(&self, patch: &BucketPatch) -> Result<Option<Job>> {
         self.job_or_nothing(wire::set_props(&self.reference, patch)?).await
     }
 
-    /// Sets all properties back to the cluster's defaults. May start a job, whose id is the answer.
-    pub async fn reset_props(&self) -> Result<Option<String>> {
+    /// Sets all properties back to the cluster's defaults. May start a job, which is the answer.
+    pub async fn reset_props(&self) -> Result<Option<Job>> {
         self.job_or_nothing(wire::reset_props(&self.reference)?).await
     }
 
-    async fn job_or_nothing(&self, request: crate::wire::Request) -> Result<Option<String>> {
+    async fn job_or_nothing(&self, request: crate::wire::Request) -> Result<Option<Job>> {
         let body = self.client.call(request).await?.bytes(4096).await?;
         let id = crate::wire::from_text(&body, "a job id")?;
-        Ok((!id.is_empty()).then_some(id))
+        Ok((!id.is_empty()).then(|| self.client.job(id)))
     }
 
     /// Fails unless the objects live outside the cluster.

@@ -1,6 +1,8 @@
 //! Objects.
 
+pub(crate) mod append;
 pub(crate) mod get;
+pub(crate) mod jobs;
 pub(crate) mod options;
 pub(crate) mod props;
 pub(crate) mod put;
@@ -18,7 +20,9 @@ use crate::{
     wire::object::{self as wire, CopyParams, HeadParams},
 };
 
+pub use append::AppendSession;
 pub use get::{GetObject, ObjectReader};
+pub use jobs::{BlobDownload, Promote};
 pub use options::{ArchiveFormat, ArchiveMode, ArchiveSelect, BlobRead, EtlCall, HeadProp, Presence};
 pub use props::{ChunkProps, EcProps, ObjectProps};
 pub use put::PutObject;
@@ -118,6 +122,16 @@ impl Object {
     #[doc(alias = "put_content")]
     pub fn put(&self, body: impl Into<Payload>) -> PutObject {
         PutObject::new(self.clone(), body.into())
+    }
+
+    /// Begins a session of appends to it.
+    pub fn append_session(&self) -> AppendSession {
+        AppendSession::new(self.clone())
+    }
+
+    /// Goes on with a session of appends, by the handle that it had last; an empty handle begins anew.
+    pub fn resume_append(&self, handle: &str) -> Result<AppendSession> {
+        AppendSession::resume(self.clone(), handle)
     }
 
     /// Adds to its custom metadata; keys that are there get the new value.

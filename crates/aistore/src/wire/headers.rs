@@ -20,6 +20,7 @@ macro_rules! headers {
 }
 
 headers! {
+    APPEND_HANDLE = "ais-append-handle";
     ATIME = "ais-atime";
     BLOB_CHUNK = "ais-blob-chunk";
     BLOB_DOWNLOAD = "ais-blob-download";
@@ -27,6 +28,7 @@ headers! {
     BLOB_TIMEOUT = "ais-blob-read-timeout";
     BLOB_WORKERS = "ais-blob-workers";
     BUCKET_PROPS = "ais-bucket-props";
+    BUCKET_SUMMARY = "ais-bucket-summ";
     CHECKSUM_TYPE = "ais-checksum-type";
     CHECKSUM_VALUE = "ais-checksum-value";
     CHUNK_COUNT = "ais-chunks-count";
@@ -42,6 +44,7 @@ headers! {
     MIRROR_COPIES = "ais-mirror-copies";
     MIRROR_PATHS = "ais-mirror-paths";
     PRESENT = "ais-present";
+    XACTION_ID = "ais-xaction-id";
     VERSION = "ais-version";
 }
 

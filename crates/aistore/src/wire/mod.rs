@@ -2,11 +2,16 @@
 //!
 //! Nothing here does I/O. A function that builds a request refuses what would harm the cluster or its data.
 
+pub(crate) mod append;
 pub(crate) mod bucket;
+pub(crate) mod bucket_jobs;
+pub(crate) mod group;
 pub(crate) mod headers;
+pub(crate) mod job;
 pub(crate) mod list;
 pub(crate) mod multipart;
 pub(crate) mod object;
+pub(crate) mod object_jobs;
 pub(crate) mod query;
 pub(crate) mod xml;
 

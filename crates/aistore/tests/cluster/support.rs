@@ -1,5 +1,7 @@
 //! A server and a client of it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use longshore_aistore::{Bucket, Client, ClientBuilder};
 use longshore_devserver::{DevServer, Handle, JournalEntry};
 

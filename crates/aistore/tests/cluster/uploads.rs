@@ -1,7 +1,7 @@
 //! Which way bodies go.
 
 use futures_util::{StreamExt, stream};
-use longshore_blob_api::{BlobStore, GetOptions, MultipartRef, PartNumber, PutOptions};
+use longshore_blob_api::{BlobStore, GetOptions, HeadOptions, MultipartRef, PartNumber, PutOptions};
 use longshore_core_types::{Attributes, ErrorKind, ObjectKey, Payload};
 use longshore_devserver::NodeKind;
 
@@ -81,7 +81,7 @@ async fn parts() {
     assert_eq!(listed.iter().map(|part| part.number.get()).collect::<Vec<_>>(), [1, 2, 3]);
     let uploads = store.list_uploads("parts/", None).await.unwrap().uploads;
     assert_eq!(uploads.len(), 1);
-    assert_eq!(store.head(&key, Default::default()).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(store.head(&key, HeadOptions::default()).await.unwrap_err().kind(), ErrorKind::NotFound);
     store.complete_multipart(&upload, receipts).await.unwrap();
     let result = store.get(&key, GetOptions::default()).await.unwrap();
     assert_eq!(result.meta.attributes, attributes);
@@ -117,7 +117,7 @@ async fn a_pinned_read_notices_another_version() {
     let store = w.bucket.store();
     let key = ObjectKey::new("o").unwrap();
     store.put(&key, pattern(1000).into(), PutOptions::default()).await.unwrap();
-    let meta = store.head(&key, Default::default()).await.unwrap();
+    let meta = store.head(&key, HeadOptions::default()).await.unwrap();
     let pinned = || GetOptions::default().with_range(0..100).with_pin((&meta).into());
     assert_eq!(store.get(&key, pinned()).await.unwrap().bytes().await.unwrap().len(), 100);
     store.put(&key, pattern(1000).into(), PutOptions::default()).await.unwrap();
