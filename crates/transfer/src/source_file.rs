@@ -41,16 +41,8 @@ pub(crate) enum Opened {
 
 impl SourceFile {
     pub(crate) fn open(path: &Path, slow_limit: Duration) -> Result<Opened> {
-        let mut options = fs::OpenOptions::new();
-        options.read(true);
-        #[cfg(unix)]
-        {
-            // A pipe that nobody writes to must not hold up the thread; files do not care.
-            use std::os::unix::fs::OpenOptionsExt;
-            options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
-        }
-        let file = options.open(path).map_err(|error| local("read", path, error))?;
-        let meta = file.metadata().map_err(|error| local("inspect", path, error))?;
+        // Looked at before it is opened: a pipe waits for its writer then, and notices when it is closed again.
+        let meta = fs::metadata(path).map_err(|error| local("read", path, error))?;
         if meta.is_dir() {
             return Err(local_fault(format!(
                 "cannot read {}: it is a directory; trees are uploaded as such",
@@ -60,6 +52,8 @@ impl SourceFile {
         if !meta.is_file() {
             return Ok(Opened::Stream);
         }
+        let file = File::open(path).map_err(|error| local("read", path, error))?;
+        let meta = file.metadata().map_err(|error| local("inspect", path, error))?;
         Ok(Opened::File(Arc::new(Self {
             file,
             path: path.to_owned(),

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use futures_core::{Stream, future::BoxFuture};
 use longshore_blob_api::BlobStore;
-use longshore_core_types::{ObjectMeta, checksum::Hasher};
+use longshore_core_types::{Error, ErrorKind, ObjectMeta, checksum::Hasher};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
@@ -22,10 +22,13 @@ use super::{
 use crate::{
     budget::Ticket,
     context::weight,
-    error::{TransferError, task_failed},
+    error::TransferError,
     progress::ItemReporter,
-    slab::{Slab, SlabPool, footprint},
+    slab::{SLAB, Slab, SlabPool, footprint},
 };
+
+/// Memory suffices for so many parts that are fetched ahead.
+const AHEAD_AT_ONCE: u64 = 4;
 
 /// An object whose bytes come in order.
 ///
@@ -57,13 +60,30 @@ enum From<S> {
 /// A part that is fetched ahead: its bytes as they arrive, in memory that is paid for.
 struct Ahead {
     bytes: mpsc::UnboundedReceiver<Result<Bytes, Failure>>,
+    /// How many are still to come.
+    left: u64,
     _tickets: Arc<[Ticket; 2]>,
+}
+
+impl Ahead {
+    async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        match self.bytes.recv().await {
+            Some(bytes) => {
+                let bytes = bytes?;
+                self.left = self.left.saturating_sub(bytes.len() as u64);
+                Ok(Some(bytes))
+            }
+            None if self.left == 0 => Ok(None),
+            // A task that panicked must not look like the end of a part.
+            None => Err(Error::new(ErrorKind::Other, "a task ended before its part was whole").into()),
+        }
+    }
 }
 
 impl<S: BlobStore + Clone> Window<S> {
     pub(crate) async fn open(subject: &Arc<Subject<S>>, reporter: &ItemReporter) -> Result<Self, Failure> {
         let mut restarts = subject.context.config().retry.restarts;
-        let (version, cut, opened) = loop {
+        let (version, mut cut, opened) = loop {
             // The permit counts for the head only: a reader that stops must not hold one for ever.
             let small = weight(subject.size_hint.unwrap_or(u64::MAX));
             let _admission = subject.context.admit(small, 1).await?;
@@ -76,6 +96,9 @@ impl<S: BlobStore + Clone> Window<S> {
                 opened => break opened?,
             }
         };
+        // Several parts have to fit into memory at once, or nothing would be fetched ahead.
+        let most = subject.context.engine.read_ahead.total() / AHEAD_AT_ONCE;
+        cut.part = cut.part.min(most / SLAB as u64 * SLAB as u64);
         reporter.planned(cut.end - cut.start, cut.parts(), cut.part.min(cut.end - cut.start));
         let reader = version.read(0, cut.range(0), Some(opened));
         let hasher = version.kind().map(Hasher::new);
@@ -124,15 +147,11 @@ impl<S: BlobStore + Clone> Window<S> {
                 From::Direct(reader) => {
                     reader.next(reporter).await.map_err(|failure| failure.in_part(self.index))?
                 }
-                From::Ahead(part) => match part.bytes.recv().await {
-                    Some(bytes) => Some(bytes.map_err(|failure| failure.in_part(self.index))?),
-                    None => None,
-                },
+                From::Ahead(part) => part.next().await.map_err(|failure| failure.in_part(self.index))?,
             };
             if bytes.is_some() {
                 return Ok(bytes);
             }
-            self.reap()?;
             let range = self.cut.range(self.index);
             reporter.part_done(self.index, range.end - range.start);
             self.index += 1;
@@ -149,16 +168,10 @@ impl<S: BlobStore + Clone> Window<S> {
         }
     }
 
-    /// A task that panicked ends its channel early, which must not look like the end of a part.
-    fn reap(&mut self) -> Result<(), Failure> {
-        while let Some(ended) = self.tasks.try_join_next() {
-            ended.map_err(task_failed)?;
-        }
-        Ok(())
-    }
-
     /// Begins to fetch further parts, as far as memory and requests are free right now.
     fn fetch_ahead(&mut self, reporter: &ItemReporter) {
+        // Tasks tell their result by their channel, so only their remains are cleared away.
+        while self.tasks.try_join_next().is_some() {}
         let context = self.version.context();
         let engine = &context.engine;
         loop {
@@ -177,7 +190,7 @@ impl<S: BlobStore + Clone> Window<S> {
             let Some(memory) = engine.memory.try_ticket(size) else { return };
             let (sender, bytes) = mpsc::unbounded_channel();
             let tickets = Arc::new([ahead, memory]);
-            let reader = self.version.read(index, range, None);
+            let reader = self.version.read(index, range.clone(), None);
             let (slabs, reporter) = (engine.slabs.clone(), reporter.clone());
             // The bytes may outlive the part as the reader sees it, so both hold the tickets.
             let held = Arc::clone(&tickets);
@@ -185,7 +198,7 @@ impl<S: BlobStore + Clone> Window<S> {
                 collect(reader, length, &slabs, &sender, &reporter).await;
                 drop((request, held));
             });
-            self.ahead.push_back(Ahead { bytes, _tickets: tickets });
+            self.ahead.push_back(Ahead { bytes, left: range.end - range.start, _tickets: tickets });
         }
     }
 

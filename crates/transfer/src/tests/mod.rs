@@ -51,7 +51,9 @@ fn key(name: &str) -> ObjectKey {
 /// Bytes that differ at every position that matters.
 fn bytes(length: u64) -> Bytes {
     let mut random = fastrand::Rng::with_seed(length);
-    std::iter::repeat_with(|| random.u8(..)).take(usize::try_from(length).unwrap()).collect()
+    let mut bytes = vec![0; usize::try_from(length).unwrap()];
+    random.fill(&mut bytes);
+    bytes.into()
 }
 
 fn memory() -> MemoryStoreBuilder {

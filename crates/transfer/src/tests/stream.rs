@@ -98,6 +98,28 @@ async fn a_stalled_part_never_lets_the_rest_pile_up() {
 }
 
 #[tokio::test]
+async fn parts_larger_than_memory_are_cut() {
+    let transfer = builder().memory_budget(4 * MIB).part_size(PartSize::Fixed(64 * MIB)).build().unwrap();
+    let (store, content) = store_with(memory(), 10 * MIB).await;
+    let odd = Odd::new(store).on_range(|n, options| {
+        use longshore_core_types::ByteRange::Bounded;
+        if n == 1 {
+            options.range = Some(Bounded { start: 0, end: 1000 });
+        }
+    });
+    let mut body = transfer.read(&odd, key("k")).await.unwrap();
+    let mut all = Vec::new();
+    while let Some(chunk) = body.chunk().await.unwrap() {
+        all.extend_from_slice(&chunk);
+        tokio::task::yield_now().await;
+    }
+    assert!(all == content);
+    let usage = transfer.usage();
+    assert!(usage.memory_peak <= 2 * MIB, "{usage:?}");
+    assert!(transfer.0.slabs.most_in_use() * crate::slab::SLAB <= 3 << 20);
+}
+
+#[tokio::test]
 async fn many_readers_at_once_all_get_on() {
     let transfer = builder().memory_budget(4 * MIB).concurrency(2).build().unwrap();
     let (store, content) = store_with(memory(), 2_000_000).await;
