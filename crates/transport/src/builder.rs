@@ -11,7 +11,7 @@ use tower_service::Service;
 use crate::{
     CredentialProvider, HttpRequest, HttpService, RedirectPolicy, RetryClassifier, Transport,
     TransportConfig,
-    client::Client,
+    client::HttpClient,
     layers::{
         auth::{AuthLayer, Credentials},
         deadline::DeadlineLayer,
@@ -160,7 +160,7 @@ impl TransportBuilder {
             (TimeoutLayer::new(&self.config.timeouts), InFlightLayer::new(self.config.max_in_flight));
         let exchange = match self.service.take() {
             Some(service) => erase(layers.layer(service)),
-            None => erase(layers.layer(Client::new(&self.config)?)),
+            None => erase(layers.layer(HttpClient::new(&self.config)?)),
         };
         Ok(wrap(mem::take(&mut self.attempt_layers), exchange))
     }

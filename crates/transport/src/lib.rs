@@ -1,13 +1,4 @@
-//! One HTTP client built from tower layers: retry, credentials, redirects, time-outs, tracing, limits.
-//!
-//! ```
-//! use longshore_transport::{RetryConfig, Transport, TransportConfig};
-//!
-//! let transport = Transport::builder()
-//!     .config(TransportConfig::default().retry(RetryConfig::default().max_attempts(3)))
-//!     .build()?;
-//! # Ok::<(), longshore_core_types::Error>(())
-//! ```
+#![doc = include_str!("../README.md")]
 
 pub mod body;
 pub mod layers;
@@ -26,6 +17,7 @@ mod service;
 
 pub use self::{
     builder::TransportBuilder,
+    client::{ClientBody, HttpClient},
     config::{
         BudgetConfig, Identity, Jitter, PoolConfig, ProxyConfig, RetryConfig, TimeoutConfig, TlsConfig,
         TransportConfig,

@@ -15,7 +15,7 @@ use crate::{Progress, TransportError, TransportErrorKind};
 
 /// Reads from the connection it holds, and gives it back to the pool after the last byte. Dropped before
 /// that, it closes the connection.
-pub(crate) struct ClientBody {
+pub struct ClientBody {
     incoming: Incoming,
     lease: Option<Lease>,
     progress: Progress,

@@ -11,6 +11,7 @@ mod stream;
 mod tls;
 
 use std::{
+    fmt,
     future::Future,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
@@ -28,7 +29,7 @@ use hyper::body::Incoming;
 use longshore_core_types::Result;
 use tower_service::Service;
 
-pub(crate) use self::incoming::ClientBody;
+pub use self::incoming::ClientBody;
 use self::{
     conn::{Conn, Failed},
     connect::Connector,
@@ -40,9 +41,14 @@ use crate::{
     endpoint::Endpoint, progress::Probe,
 };
 
-/// Sends one request to one server. Clones share the connections.
+/// The HTTP client at the bottom of the default stack: sends one request to one server, over HTTP/1.1.
+///
+/// It keeps connections for each server ([`PoolConfig`](crate::PoolConfig)), speaks TLS and to proxies,
+/// and does nothing else: no retry, no redirect, no time-out but that of connecting. Clones share the
+/// connections. An answer's body holds its connection until it ends; dropped before that, it closes the
+/// connection, which is also the way to get rid of a slow one.
 #[derive(Clone)]
-pub(crate) struct Client(Arc<Shared>);
+pub struct HttpClient(Arc<Shared>);
 
 struct Shared {
     connector: Connector,
@@ -51,8 +57,11 @@ struct Shared {
     user_agent: Option<HeaderValue>,
 }
 
-impl Client {
-    pub(crate) fn new(config: &TransportConfig) -> Result<Self> {
+impl HttpClient {
+    /// Takes `tls`, `proxy`, `pool`, `user_agent` and the connect time-out from the settings. Fails
+    /// ([`ErrorKind::InvalidConfig`](longshore_core_types::ErrorKind::InvalidConfig)) if TLS settings are
+    /// wrong. Does no I/O.
+    pub fn new(config: &TransportConfig) -> Result<Self> {
         Ok(Self(Arc::new(Shared {
             connector: Connector::new(config)?,
             pool: Pool::new(config.pool),
@@ -62,7 +71,13 @@ impl Client {
     }
 }
 
-impl Service<HttpRequest> for Client {
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClient").finish_non_exhaustive()
+    }
+}
+
+impl Service<HttpRequest> for HttpClient {
     type Response = Response<ClientBody>;
     type Error = TransportError;
     type Future = BoxFuture<'static, Result<Response<ClientBody>, TransportError>>;

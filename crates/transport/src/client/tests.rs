@@ -20,7 +20,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use super::{Client, ClientBody};
+use super::{ClientBody, HttpClient as Client};
 use crate::{HttpRequest, TransportConfig, TransportError, body};
 
 /// A server whose connections are played by a function; the first has number 0.

@@ -8,9 +8,11 @@ use tower_service::Service;
 
 use crate::{HttpRequest, HttpService, TransportError, body};
 
-/// Turns any HTTP service into an [`HttpService`]. An error, and a body's error, that is a
-/// [`TransportError`] inside a box comes out as itself.
-pub(crate) fn erase<S, B>(service: S) -> HttpService
+/// Turns any HTTP service into an [`HttpService`].
+///
+/// An error, and a body's error, that is a [`TransportError`] inside a box comes out as itself; any other
+/// becomes one of kind [`Middleware`](crate::TransportErrorKind::Middleware).
+pub fn erase<S, B>(service: S) -> HttpService
 where
     S: Service<HttpRequest, Response = http::Response<B>> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,

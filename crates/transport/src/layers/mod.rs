@@ -10,4 +10,4 @@ pub mod trace;
 
 mod erase;
 
-pub(crate) use erase::erase;
+pub use erase::erase;
