@@ -222,7 +222,7 @@ fn data_survives_a_restart_of_the_server() {
     let mut client = Client::new(server.aistore_addr());
     assert_eq!(get(&mut client, "kept", &[]).body, b"bytes");
     assert_eq!(client.call("DELETE", "/v1/buckets/b", &[], br#"{"action":"destroy-bck"}"#).status, 200);
-    assert_eq!(support::body_files(server.data_dir()), 0);
+    assert_eq!(support::body_files_left(server.data_dir()), 0);
 }
 
 #[test]
@@ -264,6 +264,31 @@ fn a_part_number_sent_twice_is_refused() {
     let complete = br#"{"action":"mpt-complete","value":[{"part-number":2},{"part-number":1}]}"#;
     assert_eq!(follow(&mut client, "POST", &format!("{path}&uploadId={id}"), &[], complete).status, 200);
     assert_eq!(get(&mut client, "big", &[("Range", "bytes=2-4")]).body, b"etw");
+}
+
+#[test]
+fn many_objects_at_once() {
+    let server = server();
+    let mut client = with_bucket(&server);
+    for name in ["a-1", "a-2", "a-3", "b"] {
+        put(&mut client, name, name.as_bytes());
+    }
+    let copy = r#"{"action":"copy-listrange","value":{"tobck":{"name":"b"},"prepend":"c/","template":""}}"#;
+    let first = client.call("POST", "/v1/buckets/b?provider=ais", &[], copy.as_bytes());
+    assert_eq!(first.status, 200);
+    let again = client.call("POST", "/v1/buckets/b?provider=ais", &[], copy.as_bytes());
+    assert_eq!(again.body, first.body, "the job idles and takes more work");
+    for name in ["c/a-1", "c/b", "c/c/a-1"] {
+        assert_eq!(get(&mut client, name, &[]).status, 200, "{name}");
+    }
+    assert_eq!(get(&mut client, "c/c/c/a-1", &[]).status, 404, "a job does not copy its own copies");
+    let delete = br#"{"action":"delete-listrange","value":{"template":"a-{2..9}"}}"#;
+    assert_eq!(client.call("DELETE", "/v1/buckets/b?provider=ais", &[], delete).status, 200);
+    let left = ["a-1", "a-2", "a-3", "b"].map(|name| get(&mut client, name, &[]).status);
+    assert_eq!(left, [200, 404, 404, 200]);
+    let delete = br#"{"action":"delete-listrange","value":{"objnames":["b","b","../x"]}}"#;
+    assert_eq!(client.call("DELETE", "/v1/buckets/b?provider=ais", &[], delete).status, 400);
+    assert_eq!(get(&mut client, "b", &[]).status, 200, "nothing is done by halves");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::names::{BucketName, Namespace, Provider};
 use super::node::Cx;
 use super::props::{self, Permission};
 use super::reply::Reply;
-use super::{bucket_jobs, list, promote};
+use super::{bucket_jobs, list, multi, promote};
 
 const BUCKET_PROPS: HeaderName = HeaderName::from_static("ais-bucket-props");
 const ALLOW: &str = "DELETE, GET, HEAD, PATCH, POST";
@@ -145,6 +145,7 @@ async fn post(cx: &mut Cx, rest: &str) -> Result<Reply> {
         "create-bck" => create(cx, &name, &action).await,
         "move-bck" => bucket_jobs::rename(cx, &name).await,
         "copy-bck" => bucket_jobs::copy(cx, &name, &action).await,
+        "copy-listrange" => multi::copy(cx, &name, &action).await,
         "etl-bck" | "etl-listrange" => {
             Err(Fail::new(http::StatusCode::NOT_FOUND, "the operation requires Kubernetes"))
         }
@@ -266,8 +267,9 @@ async fn delete(cx: &mut Cx, rest: &str) -> Result<Reply> {
             Err(not_remote(action, &name))
         }
         "delete-listrange" => {
-            bucket(cx, &name)?.allow(Permission::DELETE)?;
-            Err(invalid_action(&action))
+            let bucket = bucket(cx, &name)?;
+            bucket.allow(Permission::DELETE)?;
+            multi::delete(cx, &bucket, &action).await
         }
         "evict-listrange" => {
             bucket(cx, &name)?;

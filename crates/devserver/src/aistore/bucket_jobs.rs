@@ -45,6 +45,8 @@ pub(crate) struct Cursor {
     /// Where the next step begins; `None` at the end.
     from: Option<String>,
     names: VecDeque<(String, u64)>,
+    /// What was written later is passed over.
+    as_of: i64,
 }
 
 impl Cursor {
@@ -54,7 +56,13 @@ impl Cursor {
             prefix: prefix.to_owned(),
             from: Some(prefix.to_owned()),
             names: VecDeque::new(),
+            as_of: i64::MAX,
         }
+    }
+
+    /// Passes over what is written after `time`, such as the walker's own copies.
+    pub(crate) fn written_by(self, time: i64) -> Self {
+        Self { as_of: time, ..self }
     }
 
     /// The next object and its size.
@@ -74,6 +82,9 @@ impl Cursor {
             let (name, record) = item?;
             if !name.starts_with(&self.prefix) {
                 return Ok(());
+            }
+            if record.mtime > self.as_of {
+                continue;
             }
             self.names.push_back((name, record.size));
             if self.names.len() == STEP {
@@ -115,6 +126,17 @@ pub(crate) static COPY: Struct = Struct {
 };
 
 impl CopyOptions {
+    /// Refuses what cannot go together.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.synchronize && !self.prepend.is_empty() {
+            return Err(Fail::bad(format!(
+                "prepend option ({:?}) is incompatible with the request to synchronize buckets",
+                self.prepend
+            )));
+        }
+        Ok(())
+    }
+
     /// Where an object goes: its extension exchanged, then the prefix put in front.
     pub(crate) fn destination(&self, name: &str) -> String {
         let mut name = name.to_owned();
@@ -154,12 +176,7 @@ pub(crate) async fn copy(cx: &Cx, name: &BucketName, action: &Action) -> Result<
     let from = bucket(cx, name)?;
     let to = destination(cx)?;
     let options: CopyOptions = decode_value(action, Schema::Struct(&COPY), &cx.node_name())?;
-    if options.synchronize && !options.prepend.is_empty() {
-        return Err(Fail::bad(format!(
-            "prepend option ({:?}) is incompatible with the request to synchronize buckets",
-            options.prepend
-        )));
-    }
+    options.check()?;
     if to == *name && !options.dry_run {
         return Err(Fail::bad(format!("cannot copy-bck bucket \"{name}\" onto itself")));
     }
@@ -178,8 +195,7 @@ pub(crate) async fn copy(cx: &Cx, name: &BucketName, action: &Action) -> Result<
     let prefix = options.prefix.strip_suffix('*').unwrap_or(&options.prefix).to_owned();
     let mut cursor = Cursor::new(&from, &prefix);
     while let Some((object, size)) = cursor.next(cx)? {
-        report.objects += 1;
-        report.bytes += size;
+        report.add(size);
         if let Some(into) = &into {
             let name = options.destination(&object.key.name);
             let target = cx.cluster.place(into, &name);
@@ -257,8 +273,7 @@ pub(crate) async fn rechunk(cx: &Cx, name: &BucketName, action: &Action) -> Resu
     while let Some((object, size)) = cursor.next(cx)? {
         if size >= message.limit {
             objects::rechunk(cx, &object, message.chunk).await?;
-            report.objects += 1;
-            report.bytes += size;
+            report.add(size);
         }
     }
     Ok(Reply::text(cx.cluster.jobs.record("rechunk", started, report)))

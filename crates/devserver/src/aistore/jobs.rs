@@ -109,6 +109,16 @@ pub(crate) struct Report {
     pub(crate) errors: Vec<String>,
     /// The one target that it ran on; `None` for all.
     pub(crate) only: Option<usize>,
+    /// Never ends by itself, though there is nothing left to do.
+    pub(crate) endless: bool,
+}
+
+impl Report {
+    /// Counts an object that was worked on.
+    pub(crate) fn add(&mut self, size: u64) {
+        self.objects += 1;
+        self.bytes += size;
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -126,25 +136,28 @@ struct Job {
 impl Job {
     /// Time of the end in nanoseconds, 0 while it runs or idles.
     fn end_time(&self) -> i64 {
-        match self.idle_until {
-            Some(until) if !self.aborted && Instant::now() < until => 0,
-            _ => self.ended,
-        }
+        let idles = self.idle_until.is_some_and(|until| Instant::now() < until);
+        if !self.aborted && (idles || self.report.endless) { 0 } else { self.ended }
     }
 
-    fn error(&self) -> String {
-        match self.report.errors.as_slice() {
-            [] => String::new(),
-            [one] => one.clone(),
-            [first, rest @ ..] => {
-                let s = if rest.len() == 1 { "" } else { "s" };
-                format!("{first} (and {} more error{s})", rest.len())
-            }
+    /// The errors as a target tells them, or all of them.
+    fn error(&self, target: Option<&str>) -> String {
+        // An error that names no node is everyone's.
+        let own = |e: &&String| match (target, e.strip_prefix("t[")) {
+            (Some(target), Some(rest)) => rest.starts_with(target),
+            _ => true,
+        };
+        let mut errors = self.report.errors.iter().filter(own);
+        let Some(first) = errors.next() else { return String::new() };
+        match errors.count() {
+            0 => first.clone(),
+            1 => format!("{first} (and 1 more error)"),
+            n => format!("{first} (and {n} more errors)"),
         }
     }
 
     fn status(&self) -> Value {
-        let err = if self.aborted { "user abort".to_owned() } else { self.error() };
+        let err = if self.aborted { "user abort".to_owned() } else { self.error(None) };
         json!({"kind": self.kind.name, "uuid": self.id, "err": err, "end_time": self.end_time(), "aborted": self.aborted})
     }
 
@@ -153,7 +166,7 @@ impl Job {
     }
 
     /// The record as one target tells it; objects are counted at the first.
-    fn snapshot(&self, target: usize) -> Value {
+    fn snapshot(&self, target: usize, id: &str) -> Value {
         const ZERO: &str = "0001-01-01T00:00:00Z";
         let time = |nanos| gotime::format(nanos, "2006-01-02T15:04:05.999999999Z07:00");
         let bucket = |b: &Option<BucketName>| {
@@ -175,7 +188,7 @@ impl Job {
             "id": self.id,
             "kind": self.kind.name,
             "abort-err": if self.aborted { "user abort" } else { "" },
-            "err": self.error(),
+            "err": self.error(Some(id)),
             "glob.id": (self.report.workers << 10).to_string(),
             "stats": {
                 "loc-objs": count(self.report.objects), "loc-bytes": count(self.report.bytes),
@@ -256,25 +269,26 @@ impl Jobs {
         id
     }
 
-    #[expect(dead_code, reason = "multi-object jobs join")]
-    /// Id of an idling job of this kind between these buckets: further work joins it.
+    /// Adds work to an idling job of this kind on this bucket, if there is one, and returns its id. With `to`, the
+    /// job must be one between the two.
     pub(crate) fn join(
         &self,
         kind: &str,
-        from: &BucketName,
-        to: &BucketName,
+        bucket: &BucketName,
+        to: Option<&BucketName>,
         more: &Report,
     ) -> Option<String> {
         let mut inner = lock(&self.inner);
         let job = inner.jobs.iter_mut().rev().find(|j| {
             j.kind.name == kind
                 && j.end_time() == 0
-                && j.report.from.as_ref() == Some(from)
-                && j.report.to.as_ref() == Some(to)
+                && j.report.bucket.as_ref() == Some(bucket)
+                && to.is_none_or(|to| j.report.to.as_ref() == Some(to))
         })?;
         job.report.objects += more.objects;
         job.report.bytes += more.bytes;
         job.report.errors.extend(more.errors.iter().cloned());
+        job.report.endless |= more.endless;
         job.idle_until = Some(Instant::now() + self.idle);
         job.ended = now();
         Some(job.id.clone())
@@ -315,7 +329,7 @@ impl Jobs {
         let mut answer = BTreeMap::new();
         for (index, target) in targets.iter().enumerate() {
             let here = jobs.iter().filter(|j| j.report.only.is_none_or(|t| t == index));
-            let snapshots: Vec<_> = here.map(|j| j.snapshot(index)).collect();
+            let snapshots: Vec<_> = here.map(|j| j.snapshot(index, target)).collect();
             // A target that does not know the id is left out; one without jobs of a kind says so.
             if !(by_id && snapshots.is_empty()) {
                 answer.insert((*target).to_owned(), Value::Array(snapshots));

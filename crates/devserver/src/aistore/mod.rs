@@ -16,6 +16,7 @@ mod ids;
 mod job_api;
 mod jobs;
 mod list;
+mod multi;
 mod multipart;
 mod names;
 mod node;
@@ -28,6 +29,7 @@ mod redirect;
 mod reply;
 mod s3;
 mod target;
+mod template;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

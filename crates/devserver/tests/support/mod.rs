@@ -193,6 +193,18 @@ pub(crate) fn follow(
 }
 
 /// Number of body files in a data directory.
+/// Waits for the bodies to be removed: that of an object whose reader is just letting go stays a moment longer.
+/// Returns how many files are left.
+pub(crate) fn body_files_left(dir: &Path) -> usize {
+    for _ in 0..200 {
+        if body_files(dir) == 0 {
+            return 0;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    body_files(dir)
+}
+
 pub(crate) fn body_files(dir: &Path) -> usize {
     let Ok(subs) = std::fs::read_dir(dir.join("bodies")) else { return 0 };
     subs.flatten().filter_map(|s| std::fs::read_dir(s.path()).ok()).map(Iterator::count).sum()

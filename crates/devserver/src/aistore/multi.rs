@@ -1,0 +1,245 @@
+//! Calls on many objects of a bucket, chosen by a list of names or by a template: delete, copy.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::actmsg::{Action, decode_value};
+use super::bucket_jobs::{COPY, CopyOptions, Cursor, ensure_destination};
+use super::buckets::Bucket;
+use super::error::{Fail, Relayed, Result};
+use super::gateway::bucket;
+use super::gojson::{Schema, Struct};
+use super::ids::now;
+use super::jobs::Report;
+use super::names::{BucketName, Namespace, Provider, check_object_name};
+use super::node::Cx;
+use super::objects::{self, Object};
+use super::reply::Reply;
+use super::target::locate;
+use super::template::Template;
+
+/// Objects removed in one transaction.
+const BATCH: usize = 500;
+
+static SELECTION: Struct = Struct {
+    name: "apc.EvdMsg",
+    fields: &[
+        ("objnames", "ListRange: ObjNames", Schema::List("[]string")),
+        ("template", "ListRange: Template", Schema::Text),
+        ("num-workers", "NumWorkers", Schema::Integer),
+        ("coer", "ContinueOnError", Schema::Bool),
+        ("non-recurs", "NonRecurs", Schema::Bool),
+    ],
+    strict: true,
+};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Message {
+    objnames: Option<Vec<String>>,
+    template: Option<String>,
+    #[serde(rename = "num-workers")]
+    workers: u64,
+}
+
+/// The objects that a call is about.
+#[derive(Debug)]
+pub(crate) enum Selection {
+    Names(Vec<String>),
+    Template(Template),
+}
+
+impl Selection {
+    /// Reads a selection out of an action's value, whatever else that holds. Names win over a template; neither means
+    /// the whole bucket.
+    pub(crate) fn from_value(value: &Value) -> Result<Self> {
+        let names = value.get("objnames").filter(|n| !n.is_null());
+        let template = value.get("template").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let names = names.map(Vec::<String>::deserialize).transpose();
+        let objnames = names.map_err(|e| Fail::bad(format!("[]string: {e}")))?;
+        Self::new(Message { objnames, template: Some(template), workers: 0 })
+    }
+
+    fn new(message: Message) -> Result<Self> {
+        let names = message.objnames.unwrap_or_default();
+        if names.is_empty() {
+            return Template::parse(&message.template.unwrap_or_default()).map(Self::Template);
+        }
+        names.iter().try_for_each(|n| check_object_name(n))?;
+        Ok(Self::Names(names))
+    }
+
+    fn is_endless(&self) -> bool {
+        matches!(self, Self::Template(template) if template.is_endless())
+    }
+}
+
+/// An object that was picked.
+#[derive(Debug)]
+pub(crate) struct Pick {
+    pub(crate) object: Object,
+    /// Nobody has looked yet whether it exists, and it is an error if it does not.
+    pub(crate) named: bool,
+}
+
+impl Pick {
+    /// What a job says of a named object that does not exist.
+    pub(crate) fn missing(&self, cx: &Cx) -> Option<String> {
+        let node = cx.cluster.targets[self.object.target].name();
+        self.named.then(|| format!("{node}: {} does not exist", self.object.display()))
+    }
+}
+
+/// Goes through the selected objects of a bucket as they were when it began.
+#[derive(Debug)]
+pub(crate) struct Picks {
+    bucket: Arc<Bucket>,
+    names: std::vec::IntoIter<String>,
+    walk: Option<(Template, Cursor)>,
+}
+
+impl Picks {
+    pub(crate) fn new(bucket: &Arc<Bucket>, selection: Selection) -> Self {
+        let (names, walk) = match selection {
+            Selection::Names(names) => (names, None),
+            Selection::Template(template) => {
+                let cursor = Cursor::new(bucket, &template.prefix).written_by(now());
+                (Vec::new(), Some((template, cursor)))
+            }
+        };
+        Self { bucket: Arc::clone(bucket), names: names.into_iter(), walk }
+    }
+
+    pub(crate) fn next(&mut self, cx: &Cx) -> Result<Option<Pick>> {
+        if let Some(name) = self.names.next() {
+            let target = cx.cluster.place(&self.bucket, &name);
+            let object = locate(cx, Arc::clone(&self.bucket), &name, target);
+            return Ok(Some(Pick { object, named: true }));
+        }
+        let Some((template, cursor)) = &mut self.walk else { return Ok(None) };
+        while let Some((object, _)) = cursor.next(cx)? {
+            if template.matches(&object.key.name) {
+                return Ok(Some(Pick { object, named: false }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn batch(&mut self, cx: &Cx) -> Result<Vec<Pick>> {
+        let mut picks = Vec::new();
+        while picks.len() < BATCH
+            && let Some(pick) = self.next(cx)?
+        {
+            picks.push(pick);
+        }
+        Ok(picks)
+    }
+}
+
+/// `delete-listrange`.
+pub(crate) async fn delete(cx: &Cx, bucket: &Arc<Bucket>, action: &Action) -> Result<Reply> {
+    let node = cx.cluster.targets[0].name();
+    let message: Result<Message> = decode_value(action, Schema::Struct(&SELECTION), &node);
+    let chosen = message.and_then(|m| Ok((m.workers, Selection::new(m)?)));
+    let (workers, selection) = chosen.map_err(|mut fail| {
+        // The target that decodes the selection refuses it.
+        fail.message = format!("{node} failed to \"{}\" List/Range: {}", action.action, fail.message);
+        let caller = cx.node_name();
+        fail.relayed(Relayed { method: "DELETE", path: cx.path.clone(), caller, node })
+    })?;
+    let started = now();
+    let mut report = Report {
+        bucket: Some(bucket.name.clone()),
+        workers,
+        endless: selection.is_endless(),
+        ..Report::default()
+    };
+    let mut picks = Picks::new(bucket, selection);
+    loop {
+        let batch = picks.batch(cx)?;
+        if batch.is_empty() {
+            break;
+        }
+        let keys: Vec<_> = batch.iter().map(|p| p.object.key.clone()).collect();
+        let sizes = cx.cluster.storage.write(move |tables| {
+            let mut sizes = Vec::with_capacity(keys.len());
+            for key in &keys {
+                let size = tables.object(key)?.map(|r| r.size);
+                tables.remove_object(key)?;
+                sizes.push(size);
+            }
+            Ok(sizes)
+        });
+        for (pick, size) in batch.iter().zip(sizes.await?) {
+            match size {
+                Some(size) => report.add(size),
+                None => report.errors.extend(pick.missing(cx)),
+            }
+        }
+    }
+    Ok(Reply::text(cx.cluster.jobs.record("delete-listrange", started, report)))
+}
+
+/// The bucket that the member `tobck` names.
+pub(crate) fn to_bucket(value: &Value) -> Result<BucketName> {
+    let to = &value["tobck"];
+    let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+    let bucket = BucketName {
+        name: text(&to["name"]),
+        provider: Provider::parse(to["provider"].as_str().unwrap_or_default())?,
+        namespace: Namespace { uuid: text(&to["namespace"]["uuid"]), name: text(&to["namespace"]["name"]) },
+    };
+    bucket.check()?;
+    Ok(bucket)
+}
+
+/// `copy-listrange`.
+pub(crate) async fn copy(cx: &Cx, name: &BucketName, action: &Action) -> Result<Reply> {
+    let from = bucket(cx, name)?;
+    let to = to_bucket(&action.value)?;
+    let options: CopyOptions = decode_value(action, Schema::Struct(&COPY), &cx.node_name())?;
+    options.check()?;
+    let started = now();
+    let into = ensure_destination(cx, &from, &to).await?;
+    let mut report = Report {
+        bucket: Some(name.clone()),
+        from: Some(name.clone()),
+        to: Some(to.clone()),
+        workers: u64::try_from(options.workers).unwrap_or(0),
+        ..Report::default()
+    };
+    // A selection that makes no sense is a matter of the job.
+    match Selection::from_value(&action.value) {
+        Ok(selection) => {
+            report.endless = selection.is_endless();
+            copy_picks(cx, Picks::new(&from, selection), &into, &options, &mut report).await?;
+        }
+        Err(fail) => report.errors.push(fail.message),
+    }
+    let joined = cx.cluster.jobs.join("copy-listrange", name, Some(&to), &report);
+    Ok(Reply::text(joined.unwrap_or_else(|| cx.cluster.jobs.record("copy-listrange", started, report))))
+}
+
+async fn copy_picks(
+    cx: &Cx,
+    mut picks: Picks,
+    into: &Arc<Bucket>,
+    options: &CopyOptions,
+    report: &mut Report,
+) -> Result<()> {
+    while let Some(pick) = picks.next(cx)? {
+        let Some(record) = cx.cluster.storage.object(&pick.object.key)? else {
+            report.errors.extend(pick.missing(cx));
+            continue;
+        };
+        report.add(record.size);
+        let name = options.destination(&pick.object.key.name);
+        let to = locate(cx, Arc::clone(into), &name, cx.cluster.place(into, &name));
+        if !options.dry_run && to.key != pick.object.key {
+            objects::copy_object(cx, &pick.object, &to).await?;
+        }
+    }
+    Ok(())
+}
