@@ -37,3 +37,8 @@ pub use self::{
     reply::Reply,
     scripted::{ScriptedService, Seen},
 };
+
+/// The page about this crate, whose example is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/transport.md")]
+struct Page;
