@@ -192,7 +192,6 @@ pub(crate) fn follow(
     Client::new(address).call(method, &path, headers, body)
 }
 
-/// Number of body files in a data directory.
 /// Waits for the bodies to be removed: that of an object whose reader is just letting go stays a moment longer.
 /// Returns how many files are left.
 pub(crate) fn body_files_left(dir: &Path) -> usize {
@@ -200,11 +199,12 @@ pub(crate) fn body_files_left(dir: &Path) -> usize {
         if body_files(dir) == 0 {
             return 0;
         }
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::park_timeout(Duration::from_millis(10));
     }
     body_files(dir)
 }
 
+/// Number of body files in a data directory.
 pub(crate) fn body_files(dir: &Path) -> usize {
     let Ok(subs) = std::fs::read_dir(dir.join("bodies")) else { return 0 };
     subs.flatten().filter_map(|s| std::fs::read_dir(s.path()).ok()).map(Iterator::count).sum()
