@@ -4,5 +4,7 @@
 
 pub use longshore_blob_api::{AnyStore, BlobStore as _, BlobStoreExt as _};
 pub use longshore_core_types::{Error, ErrorKind, ObjectKey, Payload, StoreUrl};
+#[cfg(feature = "transfer")]
+pub use longshore_transfer::Transfer;
 
 pub use crate::open::{OpenOptions, open};
