@@ -1,0 +1,67 @@
+//! `longshore dev`: the embedded server in the foreground.
+#![expect(clippy::doc_markdown, reason = "the comments on flags are their help texts")]
+
+use std::path::PathBuf;
+
+use clap::Args;
+use longshore_devserver::Fault;
+
+use crate::{
+    app::App,
+    embedded::{Own, Wishes},
+    failure::Failure,
+    output::Message,
+};
+
+/// Run the embedded server in the foreground
+///
+/// An AIStore cluster of one gateway and two targets on this machine, for trying things out and for the tests of
+/// your own software. It listens on the loopback interface unless told otherwise, and asks nobody for a token.
+/// Data survives; the folder is the one that `longshore` uses by itself when no endpoint is known.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  1. Run it, and work on it from another window
+     longshore dev
+  2. Serve the data of a project on a fixed port
+     longshore dev --data ./devdata --aistore 127.0.0.1:51080
+  3. Start it from a script: one line of JSON when it accepts requests
+     longshore dev --json --data \"$(mktemp -d)\"
+  4. See how your software takes a connection that breaks twice after a mebibyte
+     longshore dev --fault get:reset-at=1MiB:count=2")]
+pub(crate) struct DevArgs {
+    /// Keep the data here [default: $XDG_DATA_HOME/longshore/dev]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// Address of the AIStore gateway [default: a free port of 127.0.0.1]
+    #[arg(long, value_name = "ADDR")]
+    aistore: Option<String>,
+
+    /// Let the address be one that other machines reach: whoever does may read and write everything
+    #[arg(long)]
+    allow_remote: bool,
+
+    /// Do something wrong on purpose, such as get:key=big*:reset-at=1MiB:count=2; may be repeated
+    #[arg(long = "fault", value_name = "FAULT")]
+    faults: Vec<Fault>,
+}
+
+pub(crate) async fn run(app: &App, args: DevArgs) -> Result<(), Failure> {
+    let dir = args.data.unwrap_or_else(|| app.settings.dirs.dev());
+    let wishes = Wishes { aistore: args.aistore, allow_remote: args.allow_remote, faults: args.faults };
+    let server = Own::claim(&dir, wishes).await?;
+    let aistore = server.aistore().to_owned();
+    let announced = if app.out.is_json() {
+        app.out.print_now(&Message::Server { aistore })
+    } else {
+        app.out.notice_text(format!("serving {}; Ctrl-C ends it", dir.display()));
+        app.out.print_now(&Message::Line { line: format!("export AIS_ENDPOINT={aistore}") })
+    };
+    if announced.is_ok() {
+        app.interrupt.wait().await;
+    }
+    // Ctrl-C is how a server is meant to end, so it is no failure.
+    server.stop(&app.out).await;
+    announced
+}

@@ -1,0 +1,41 @@
+//! `longshore mb`: make a bucket.
+
+use clap::Args;
+use longshore::ErrorKind;
+
+use super::bucket_url;
+use crate::{app::App, failure::Failure, output::Message};
+
+/// Make buckets
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  1. Make a bucket
+     longshore mb ais://photos
+  2. Make it unless it is there already
+     longshore mb --exist-ok ais://photos
+  3. Make it on a certain cluster
+     longshore --endpoint http://gateway:51080 mb ais://photos")]
+pub(crate) struct MbArgs {
+    /// Store URLs of buckets
+    #[arg(required = true, value_name = "BUCKET")]
+    buckets: Vec<String>,
+
+    /// Do not mind buckets that are there already
+    #[arg(long)]
+    exist_ok: bool,
+}
+
+pub(crate) async fn run(app: &App, args: MbArgs) -> Result<(), Failure> {
+    let buckets = args.buckets.iter().map(|text| bucket_url(text)).collect::<Result<Vec<_>, _>>()?;
+    for url in buckets {
+        let bucket = app.services.bucket(&url).await?;
+        bucket.create().exist_ok(args.exist_ok).await.map_err(|error| {
+            let exists = error.kind() == ErrorKind::AlreadyExists;
+            let failure = Failure::of(format!("cannot make {url}"), error);
+            if exists { failure.hint("--exist-ok takes that for a success") } else { failure }
+        })?;
+        app.out.print_now(&Message::BucketCreated { url: url.to_string() })?;
+    }
+    Ok(())
+}

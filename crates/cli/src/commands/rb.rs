@@ -1,0 +1,61 @@
+//! `longshore rb`: remove a bucket.
+
+use clap::Args;
+use futures_util::TryStreamExt;
+use longshore::{BlobStoreExt, ListOptions, StoreUrl};
+
+use super::bucket_url;
+use crate::{
+    app::App,
+    failure::{Exit, Failure},
+    output::Message,
+};
+
+/// Remove buckets
+///
+/// A bucket that holds objects is refused unless --force is given. The look and the removal are two requests:
+/// an object that somebody stores between them goes with the bucket.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  1. Remove an empty bucket
+     longshore rb ais://photos
+  2. Remove a bucket and all objects in it
+     longshore rb --force ais://photos
+  3. Remove the objects one by one first, to see them go
+     longshore rm -r -v ais://photos && longshore rb ais://photos")]
+pub(crate) struct RbArgs {
+    /// Store URLs of buckets
+    #[arg(required = true, value_name = "BUCKET")]
+    buckets: Vec<String>,
+
+    /// Remove the objects in it too
+    #[arg(short, long)]
+    force: bool,
+}
+
+pub(crate) async fn run(app: &App, args: RbArgs) -> Result<(), Failure> {
+    let buckets = args.buckets.iter().map(|text| bucket_url(text)).collect::<Result<Vec<_>, _>>()?;
+    for url in buckets {
+        if !args.force {
+            require_empty(app, &url).await?;
+        }
+        let bucket = app.services.bucket(&url).await?;
+        bucket.delete().await.map_err(|error| Failure::of(format!("cannot remove {url}"), error))?;
+        app.out.print_now(&Message::BucketRemoved { url: url.to_string() })?;
+    }
+    Ok(())
+}
+
+async fn require_empty(app: &App, url: &StoreUrl) -> Result<(), Failure> {
+    let store = app.services.store(url).await?;
+    // An empty page may stand in front of a full one; the stream looks on.
+    let first = store.list(ListOptions::default().with_page_size(1)).try_next().await;
+    match first.map_err(|error| Failure::of(format!("cannot see whether {url} is empty"), error))? {
+        None => Ok(()),
+        Some(entry) => {
+            let message = format!("{url} is not empty: it holds {}", url.with_key(entry.name()));
+            Err(Failure::new(Exit::Failed, message).hint("--force removes the bucket with everything in it"))
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The services behind store URLs, connected when they are first needed.
+
+use longshore::{AnyStore, OpenOptions, StoreUrl, aistore};
+use tokio::sync::OnceCell;
+
+use crate::{
+    embedded::Embedded, failure::Failure, interrupt::Interrupt, listing::require_support, output::Output,
+    settings::Settings,
+};
+
+/// Opens stores, and keeps the embedded server if it came to that.
+#[derive(Debug)]
+pub(crate) struct Services {
+    settings: Settings,
+    out: Output,
+    connected: OnceCell<Connected>,
+}
+
+#[derive(Debug)]
+struct Connected {
+    aistore: aistore::Client,
+    embedded: Option<Embedded>,
+}
+
+impl Services {
+    pub(crate) fn new(settings: &Settings, out: &Output) -> Self {
+        Self { settings: settings.clone(), out: out.clone(), connected: OnceCell::new() }
+    }
+
+    /// The bucket of a URL, as a store.
+    pub(crate) async fn store(&self, url: &StoreUrl) -> Result<AnyStore, Failure> {
+        let options = match self.cluster_bucket(url)? {
+            Some(_) => OpenOptions::new().aistore(self.aistore().await?.clone()),
+            None => OpenOptions::from_env(),
+        };
+        let (store, _) = options.open(url).await.map_err(|error| Failure::of("", error))?;
+        Ok(store)
+    }
+
+    /// The bucket of a URL, to make and remove it.
+    pub(crate) async fn bucket(&self, url: &StoreUrl) -> Result<aistore::Bucket, Failure> {
+        match self.cluster_bucket(url)? {
+            Some(bucket) => Ok(self.aistore().await?.bucket_ref(bucket)),
+            None => Err(Failure::usage(format!("buckets of {}:// cannot be managed", url.scheme()))),
+        }
+    }
+
+    /// All buckets of a service, in order.
+    pub(crate) async fn buckets(&self, service: &StoreUrl) -> Result<Vec<StoreUrl>, Failure> {
+        let scheme = service.scheme();
+        require_support(service)?;
+        let provider = aistore::Provider::parse(scheme.as_str()).map_err(|error| Failure::of("", error))?;
+        let cluster = self.aistore().await?.cluster();
+        let buckets = match service.namespace() {
+            Some(namespace) => cluster.list_buckets_in(provider, namespace.clone()).await,
+            None => cluster.list_buckets(provider).await,
+        };
+        let buckets =
+            buckets.map_err(|error| Failure::of(format!("cannot list the buckets of {service}"), error))?;
+        Ok(buckets.iter().map(aistore::BucketRef::url).collect())
+    }
+
+    /// The bucket if a cluster has it. Names are looked at before a server is started for them.
+    #[expect(clippy::unused_self, reason = "the other platforms have settings")]
+    fn cluster_bucket(&self, url: &StoreUrl) -> Result<Option<aistore::BucketRef>, Failure> {
+        require_support(url)?;
+        if !url.scheme().is_aistore() {
+            return Ok(None);
+        }
+        aistore::BucketRef::from_url(url).map(Some).map_err(|error| Failure::of("", error))
+    }
+
+    async fn aistore(&self) -> Result<&aistore::Client, Failure> {
+        self.connect().await.map(|connected| &connected.aistore)
+    }
+
+    async fn connect(&self) -> Result<&Connected, Failure> {
+        self.connected.get_or_try_init(|| self.connect_anew()).await
+    }
+
+    async fn connect_anew(&self) -> Result<Connected, Failure> {
+        let embedded = match &self.settings.endpoint {
+            Some(_) => None,
+            None => Some(self.embed().await?),
+        };
+        let endpoint = self.settings.endpoint.as_deref().or(embedded.as_ref().map(Embedded::aistore));
+        let options = self.options(endpoint.unwrap_or_default());
+        let aistore = options.aistore_client().map_err(|error| Failure::of("", error))?;
+        Ok(Connected { aistore, embedded })
+    }
+
+    fn options(&self, endpoint: &str) -> OpenOptions {
+        let settings = &self.settings;
+        // Tokens and certificates of the environment belong to the cluster, not to the embedded server.
+        let mut options = match &settings.endpoint {
+            Some(_) => OpenOptions::from_env(),
+            None => OpenOptions::new(),
+        };
+        options = options.endpoint(endpoint);
+        if let Some(token) = settings.token.as_ref().filter(|_| settings.endpoint.is_some()) {
+            options = options.token(token.clone());
+        }
+        if let Some(limit) = settings.connect_timeout {
+            options = options.connect_timeout(limit);
+        }
+        if let Some(limit) = settings.idle_timeout {
+            options = options.idle_timeout(limit);
+        }
+        if let Some(times) = settings.attempts {
+            options = options.max_attempts(times);
+        }
+        options
+    }
+
+    async fn embed(&self) -> Result<Embedded, Failure> {
+        let dir = self.settings.dirs.dev();
+        let embedded = Embedded::open(&dir)
+            .await
+            .map_err(|failure| failure.or_hint("set AIS_ENDPOINT or give --endpoint to work on a cluster"))?;
+        self.out.notice_text(format!(
+            "using the embedded server at {} with its data in {} (set AIS_ENDPOINT or --endpoint for a cluster)",
+            embedded.aistore(),
+            dir.display()
+        ));
+        Ok(embedded)
+    }
+
+    /// Lets go of the embedded server.
+    pub(crate) async fn close(self, interrupt: &Interrupt) {
+        if let Some(embedded) = self.connected.into_inner().and_then(|connected| connected.embedded) {
+            embedded.close(&self.out, interrupt).await;
+        }
+    }
+}

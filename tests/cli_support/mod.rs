@@ -1,0 +1,26 @@
+//! What the tests of the command share, and the tests by subject.
+
+pub(crate) mod bad_input;
+pub(crate) mod buckets;
+pub(crate) mod copying;
+pub(crate) mod embedded;
+pub(crate) mod interrupt;
+pub(crate) mod listing;
+pub(crate) mod removing;
+pub(crate) mod settings;
+
+mod binary;
+mod files;
+mod home;
+
+pub(crate) use binary::longshore;
+pub(crate) use files::{assert_same, noise, random_file, tree};
+pub(crate) use home::{Home, Ran, Running, cluster, names};
+
+/// Names the functions of a subject, for the table in `cli.rs`.
+macro_rules! cases {
+    ($($name:ident)*) => {
+        pub(crate) const CASES: &[(&str, fn())] = &[$((stringify!($name), $name)),*];
+    };
+}
+pub(crate) use cases;
