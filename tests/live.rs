@@ -7,6 +7,7 @@
 mod live {
     pub(crate) mod aistore;
     pub(crate) mod cluster;
+    pub(crate) mod listing;
     pub(crate) mod program;
     pub(crate) mod settings;
     pub(crate) mod tree;
@@ -15,7 +16,7 @@ mod live {
 use std::{process::ExitCode, sync::Arc};
 
 use libtest_mimic::Arguments;
-use live::{aistore, cluster::Cluster, program, settings::Settings};
+use live::{aistore, cluster::Cluster, listing, program, settings::Settings};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let program = settings.program();
 
     let mut trials = aistore::trials(&cluster);
+    trials.extend(listing::trials(&cluster));
     trials.extend(program::trials(&cluster, &program));
     let conclusion = libtest_mimic::run(&arguments, trials);
 

@@ -37,6 +37,10 @@ impl Cluster {
         self.runtime.block_on(work)
     }
 
+    pub(crate) fn client(&self) -> &Client {
+        self.bucket.client()
+    }
+
     /// The bucket, which exists.
     pub(crate) fn bucket(&self) -> Result<&Bucket, Failed> {
         let make = || self.wait(async { self.bucket.create().await }).map_err(|error| error.chain());
