@@ -92,6 +92,8 @@ fn kind(status: StatusCode, tcode: &str, text: &str) -> ErrorKind {
         return ErrorKind::Unsupported;
     }
     match status.as_u16() {
+        // An upload in parts, asked for by the name of another object on the same target.
+        500 if says("chunk-manifest[") && says("object mismatch") => ErrorKind::NotFound,
         400 | 409 if says("already exists") => ErrorKind::AlreadyExists,
         409 if says("currently busy") => ErrorKind::Busy,
         400 if says("currently unreachable") || says("connection refused") || says(": EOF") => {
@@ -153,6 +155,7 @@ mod tests {
             (500, "", "BAD DATA CHECKSUM: xxhash2(a != b)", ErrorKind::ChecksumMismatch),
             (400, "ErrFailedTo", "failed to call t[x]: connection refused", ErrorKind::Unavailable),
             (400, "", "invalid object name", ErrorKind::InvalidInput),
+            (500, "", "chunk-manifest[ais://b/o, id=x]: object mismatch: ...", ErrorKind::NotFound),
         ] {
             let error = error(status, &document(code, message));
             assert_eq!(error.kind(), kind, "{status} {code} {message}");

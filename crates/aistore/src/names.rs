@@ -224,6 +224,13 @@ fn check_bucket_name(name: &str) -> Result<()> {
     Err(invalid(format!("{name:?} is not a bucket name for AIStore: {fault}")))
 }
 
+/// Longest part of a path. The server keeps an object with a longer one under another name, at the top of the bucket,
+/// where no listing of its directory finds it.
+const PART_MAX: usize = 255;
+
+/// Longest name. Of longer ones listings show a digest.
+const NAME_MAX: usize = 3072;
+
 /// Refuses object names that AIStore rejects, alters, or never lists.
 ///
 /// `unlisted` lets `//` pass: such an object can be read back by its name, but no listing shows it.
@@ -237,14 +244,28 @@ pub(crate) fn check_object_name(key: &ObjectKey, unlisted: bool) -> Result<()> {
         "the server refuses a leading `~/`"
     } else if name.split('/').any(|part| matches!(part, "." | "..")) {
         "the server refuses `.` and `..` as parts of the path"
-    } else if name.contains('\0') {
-        "it contains a NUL"
+    } else if name.contains(|c: char| c.is_ascii_control()) {
+        "gateways send line breaks on as spaces, and other control characters in a way that is no HTTP"
     } else if !unlisted && name.contains("//") {
         "an object with `//` in its name is stored, but no listing ever shows it"
     } else {
         return Ok(());
     };
     Err(invalid(format!("{name:?} is not an object name for AIStore: {fault}")))
+}
+
+/// Refuses names of new objects that AIStore stores, but does not list as what they are.
+pub(crate) fn check_length(key: &ObjectKey) -> Result<()> {
+    let name = key.as_str();
+    let fault = if name.len() > NAME_MAX {
+        "listings show a name of more than 3072 bytes as something else"
+    } else if name.split('/').any(|part| part.len() > PART_MAX) {
+        "an object with a part of more than 255 bytes in its path is not listed with its neighbours"
+    } else {
+        return Ok(());
+    };
+    let start: String = name.chars().take(40).collect();
+    Err(invalid(format!("{start:?}... of {} bytes is not an object name for AIStore: {fault}", name.len())))
 }
 
 /// Refuses prefixes that the server rejects or reads differently.
@@ -329,15 +350,19 @@ mod tests {
     #[test]
     fn object_names() {
         let key = |name: &str| ObjectKey::new(name).unwrap();
-        for good in ["a", "a/b", "...", "a/..b", "~", "~a/b", "a b#?%\\\n", "日本/x"] {
+        for good in ["a", "a/b", "...", "a/..b", "~", "~a/b", "a b#?%\\", "日本/x"] {
             assert!(check_object_name(&key(good), false).is_ok(), "{good}");
         }
-        for bad in ["/a", "a/", "~/a", ".", "..", "a/../b", "./a", "a/.", "a\0b", "a//b"] {
+        for bad in ["/a", "a/", "~/a", ".", "..", "a/../b", "./a", "a/.", "a\0b", "a\nb", "a\u{7f}", "a//b"] {
             assert!(check_object_name(&key(bad), false).is_err(), "{bad}");
         }
         assert!(ObjectKey::new("").is_err());
         assert!(check_object_name(&key("a//b"), true).is_ok());
         assert!(check_object_name(&key("//a"), true).is_err());
+        let part = "p".repeat(255);
+        assert!(check_length(&key(&format!("{part}/{part}"))).is_ok());
+        assert!(check_length(&key(&format!("a/{part}x"))).is_err());
+        assert!(check_length(&key(&"part/".repeat(700))).is_err());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::{
     bucket::Bucket,
     client::Client,
     error::is_bucket_missing,
-    names::{BucketRef, Provider, invalid},
+    names::{BucketRef, Provider, check_length, invalid},
     object::{
         self,
         options::{HeadProp, ObjectAt},
@@ -65,6 +65,12 @@ impl Store {
         let call =
             CallInfo::new(operation, Idempotency::Idempotent).on(self.reference().object_resource(key));
         ObjectAt::new(self.reference().clone(), key.clone()).map_err(|error| error.with_call(&call))
+    }
+
+    /// The same for an object that is to be made.
+    pub(crate) fn at_new(&self, key: &ObjectKey, operation: &'static str) -> Result<ObjectAt> {
+        check_length(key).map_err(|error| self.refuse(error, operation, Some(key)))?;
+        self.at(key, operation)
     }
 
     /// Names call and object in an error that was found before anything was sent.
@@ -217,7 +223,7 @@ impl BlobStore for Store {
         const OPERATION: &str = "aistore.object.put";
         let checked = self.capability.check_put(&body, &opts).and_then(|()| custom_checked(&opts.attributes));
         let custom = checked.map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
-        let at = self.at(key, OPERATION)?;
+        let at = self.at_new(key, OPERATION)?;
         let checksum = opts.checksum;
         let params = PutParams { custom, replace_custom: true, checksum, verify: true, ..Default::default() };
         Ok(put(self.client(), &at, body, &params).await?.to_put_result())
@@ -243,7 +249,7 @@ impl BlobStore for Store {
     async fn copy(&self, from: &ObjectKey, to: &ObjectKey, opts: CopyOptions) -> Result<PutResult> {
         const OPERATION: &str = "aistore.object.copy";
         self.capability.check_copy(&opts).map_err(|e| self.refuse(e, OPERATION, Some(from)))?;
-        self.copy_at(&self.at(from, OPERATION)?, &self.at(to, OPERATION)?, opts).await
+        self.copy_at(&self.at(from, OPERATION)?, &self.at_new(to, OPERATION)?, opts).await
     }
 
     fn can_copy_from(&self, from: &StoreUrl) -> bool {
@@ -261,7 +267,7 @@ impl BlobStore for Store {
             ObjectAt::new(BucketRef::from_url(from)?, from.object_key()?)
         };
         let source = source().map_err(|e| self.refuse(e, OPERATION, Some(to)))?;
-        self.copy_at(&source, &self.at(to, OPERATION)?, opts).await
+        self.copy_at(&source, &self.at_new(to, OPERATION)?, opts).await
     }
 
     async fn list_page(&self, opts: &ListOptions, page: Option<PageToken>) -> Result<ListPage> {

@@ -57,7 +57,7 @@ pub(crate) async fn create(store: &Store, key: &ObjectKey, opts: PutOptions) -> 
         return Err(refuse(Error::new(ErrorKind::Unsupported, message)));
     }
     let custom = custom_checked(&opts.attributes).map_err(refuse)?;
-    let at = store.at(key, OPERATION)?;
+    let at = store.at_new(key, OPERATION)?;
     let answer = store.client().call(wire::create(&at)?).await?;
     let call = answer.call.clone();
     let body = answer.bytes(4096).await?;
