@@ -18,6 +18,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use sync_wrapper::SyncWrapper;
+use tokio::task::unconstrained;
 
 use super::{
     outgoing::Outgoing,
@@ -64,9 +65,13 @@ impl Conn {
 
     /// Whether it can take a request now.
     pub(super) fn is_usable(&mut self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        self.drive(&mut cx);
-        self.ended.is_none() && matches!(self.sender.poll_ready(&mut cx), Poll::Ready(Ok(())))
+        // A task that has done much reads as if its sockets had nothing to say; here that would cost a good
+        // connection.
+        let look = pin!(unconstrained(poll_fn(|cx| {
+            self.drive(cx);
+            Poll::Ready(self.ended.is_none() && matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(()))))
+        })));
+        matches!(look.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(true))
     }
 
     pub(super) fn has_ended(&self) -> bool {

@@ -106,6 +106,24 @@ async fn never_more_connections_than_allowed_and_first_come_first_served() {
     assert_eq!(open.load(SeqCst), 3);
 }
 
+/// One task may do only so much at a time; the rest of its requests must not lose their connections.
+#[tokio::test]
+async fn a_busy_task_keeps_its_connections() {
+    let open = Arc::new(AtomicUsize::new(0));
+    let server = {
+        let open = Arc::clone(&open);
+        Server::start(move |number, peer| {
+            open.fetch_add(1, SeqCst);
+            peer.answer_all(number)
+        })
+    };
+    let server = server.await;
+    let client = pool(PoolConfig::default().max_per_host(8));
+    let all = (0..2000).map(|_| get(&client, &server.url));
+    assert!(futures_util::future::join_all(all).await.iter().all(Result::is_ok));
+    assert_eq!(open.load(SeqCst), 8);
+}
+
 #[tokio::test]
 async fn waiting_in_line_is_given_up_without_harm() {
     let server = numbered().await;
