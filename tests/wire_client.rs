@@ -8,6 +8,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test program")]
 
+#[path = "wire_client/batch_calls.rs"]
+mod batch_calls;
 #[path = "wire_client/bucket_calls.rs"]
 mod bucket_calls;
 #[path = "wire_client/calls.rs"]

@@ -10,10 +10,11 @@ use longshore_core_types::Result;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    batch_calls::batch_call,
     bucket_calls::{bucket_call, bucket_info, list_buckets},
     job_calls::{cluster_call, objects_call},
     object_calls::{object_call, upload},
-    recorded::{Exchange, Request, Response},
+    recorded::{Group, Request, Response},
     wanted::{self, Want},
 };
 
@@ -61,8 +62,10 @@ impl Pairs {
 }
 
 /// The call of a recorded request; `None` if no call makes it.
-pub(crate) fn read(exchange: &Exchange) -> Option<Call> {
-    let request = &exchange.request;
+pub(crate) fn read(group: &Group) -> Option<Call> {
+    let request = &group.hops[0].request;
+    let answer = group.hops.last().and_then(|hop| hop.response.as_ref());
+    let verify = answer.is_none_or(|answer| answer.body().is_complete());
     let (path, pairs) = request.target();
     let mut pairs = Pairs(pairs);
     let raw_path = request.path.split('?').next().unwrap_or_default();
@@ -72,7 +75,7 @@ pub(crate) fn read(exchange: &Exchange) -> Option<Call> {
             return objects_call(request, place, &pairs);
         };
         let place = place(bucket, &mut pairs)?;
-        return object_call(request, place, crate::recorded::decode(name), pairs);
+        return object_call(request, place, crate::recorded::decode(name), pairs, verify);
     }
     if let Some(bucket) = raw_path.strip_prefix("/v1/buckets/") {
         if let (Some(count), true) = (pairs.take("bsumm_remote"), request.method == "HEAD") {
@@ -83,6 +86,9 @@ pub(crate) fn read(exchange: &Exchange) -> Option<Call> {
     }
     if let Some(rest) = path.strip_prefix("/s3/") {
         return s3_call(request, rest, pairs);
+    }
+    if let Some(bucket) = path.strip_prefix("/v1/ml/moss") {
+        return batch_call(request, bucket.trim_start_matches('/'), pairs);
     }
     match (request.method.as_str(), path.as_str()) {
         ("GET", "/v1/buckets") => list_buckets(request, pairs),
@@ -125,6 +131,11 @@ pub(crate) struct Place(String);
 impl Place {
     pub(crate) fn bucket(&self, client: &Client) -> Result<Bucket> {
         client.bucket(&self.0)
+    }
+
+    /// Whether the bucket lives outside the cluster.
+    pub(crate) fn is_remote(&self) -> bool {
+        !self.0.starts_with("ais://")
     }
 
     pub(crate) fn object(&self, client: &Client, name: &str) -> Result<Object> {

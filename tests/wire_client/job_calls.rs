@@ -351,7 +351,7 @@ pub(crate) fn bucket_job(
             }))
         }
         ("DELETE", "evict-remote-bck") => {
-            let keep = pairs.take("keep_bck_md")? == "true";
+            let keep = pairs.take("keep_bck_md")?.eq_ignore_ascii_case("true");
             pairs.end()?;
             Some(Call::new(wanted::nothing, move |client| async move {
                 place.bucket(&client)?.evict(keep).await.map(|()| Value::Null)

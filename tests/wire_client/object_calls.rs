@@ -29,10 +29,16 @@ pub(crate) fn only_headers(request: &Request, allowed: &[&str]) -> Option<()> {
     odd.is_none().then_some(())
 }
 
-pub(crate) fn object_call(request: &Request, place: Place, name: String, mut pairs: Pairs) -> Option<Call> {
+pub(crate) fn object_call(
+    request: &Request,
+    place: Place,
+    name: String,
+    mut pairs: Pairs,
+    verify: bool,
+) -> Option<Call> {
     match request.method.as_str() {
         "HEAD" => head(request, place, name, pairs),
-        "GET" => get(request, place, name, pairs),
+        "GET" => get(request, place, name, pairs, verify),
         "PUT" if pairs.0.iter().any(|(key, _)| key == "object_to") => copy(request, place, name, pairs),
         "PUT" if pairs.0.iter().any(|(key, _)| key == "uploadId") => part(request, place, &name, pairs),
         "PUT" if pairs.0.iter().any(|(key, _)| key == "append_type") => append(request, place, name, pairs),
@@ -128,7 +134,7 @@ fn range(header: &str) -> Option<ByteRange> {
     })
 }
 
-fn get(request: &Request, place: Place, name: String, mut pairs: Pairs) -> Option<Call> {
+fn get(request: &Request, place: Place, name: String, mut pairs: Pairs, verify: bool) -> Option<Call> {
     only_headers(
         request,
         &[
@@ -167,11 +173,12 @@ fn get(request: &Request, place: Place, name: String, mut pairs: Pairs) -> Optio
     (member.is_none() || pattern.is_none()).then_some(())?;
     let etl = etl(&mut pairs);
     let (latest, validate) = (pairs.flag("latest-ver")?, pairs.flag("validate-checksum")?);
-    let blob = blob(request)?;
+    let blob = blob(request, place.is_remote())?;
     pairs.end()?;
     Some(Call::new(wanted::object_get, move |client| async move {
         // Where the recording kept only the length of the body, its checksum cannot be verified.
-        let mut call = place.object(&client, &name)?.get().latest(latest).validate_checksum(validate);
+        let mut call =
+            place.object(&client, &name)?.get().verify(verify).latest(latest).validate_checksum(validate);
         if let Some(range) = range {
             call = call.range(range);
         }
@@ -221,11 +228,13 @@ fn etl(pairs: &mut Pairs) -> Option<EtlCall> {
 
 /// `Some(None)`: no blob download. The client always sends a threshold, so a request without one is no call.
 #[allow(clippy::option_option)]
-fn blob(request: &Request) -> Option<Option<BlobRead>> {
+fn blob(request: &Request, remote: bool) -> Option<Option<BlobRead>> {
     match (request.header("ais-blob-download"), request.header("ais-blob-threshold")) {
         (None, None) => Some(None),
         (Some("true"), threshold) => {
-            let threshold = threshold.map_or(Some(NonZeroU64::MIN), |t| t.parse().ok())?;
+            // The client always sends one: without it a read of what the cluster holds answers nothing.
+            let threshold: NonZeroU64 = threshold.map_or(Some(NonZeroU64::MIN), |t| t.parse().ok())?;
+            (!remote || request.header("ais-blob-threshold").is_some()).then_some(())?;
             let mut blob = BlobRead::default().with_threshold(threshold);
             if let Some(workers) = request.header("ais-blob-workers") {
                 blob = blob.with_workers(workers.parse().ok()?);

@@ -80,7 +80,9 @@ fn headers(response: &Response) -> Map<String, Value> {
     put("etag", "etag");
     if let Some(paths) = response.header("ais-mirror-paths") {
         let paths = paths.trim_matches(['[', ']']).replace(", ", ",").replace(' ', ",");
-        map.insert("paths".into(), json!(paths));
+        if !paths.is_empty() {
+            map.insert("paths".into(), json!(paths));
+        }
     }
     if let Some(present) = response.header("ais-present") {
         map.insert("present".into(), json!(present == "true"));
@@ -436,4 +438,44 @@ pub(crate) fn summary(_: &Request, response: &Response) -> Value {
 pub(crate) fn info(request: &Request, response: &Response) -> Value {
     let summary: Value = serde_json::from_str(response.header("ais-bucket-summ").unwrap()).unwrap();
     json!([bucket_props(request, response), one_summary(&summary)])
+}
+
+/// An archive as it came.
+pub(crate) fn archive(_: &Request, response: &Response) -> Value {
+    digest(&response.body().bytes())
+}
+
+/// Files of a TAR whose headers are of the plain sort, and what is missing of what was asked for.
+pub(crate) fn batch(request: &Request, response: &Response) -> Value {
+    let (bytes, mut at, mut files) = (response.body().bytes(), 0, Vec::new());
+    while bytes.len() >= at + 512 && bytes[at] != 0 {
+        let field = |from: usize, length: usize| {
+            let text = String::from_utf8_lossy(&bytes[at + from..at + from + length]).into_owned();
+            text.trim_end_matches('\0').trim().to_owned()
+        };
+        let size = usize::from_str_radix(&field(124, 12), 8).unwrap();
+        let kind = bytes[at + 156];
+        if kind == b'0' || kind == 0 {
+            files.push((field(0, 100), bytes[at + 512..at + 512 + size].to_vec()));
+        }
+        at += 512 + size.next_multiple_of(512);
+    }
+    let asked = request.json();
+    let asked = asked["in"].as_array().unwrap();
+    let mut all = Vec::new();
+    for (at, input) in asked.iter().enumerate() {
+        let Some((name, content)) = files.get(at) else {
+            all.push(json!(["stopped"]));
+            break;
+        };
+        let length = input["length"].as_i64().filter(|length| *length > 0);
+        all.push(if name.starts_with("__404__/") {
+            json!(["missing"])
+        } else if length.is_some_and(|length| usize::try_from(length).unwrap() != content.len()) {
+            json!(["other length"])
+        } else {
+            digest(content)
+        });
+    }
+    all.into()
 }

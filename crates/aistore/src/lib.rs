@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod batch;
 mod bucket;
 mod checksums;
 mod client;
@@ -20,6 +21,7 @@ mod store_multipart;
 mod verify;
 mod wire;
 
+pub use batch::{BatchBuilder, BatchItem, BatchStream};
 pub use bucket::{
     Bucket, BucketPatch, BucketProps, BucketSummary, CopyBucket, CreateBucket, DeleteBucket, Info, ListEntry,
     ListFlags, ListObjects, ListPage, ListProp, Summary,

@@ -13,6 +13,7 @@ use longshore_core_types::{
 };
 
 use crate::{
+    batch,
     bucket::Bucket,
     client::Client,
     error::is_bucket_missing,
@@ -90,6 +91,8 @@ fn capability(bucket: &BucketRef) -> Capability {
     can.suffix_range = true;
     can.pin = PinKind::VersionHeader;
     can.copy = true;
+    // `get_many` works on clusters since 4.0; it is announced when the development server answers it too.
+    can.get_many = false;
     can.list_delimiter = true;
     can.list_start_after = !bucket.is_remote();
     can.list_ordered = true;
@@ -212,11 +215,13 @@ impl BlobStore for Store {
         }
     }
 
-    async fn get_many(&self, _keys: Vec<ObjectKey>, _opts: GetManyOptions) -> Result<GetManyStream> {
-        self.capability
-            .check_get_many()
-            .and_then(|()| Err(Error::new(ErrorKind::Unsupported, "reading many objects in one request")))
-            .map_err(|e| self.refuse(e, "aistore.batch.get", None))
+    async fn get_many(&self, keys: Vec<ObjectKey>, opts: GetManyOptions) -> Result<GetManyStream> {
+        const OPERATION: &str = "aistore.batch.get";
+        self.capability.check_get_many().map_err(|e| self.refuse(e, OPERATION, None))?;
+        for key in &keys {
+            self.at(key, OPERATION)?;
+        }
+        batch::get_many(self.client(), self.reference(), keys, opts).await
     }
 
     async fn put(&self, key: &ObjectKey, body: Payload, opts: PutOptions) -> Result<PutResult> {

@@ -85,12 +85,21 @@ pub(crate) fn custom_of(attributes: &Attributes) -> BTreeMap<String, String> {
     content.chain(attributes.metadata.clone()).collect()
 }
 
-/// The reverse of [`custom_of`].
+/// Keys that the cluster keeps for an object that lives at a backend, which `source` names.
+const BACKEND_KEYS: [&str; 7] =
+    ["source", "ETag", "version", "md5", "crc32c", "Last-Modified", "Content-Type"];
+
+/// The reverse of [`custom_of`], without what the cluster itself keeps there.
 pub(crate) fn attributes_of(custom: &BTreeMap<String, String>) -> Attributes {
     let mut attributes = Attributes::default();
+    let remote = custom.contains_key("source");
+    if remote {
+        attributes.content_type = custom.get("Content-Type").cloned();
+    }
     for (key, value) in custom {
         let value = value.clone();
         match key.as_str() {
+            key if remote && BACKEND_KEYS.contains(&key) => {}
             "content-type" => attributes.content_type = Some(value),
             "cache-control" => attributes.cache_control = Some(value),
             "content-encoding" => attributes.content_encoding = Some(value),
@@ -145,5 +154,14 @@ mod tests {
         let custom = custom_of(&attributes);
         assert_eq!(custom["content-type"], "text/plain");
         assert_eq!(attributes_of(&custom), attributes);
+    }
+
+    #[test]
+    fn what_a_backend_keeps_is_no_metadata_of_the_user() {
+        let pairs = [("source", "aws"), ("ETag", "x"), ("Content-Type", "text/plain"), ("color", "blue")];
+        let custom = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let attributes = attributes_of(&custom);
+        assert_eq!(attributes.content_type.as_deref(), Some("text/plain"));
+        assert_eq!(attributes.metadata.len(), 1);
     }
 }

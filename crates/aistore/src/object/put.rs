@@ -54,7 +54,8 @@ pub(crate) async fn put(
             check_stored(&ours, stated, &call)?;
         }
     }
-    if params.replace_custom && props.custom != params.custom {
+    // The cluster keeps the backend's own keys among those of a remote object; they must stay.
+    if params.replace_custom && !at.bucket().is_remote() && props.custom != params.custom {
         client.call(wire::patch_custom(at, &params.custom, true)?).await?.done().await?;
         props.custom.clone_from(&params.custom);
     }

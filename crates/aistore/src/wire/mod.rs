@@ -3,6 +3,7 @@
 //! Nothing here does I/O. A function that builds a request refuses what would harm the cluster or its data.
 
 pub(crate) mod append;
+pub(crate) mod batch;
 pub(crate) mod bucket;
 pub(crate) mod bucket_jobs;
 pub(crate) mod group;
