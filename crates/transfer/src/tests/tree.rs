@@ -5,7 +5,11 @@ use std::fs;
 use longshore_blob_api::{BlobStore, BlobStoreExt, HeadOptions, MemoryCall, MemoryFault, MemoryStore};
 use longshore_core_types::{Attributes, Error, ErrorKind};
 
-use super::{Events, Journal, KIB, builder, bytes, dir, files, key, memory, nth, transfer};
+use super::{
+    Events, Journal, KIB, builder, bytes, dir, files, key, memory, nth,
+    odd::{Odd, stalled},
+    transfer,
+};
 use crate::{BatchReport, CancelToken, FailurePolicy, TransferEvent};
 
 async fn store_of(names: &[&str]) -> MemoryStore {
@@ -218,6 +222,28 @@ async fn a_stop_leaves_nothing_half_written() {
     assert!(files(dir.path()).is_empty());
     let report = transfer().upload_dir(dir.path(), &store, "u").cancel(token).await.unwrap();
     assert!(!report.is_success());
+}
+
+#[tokio::test]
+async fn what_runs_when_it_is_stopped_is_accounted_for() {
+    let store = memory().capability(|can| can.get_many = false).build().unwrap();
+    for n in 0..40 {
+        store.write(&key(&format!("t/{n:02}")), bytes(n)).await.unwrap();
+    }
+    // From the twentieth on no body ends.
+    let odd = Odd::new(store).on_body(|n, body| if n > 20 { stalled(body, 3) } else { body });
+    let dir = dir();
+    let token = CancelToken::new();
+    let handle = transfer().download_dir(&odd, "t", dir.path()).cancel(token.clone()).start();
+    let mut progress = handle.progress();
+    progress.wait_for(|progress| progress.succeeded >= 20).await.unwrap();
+    token.stop();
+    let report = handle.join().await.unwrap();
+    assert_eq!(report.stopped.as_ref().unwrap().kind(), ErrorKind::Cancelled);
+    assert!(report.failures.iter().all(|failure| failure.kind() == ErrorKind::Cancelled));
+    assert_eq!(files(dir.path()).len() as u64, report.succeeded);
+    let end = *progress.borrow();
+    assert_eq!((end.succeeded, end.failed), (report.succeeded, report.failed));
 }
 
 #[tokio::test]

@@ -3,11 +3,15 @@
 use std::{fs, io::Write, time::Duration};
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use longshore_blob_api::{BlobStore, BlobStoreExt, HeadOptions, MemoryFault, PartOrder};
 use longshore_core_types::{ChecksumKind, ErrorKind};
 
-use super::{Journal, KIB, MIB, builder, bytes, dir, key, memory, odd::Odd, transfer};
+use super::{
+    Journal, KIB, MIB, builder, bytes, dir, key, memory,
+    odd::{Odd, wrong},
+    transfer,
+};
 use crate::{Source, Verify};
 
 #[tokio::test]
@@ -78,6 +82,24 @@ async fn streams_go_where_there_are_no_parts() {
             assert_eq!(result.unwrap_err().kind(), ErrorKind::Unsupported);
         }
     }
+}
+
+#[tokio::test]
+async fn an_object_goes_from_store_to_store_and_its_errors_stay_what_they_are() {
+    let from = memory().build().unwrap();
+    from.write(&key("k"), bytes(300 * KIB)).await.unwrap();
+    let to = memory().build().unwrap();
+    let to_store = &to;
+    let copy = |from| async move {
+        let body = transfer().read(&from, key("k")).await.unwrap();
+        let stream = body.map(|chunk| chunk.map_err(std::io::Error::other));
+        transfer().upload(to_store, key("k"), Source::stream(stream)).await
+    };
+    copy(Odd::new(from.clone())).await.unwrap();
+    assert_eq!(to.read(&key("k")).await.unwrap(), bytes(300 * KIB));
+    let error = copy(Odd::new(from).on_body(|_, body| wrong(body))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ChecksumMismatch, "{}", error.chain());
+    assert_eq!(to.open_uploads(), 0);
 }
 
 #[cfg(unix)]

@@ -1,6 +1,6 @@
 //! An upload of a stream that can be read once and whose end nobody knows.
 
-use std::{mem, sync::Arc};
+use std::{io, mem, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -16,7 +16,7 @@ use crate::{
     body::{Body, Origin},
     budget::{FULL, Ticket},
     config::Verify,
-    error::{Result, attach, task_failed},
+    error::{Result, TransferError, attach, task_failed},
     plan::{Growing, MIB},
     slab::{SLAB, footprint},
     source::OneShot,
@@ -75,9 +75,7 @@ impl<S: BlobStore + Clone> Job<S> {
                 while piece.size < size && !piece.last {
                     let left = usize::try_from(size - piece.size).unwrap_or(usize::MAX);
                     let mut slab = self.context.engine.slabs.take_for(left);
-                    piece.last = source.fill(&mut slab, left.min(SLAB)).await.map_err(|error| {
-                        Error::new(ErrorKind::LocalIo, "cannot read the source").with_source(error)
-                    })?;
+                    piece.last = source.fill(&mut slab, left.min(SLAB)).await.map_err(source_failed)?;
                     piece.size += slab.len() as u64;
                     if slab.len() > 0 {
                         piece.chunks.push(slab.freeze());
@@ -209,6 +207,18 @@ impl<S: BlobStore + Clone> Job<S> {
         drop(ticket);
         let verified = self.verify(&result, None, false).await?;
         Ok(UploadOutcome { result, bytes: self.reporter.done(), parts: 0, checksum: None, verified })
+    }
+}
+
+/// The stream may be another store's object; what went wrong there is what went wrong.
+fn source_failed(error: io::Error) -> Error {
+    let error = match error.downcast::<TransferError>() {
+        Ok(error) => return error.into(),
+        Err(error) => error,
+    };
+    match error.downcast::<Error>() {
+        Ok(error) => error,
+        Err(error) => Error::new(ErrorKind::LocalIo, "cannot read the source").with_source(error),
     }
 }
 
