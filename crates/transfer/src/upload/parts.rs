@@ -123,7 +123,7 @@ impl<S: BlobStore + Clone> Begun<S> {
             return Verdict::Fail;
         }
         match self.limits.part_retry {
-            // The server says that it did nothing, whatever the store's rule is.
+            // The store knows that the part is not there: the server refused it, or not all of it was sent.
             _ if error.retryability() == Retryability::Always => Verdict::SendAgain,
             PartRetry::Safe => Verdict::SendAgain,
             // Looking would find the part, with the wrong bytes.
