@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{BufRead as _, Read as _, Write as _},
     net::{Ipv4Addr, TcpListener},
     time::{Duration, Instant},
 };
@@ -262,13 +263,61 @@ fn folders_without_consent() {
 }
 
 fn keys_that_escape() {
-    // No AIStore takes such a name, so another server's listing is needed to offer one.
     let cluster = cluster();
     let home = Home::with_bucket(&cluster, "ais://b");
     home.run(["cp", "-", "ais://b/../x"]).exits(2).says(&["ais://b/../x", "`..`"]);
     home.run(["cp", "ais://b/d/..", "."]).exits(2).says(&["error: "]);
     home.run(["cp", "ais://b//etc/x", "."]).exits(2).says(&["error: "]);
     assert_eq!(names(&home.work()), [] as [&str; 0]);
+
+    // No AIStore stores such names, but a hostile server can list them.
+    let hostile = hostile_server(&["../evil", "a/../../evil", "/tmp/longshore-evil", "a//b", "good"]);
+    let ran = home.run(["--endpoint", &hostile, "cp", "-r", "ais://b", "back"]).exits(3);
+    ran.says(&["../evil", "/tmp/longshore-evil", "copied 1 file", "4 failed"]);
+    assert_eq!(
+        (names(&home.work()), names(&home.path("back"))),
+        (vec!["back".to_owned()], vec!["good".to_owned()])
+    );
+    let ran = home.run(["--endpoint", &hostile, "cp", "ais://b/**", "back"]).exits(3);
+    ran.says(&["../evil"]);
+    assert_eq!(names(&home.work()), ["back"]);
+    assert!(!std::path::Path::new("/tmp/longshore-evil").exists());
+}
+
+/// A server whose every bucket holds these names, each with the content `x`. It ends with the test program.
+fn hostile_server(names: &[&str]) -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let entries: Vec<_> = names.iter().map(|name| serde_json::json!({ "name": name, "size": "1" })).collect();
+    let listing =
+        serde_json::json!({ "uuid": "u", "continuation_token": "", "entries": entries, "flags": 0 });
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let _ = answer(&mut stream.unwrap(), &listing.to_string());
+        }
+    });
+    format!("http://{address}")
+}
+
+fn answer(stream: &mut std::net::TcpStream, listing: &str) -> std::io::Result<()> {
+    let mut reader = std::io::BufReader::new(stream.try_clone()?);
+    let (mut request, mut line, mut length) = (String::new(), String::new(), 0);
+    while reader.read_line(&mut line)? > 2 {
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if request.is_empty() {
+            request.clone_from(&line);
+        }
+        line.clear();
+    }
+    std::io::copy(&mut reader.take(length), &mut std::io::sink())?;
+    let body = if request.contains("/v1/buckets/") { listing } else { "x" };
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 fn wrong_words() {

@@ -137,6 +137,14 @@ impl Failure {
         }
     }
 
+    /// The same in the middle of work that has effects: it is not done.
+    pub(crate) fn unfinished(self) -> Self {
+        match self {
+            Self::Closed { .. } => Self::Closed { done: false },
+            told @ Self::Told(_) => told,
+        }
+    }
+
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Told(told) => told.exit.code(),

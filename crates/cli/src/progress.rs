@@ -66,9 +66,9 @@ impl Board {
         Self { sums, bar, _ticker: ticker }
     }
 
-    /// Counts one more transfer.
-    pub(crate) fn add(&self, progress: watch::Receiver<Progress>) {
-        self.sums.lock().active.push(progress);
+    /// Counts one more transfer, of a single object or of a whole tree.
+    pub(crate) fn add(&self, progress: watch::Receiver<Progress>, what: Extent) {
+        self.sums.lock().active.push((progress, what));
     }
 
     /// Says that more transfers will come, so that the totals are not final yet. Off by default.
@@ -123,13 +123,28 @@ async fn lines(sums: Sums, out: Output) {
     }
 }
 
+/// How much a transfer moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// One object: its size is the total, once it is known.
+    Object,
+    /// Whatever is found.
+    Tree,
+}
+
+impl Extent {
+    fn is_final(self, progress: &Progress) -> bool {
+        progress.totals_final || (self == Self::Object && progress.bytes_total > 0)
+    }
+}
+
 /// The transfers that run and the sum of those that ended. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 struct Sums(Arc<Mutex<Running>>);
 
 #[derive(Debug, Default)]
 struct Running {
-    active: Vec<watch::Receiver<Progress>>,
+    active: Vec<(watch::Receiver<Progress>, Extent)>,
     ended: Progress,
     more: bool,
 }
@@ -152,10 +167,10 @@ impl Sums {
         let Running { active, ended, more } = &mut *guard;
         let mut total = *ended;
         let mut is_final = !*more;
-        active.retain(|receiver| {
+        active.retain(|(receiver, extent)| {
             let progress = *receiver.borrow();
             add(&mut total, &progress);
-            is_final &= progress.totals_final;
+            is_final &= extent.is_final(&progress);
             // A handle that was dropped publishes nothing more.
             let over = progress.finished || receiver.has_changed().is_err();
             if over {
@@ -303,7 +318,7 @@ mod tests {
         let sums = Sums::default();
         let (one, first) = watch::channel(progress(|p| (p.bytes, p.items_total) = (10, 1)));
         let (two, second) = watch::channel(progress(|p| (p.bytes, p.items_total) = (5, 2)));
-        sums.lock().active.extend([first, second]);
+        sums.lock().active.extend([(first, Extent::Tree), (second, Extent::Object)]);
         let sum = sums.look();
         assert_eq!((sum.total.bytes, sum.total.items_total, sum.is_final), (15, 3, false));
         one.send_modify(|p| (p.bytes, p.finished, p.totals_final) = (20, true, true));

@@ -152,7 +152,7 @@ impl Removal<'_> {
         let Err(error) = outcome.result else {
             self.removed += 1;
             return if self.app.out.shows_items() {
-                self.app.out.print(&Message::Removed { url })
+                self.app.out.print(&Message::Removed { url }).map_err(Failure::unfinished)
             } else {
                 Ok(())
             };

@@ -16,6 +16,7 @@ use crate::{
     failure::Failure,
     listing::{Selection, nothing_found},
     output::Message,
+    progress::Extent,
 };
 
 /// Objects at once.
@@ -178,7 +179,9 @@ impl Mover<'_> {
             }
         });
         let upload = self.transfer.upload(&ends.to, target.clone(), Source::stream(bytes));
-        let outcome = self.watch(upload.attributes(attributes).cancel(self.cancel.clone()).start()).await;
+        let outcome = self
+            .watch(upload.attributes(attributes).cancel(self.cancel.clone()).start(), Extent::Object)
+            .await;
         match (outcome, broken.lock().unwrap_or_else(PoisonError::into_inner).take()) {
             (Err(_), Some(cause)) => Err(Failure::transfer(cause)),
             (outcome, _) => Ok(Tally::one(outcome?.bytes)),

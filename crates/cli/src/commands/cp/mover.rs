@@ -26,7 +26,7 @@ use crate::{
     interrupt::GRACE,
     listing::{Selection, nothing_found},
     output::{Message, Output, Summary},
-    progress::Board,
+    progress::{Board, Extent},
     units::count,
 };
 
@@ -118,13 +118,16 @@ impl<'a> Mover<'a> {
     }
 
     async fn all(&self, steps: Vec<Step>) -> Result<Tally, Failure> {
-        self.board.more_to_come(steps.len() > 1);
         let ordered = steps.iter().any(|step| matches!(step, Step::DownloadStdout { .. }));
         let at_once = if ordered { 1 } else { STEPS };
         let mut tally = Tally::default();
-        let mut done = stream::iter(steps)
+        let last = steps.len().saturating_sub(1);
+        let mut done = stream::iter(steps.into_iter().enumerate())
             .take_while(|_| std::future::ready(!self.cancel.is_stopped()))
-            .map(|step| async move { self.step(step).await })
+            .map(|(index, step)| async move {
+                self.board.more_to_come(index < last);
+                self.step(step).await
+            })
             .buffer_unordered(at_once);
         while let Some(result) = done.next().await {
             match result {
@@ -162,7 +165,7 @@ impl<'a> Mover<'a> {
         let store = self.app.services.store(to).await?;
         let upload = self.transfer.upload(&store, key(to)?, from);
         let upload = upload.attributes(self.attributes_of(from).await).cancel(self.cancel.clone());
-        let outcome = self.watch(upload.progress(self.single_sink()).start()).await?;
+        let outcome = self.watch(upload.progress(self.single_sink()).start(), Extent::Object).await?;
         Ok(Tally::one(outcome.bytes))
     }
 
@@ -171,7 +174,7 @@ impl<'a> Mover<'a> {
         let source = longshore::transfer::Source::reader(tokio::io::stdin());
         let upload = self.transfer.upload(&store, key(to)?, source);
         let upload = upload.attributes(self.wanted.of_name(to.key())).cancel(self.cancel.clone());
-        let outcome = self.watch(upload.progress(self.single_sink()).start()).await?;
+        let outcome = self.watch(upload.progress(self.single_sink()).start(), Extent::Object).await?;
         Ok(Tally::one(outcome.bytes))
     }
 
@@ -183,7 +186,7 @@ impl<'a> Mover<'a> {
             .upload_dir(from, &store, to.key())
             .attributes(move |path| wanted.of_file(path))
             .cancel(self.cancel.clone());
-        let report = self.watch(upload.progress(self.tree_sink()).start()).await?;
+        let report = self.watch(upload.progress(self.tree_sink()).start(), Extent::Tree).await?;
         self.tree_outcome(report)
     }
 
@@ -192,7 +195,7 @@ impl<'a> Mover<'a> {
         let folders = NewFolders::down_to(to.parent());
         let download = self.transfer.download(&store, key(from)?, to).create_parents(true);
         let download = download.cancel(self.cancel.clone());
-        let result = self.watch(download.progress(self.single_sink()).start()).await;
+        let result = self.watch(download.progress(self.single_sink()).start(), Extent::Object).await;
         if result.is_err() {
             folders.remove_empty();
         }
@@ -213,7 +216,7 @@ impl<'a> Mover<'a> {
             let selection = selection.clone();
             download = download.filter(move |_, meta| selection.contains(meta.key.as_str()));
         }
-        let result = self.watch(download.progress(self.tree_sink()).start()).await;
+        let result = self.watch(download.progress(self.tree_sink()).start(), Extent::Tree).await;
         let arrived = result.as_ref().map_or(0, |report| report.succeeded);
         if arrived == 0 {
             folders.remove_empty();
@@ -255,8 +258,12 @@ impl<'a> Mover<'a> {
     }
 
     /// Counts a transfer on the board and waits for it.
-    pub(super) async fn watch<T: Send + 'static>(&self, handle: TransferHandle<T>) -> Result<T, Failure> {
-        self.board.add(handle.progress());
+    pub(super) async fn watch<T: Send + 'static>(
+        &self,
+        handle: TransferHandle<T>,
+        extent: Extent,
+    ) -> Result<T, Failure> {
+        self.board.add(handle.progress(), extent);
         handle.join().await.map_err(Failure::transfer)
     }
 
