@@ -291,6 +291,52 @@ fn many_objects_at_once() {
     assert_eq!(get(&mut client, "b", &[]).status, 200, "nothing is done by halves");
 }
 
+/// A TAR of small files.
+fn tar(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut archive = Vec::new();
+    for (name, content) in files {
+        let mut block = vec![0_u8; 512];
+        block[..name.len()].copy_from_slice(name.as_bytes());
+        block[124..135].copy_from_slice(format!("{:011o}", content.len()).as_bytes());
+        block[148..156].fill(b' ');
+        block[156] = b'0';
+        let sum: u32 = block.iter().map(|b| u32::from(*b)).sum();
+        block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        block.extend_from_slice(content.as_bytes());
+        block.resize(block.len().next_multiple_of(512), 0);
+        archive.extend(block);
+    }
+    archive.resize(archive.len() + 1024, 0);
+    archive
+}
+
+#[test]
+fn looks_into_archives() {
+    let server = server();
+    let mut client = with_bucket(&server);
+    let archive = tar(&[("a/1.txt", "one"), ("a/2.json", "two"), ("b.txt", "three")]);
+    put(&mut client, "s.tar", &archive);
+    put(&mut client, "plain", b"plain");
+    let mut get = |name: &str, query: &str| {
+        follow(&mut client, "GET", &format!("/v1/objects/b/{name}?{query}"), &[], b"")
+    };
+    let member = get("s.tar", "archpath=a%2F2.json&archregx=");
+    assert_eq!((member.status, member.body.as_slice()), (200, b"two".as_slice()));
+    assert_eq!(member.header("content-length"), Some("3"));
+    assert_eq!(get("s.tar", "archpath=s.tar/b.txt").body, b"three");
+    assert_eq!(get("s.tar", "archpath=nope").status, 404);
+    assert_eq!(get("plain", "archpath=x").status, 400);
+    assert_eq!(
+        get("s.tar", "archmode=suffix&archregx=.txt").body,
+        tar(&[("a/1.txt", "one"), ("b.txt", "three")])
+    );
+    assert_eq!(get("s.tar", "archmode=prefix&archregx=c").status, 404);
+    let list = br#"{"action":"list","value":{"props":"name,size","flags":"8"}}"#;
+    let page = client.call("GET", "/v1/buckets/b", &[], list).body;
+    let page = String::from_utf8_lossy(&page).into_owned();
+    assert!(page.contains(r#"{"name":"s.tar/a/1.txt","size":"3","flags":192}"#), "{page}");
+}
+
 #[test]
 fn the_child_of_the_kill_test() {
     serve_if_child();

@@ -11,7 +11,7 @@ use super::names::{BucketName, Provider, check_object_name};
 use super::node::Cx;
 use super::props::Permission;
 use super::reply::Reply;
-use super::{absent_api, bucket_api, cluster_api, job_api, redirect, s3};
+use super::{absent_api, archive, bucket_api, cluster_api, job_api, redirect, s3};
 
 /// Answers a request.
 pub(crate) async fn handle(cx: &mut Cx) -> Result<Reply> {
@@ -104,7 +104,10 @@ async fn objects(cx: &Cx, rest: &str) -> Result<Reply> {
     let name = cx.bucket_name(bucket)?;
     let bucket = self::bucket(cx, &name)?;
     match cx.method {
-        Method::GET => check_object_name(object)?,
+        Method::GET => {
+            check_object_name(object)?;
+            archive::check_query(&cx.query)?;
+        }
         Method::PUT => {
             check_object_name(object)?;
             let append = cx.query.has("append_type");

@@ -15,13 +15,14 @@ use super::names::check_prefix;
 use super::node::Cx;
 use super::objects::location;
 use super::reply::Reply;
-use super::{Cluster, cluster_api};
-use crate::storage::{ObjectRecord, StorageError};
+use super::{Cluster, archive, cluster_api};
+use crate::storage::{ObjectKey, ObjectRecord, StorageError};
 
 /// Most entries of a page.
 const MAX_PAGE: usize = 10_000;
 
 const FLAG_CACHED: u64 = 1;
+const FLAG_ARCHIVES: u64 = 1 << 3;
 const FLAG_NAME_ONLY: u64 = 1 << 4;
 const FLAG_NAME_SIZE: u64 = 1 << 5;
 const FLAG_NOT_CACHED: u64 = 1 << 9;
@@ -31,6 +32,10 @@ const FLAG_INVENTORY: u64 = 1 << 15;
 
 /// Entry flag: the object is in the cluster.
 const ENTRY_CACHED: u16 = 64;
+/// Entry flag: a member of an archive.
+const ENTRY_MEMBER: u16 = 128;
+/// Entry flag: an archive whose members follow.
+const ENTRY_ARCHIVE: u16 = 512;
 /// Entry flag: a virtual directory.
 const ENTRY_DIRECTORY: u16 = 256;
 /// Entry flag: stored in chunks.
@@ -197,14 +202,18 @@ pub(crate) async fn list_objects(cx: &Cx, bucket: Arc<Bucket>, action: &Action) 
         token: message.continuation_token,
         start_after: message.start_after,
         flat: flags & FLAG_NO_RECURSION == 0,
+        archives: flags & FLAG_ARCHIVES != 0,
         page,
     };
     let cluster = Arc::clone(&cx.cluster);
     // Up to 10,000 entries: long enough to keep a connection's thread from its other work.
-    let entries = tokio::task::spawn_blocking(move || collect(&cluster, &bucket, &query))
-        .await
-        .map_err(|e| Fail::new(http::StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))??;
-    let token = if entries.len() == page { entries.last().map_or("", |e| e.n.as_str()) } else { "" };
+    let Page { mut entries, count, last } =
+        tokio::task::spawn_blocking(move || collect(&cluster, &bucket, &query))
+            .await
+            .map_err(|e| Fail::new(http::StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))??;
+    // Members come behind neighbours of their archive whose names go on with a character below the slash.
+    entries.sort_by(|a, b| a.n.cmp(&b.n));
+    let token = if count == page { last.as_str() } else { "" };
     let packed = cx.header(ACCEPT.as_str()).is_some_and(|a| a.contains("application/msgpack"));
     if packed { pack(&uuid, token, &entries) } else { Ok(json(&uuid, token, &entries)) }
 }
@@ -250,6 +259,8 @@ struct PageQuery {
     token: String,
     start_after: String,
     flat: bool,
+    /// Archives are followed by their members, which do not count towards the page.
+    archives: bool,
     page: usize,
 }
 
@@ -284,11 +295,39 @@ fn behind(directory: &str) -> String {
     format!("{}0", directory.trim_end_matches('/'))
 }
 
-fn collect(
-    cluster: &Cluster,
-    bucket: &Bucket,
-    query: &PageQuery,
-) -> std::result::Result<Vec<Entry>, StorageError> {
+/// A page as it fills.
+#[derive(Debug, Default)]
+struct Page {
+    entries: Vec<Entry>,
+    /// Entries without members of archives.
+    count: usize,
+    /// Name of the last of these.
+    last: String,
+}
+
+impl Page {
+    fn push(&mut self, entry: Entry) {
+        self.count += 1;
+        self.last.clone_from(&entry.n);
+        self.entries.push(entry);
+    }
+
+    /// Adds the members of the last entry if it is an archive that can be read.
+    fn push_members(&mut self, cluster: &Cluster, bucket: &Bucket) {
+        let Some(archive) = self.entries.last_mut() else { return };
+        let key = ObjectKey::new(bucket.id, 0, &archive.n);
+        let Some(members) = archive::members(&cluster.storage, &key) else { return };
+        archive.f |= ENTRY_ARCHIVE;
+        self.entries.extend(members.into_iter().map(|(name, size)| Entry {
+            n: format!("{}/{name}", self.last),
+            s: size,
+            f: ENTRY_CACHED | ENTRY_MEMBER,
+            ..Entry::default()
+        }));
+    }
+}
+
+fn collect(cluster: &Cluster, bucket: &Bucket, query: &PageQuery) -> std::result::Result<Page, StorageError> {
     let walk = cluster.storage.snapshot()?.walk(bucket.id)?;
     let mut from = query.prefix.clone();
     if !query.token.is_empty() {
@@ -298,13 +337,13 @@ fn collect(
     if query.flat && !query.start_after.is_empty() {
         from = from.max(format!("{}\0", query.start_after));
     }
-    let mut entries = Vec::new();
+    let mut page = Page::default();
     loop {
         let mut jump = None;
         for item in walk.from(&from)? {
             let (name, record) = item?;
-            if entries.len() == query.page || !name.starts_with(&query.prefix) {
-                return Ok(entries);
+            if page.count == query.page || !name.starts_with(&query.prefix) {
+                return Ok(page);
             }
             // Stored and readable, but never listed.
             if name.contains("//") {
@@ -313,18 +352,21 @@ fn collect(
             if !query.flat
                 && let Level::Directory(directory) = level(&name, &query.prefix)
             {
-                entries.push(Entry { n: directory.to_owned(), f: ENTRY_DIRECTORY, ..Entry::default() });
+                page.push(Entry { n: directory.to_owned(), f: ENTRY_DIRECTORY, ..Entry::default() });
                 jump = Some(behind(directory));
                 break;
             }
             if !query.start_after.is_empty() && name <= query.start_after {
                 continue;
             }
-            entries.push(entry(cluster, bucket, name, &record, &query.wanted));
+            page.push(entry(cluster, bucket, name, &record, &query.wanted));
+            if query.archives {
+                page.push_members(cluster, bucket);
+            }
         }
         match jump {
             Some(next) => from = next,
-            None => return Ok(entries),
+            None => return Ok(page),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod absent_api;
 mod actmsg;
 mod append;
+mod archive;
 mod bucket_api;
 mod bucket_jobs;
 mod buckets;

@@ -99,7 +99,7 @@ fn unreserved(byte: u8) -> bool {
 }
 
 /// Encodes a query item as Go's `url.Values.Encode` does.
-fn encode_form(text: &str) -> String {
+pub(crate) fn encode_form(text: &str) -> String {
     encode(text, |b| unreserved(b) || b == b' ').replace(' ', "+")
 }
 

@@ -33,9 +33,28 @@ pub(crate) struct JournalRef {
 pub(crate) enum Source {
     Full(Bytes),
     File(BodyReader),
-    /// Of unknown length: sent in chunks.
-    #[expect(dead_code, reason = "archives and batches are made while they are sent")]
-    Stream(BoxStream<'static, io::Result<Bytes>>),
+    Stream(Pieces),
+}
+
+/// What is made while it is sent.
+pub(crate) struct Pieces {
+    /// Bytes in all; if unknown, the answer is sent in chunks.
+    size: Option<u64>,
+    stream: BoxStream<'static, io::Result<Bytes>>,
+    /// What did not fit into the last piece.
+    rest: Bytes,
+}
+
+impl Pieces {
+    fn poll(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<Option<io::Result<Bytes>>> {
+        while self.rest.is_empty() {
+            match self.stream.poll_next_unpin(cx) {
+                Poll::Ready(Some(Ok(bytes))) => self.rest = bytes,
+                other => return other,
+            }
+        }
+        Poll::Ready(Some(Ok(self.rest.split_to(limit.min(self.rest.len())))))
+    }
 }
 
 impl std::fmt::Debug for Source {
@@ -53,12 +72,17 @@ impl Source {
         Self::Full(Bytes::new())
     }
 
-    /// Bytes still to come, if known.
+    /// Bytes that are made while they are sent, `size` in all if that is known.
+    pub(crate) fn stream(size: Option<u64>, stream: BoxStream<'static, io::Result<Bytes>>) -> Self {
+        Self::Stream(Pieces { size, stream, rest: Bytes::new() })
+    }
+
+    /// Bytes to come, if known.
     pub(crate) fn left(&self) -> Option<u64> {
         match self {
             Self::Full(bytes) => Some(bytes.len() as u64),
             Self::File(reader) => Some(reader.left()),
-            Self::Stream(_) => None,
+            Self::Stream(pieces) => pieces.size,
         }
     }
 
@@ -68,7 +92,7 @@ impl Source {
             Self::Full(bytes) => Poll::Ready(Some(Ok(bytes.split_to(limit.min(bytes.len()))))),
             // Reads come from the page cache nearly always: a hop to another thread costs more than it saves.
             Self::File(reader) => Poll::Ready(reader.read(limit).transpose()),
-            Self::Stream(stream) => stream.poll_next_unpin(cx),
+            Self::Stream(pieces) => pieces.poll(cx, limit),
         }
     }
 }

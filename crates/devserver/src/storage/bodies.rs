@@ -212,6 +212,11 @@ impl BodyReader {
         Self { pin, pieces, at, offset, file: None, left: len }
     }
 
+    /// Another range of the same bytes, whatever became of their object meanwhile.
+    pub(crate) fn reopen(&self, start: u64, len: u64) -> Self {
+        Self::new(self.pin.dir.pin(&self.pieces), self.pieces.clone(), start, len)
+    }
+
     /// Opens the first file, so that an error shows before the answer's head is sent.
     pub(super) fn open_first(&mut self) -> io::Result<()> {
         if self.left > 0 { self.open().map(drop) } else { Ok(()) }

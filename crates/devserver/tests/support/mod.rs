@@ -144,6 +144,10 @@ fn read_answer(stream: &mut TcpStream, head_only: bool) -> std::io::Result<Answe
     let headers =
         lines.filter_map(|l| l.split_once(": ")).map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
     let mut answer = Answer { status, headers, body: bytes.split_off(end), ..Answer::default() };
+    if answer.header("transfer-encoding") == Some("chunked") {
+        answer.body = read_chunks(stream, answer.body)?;
+        return Ok(answer);
+    }
     let length: usize = answer.header("content-length").and_then(|l| l.parse().ok()).unwrap_or(0);
     let length = if head_only { 0 } else { length };
     while answer.body.len() < length {
@@ -167,6 +171,31 @@ fn read_answer(stream: &mut TcpStream, head_only: bool) -> std::io::Result<Answe
     answer.excess = answer.body.len() - length;
     answer.body.truncate(length);
     Ok(answer)
+}
+
+/// Reads a body in chunks, the beginning of which is `wire`.
+fn read_chunks(stream: &mut TcpStream, mut wire: Vec<u8>) -> std::io::Result<Vec<u8>> {
+    let (mut body, mut at) = (Vec::new(), 0);
+    let mut more = vec![0; 64 * 1024];
+    loop {
+        if let Some(line) = wire[at..].windows(2).position(|w| w == b"\r\n") {
+            let digits = String::from_utf8_lossy(&wire[at..at + line]).into_owned();
+            let size = usize::from_str_radix(&digits, 16).map_err(|_| ErrorKind::InvalidData)?;
+            let start = at + line + 2;
+            if wire.len() >= start + size + 2 {
+                body.extend_from_slice(&wire[start..start + size]);
+                at = start + size + 2;
+                if size == 0 {
+                    return Ok(body);
+                }
+                continue;
+            }
+        }
+        match stream.read(&mut more)? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            n => wire.extend_from_slice(&more[..n]),
+        }
+    }
 }
 
 /// Address and path of an absolute URL.

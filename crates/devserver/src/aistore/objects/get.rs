@@ -4,6 +4,7 @@ use http::header::{ACCEPT_RANGES, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use http::{HeaderValue, StatusCode};
 
 use super::Object;
+use crate::aistore::archive::{self, Wanted};
 use crate::aistore::error::{Fail, Result};
 use crate::aistore::node::Cx;
 use crate::aistore::query::is_true;
@@ -19,6 +20,9 @@ const HASH_CHUNK: usize = 256 * 1024;
 /// Answers GET.
 pub(crate) async fn get(cx: &Cx, object: &Object) -> Result<Reply> {
     refuse_unsupported(cx, object)?;
+    if let Some(wanted) = Wanted::from_query(&cx.query) {
+        return archive::get(cx, object, wanted).await;
+    }
     let range = if cx.plan.ignores_range() { None } else { cx.header(RANGE.as_str()) };
     let span_of = |record: &ObjectRecord| -> Result<Option<Span>> {
         range.map(|r| range::parse(r, record.size, &object.display())).transpose()
