@@ -5,6 +5,9 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use longshore_core_types::checksum::Hasher;
+use longshore_core_types::{Checksum, ChecksumKind};
+
 /// Blocks that are made, written or compared at once.
 const BLOCK: usize = 1 << 20;
 
@@ -59,6 +62,22 @@ pub(crate) fn create_small(root: &Path, count: u64) -> io::Result<()> {
         create(&root.join(small_name(number)), number + 1, SMALL_SIZE)?;
     }
     Ok(())
+}
+
+/// The checksum of a file.
+pub(crate) fn checksum(path: &Path, kind: ChecksumKind) -> io::Result<Checksum> {
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let mut hasher = Hasher::new(kind);
+    let mut block = vec![0; BLOCK];
+    let mut offset = 0;
+    while offset < size {
+        let part = &mut block[..step(size - offset)];
+        file.read_exact_at(part, offset)?;
+        hasher.update(part);
+        offset += part.len() as u64;
+    }
+    Ok(hasher.finish())
 }
 
 /// Where two files differ first, in words; `None` if they hold the same bytes.

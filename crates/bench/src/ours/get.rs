@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::TryStreamExt;
 use longshore_blob_api::{BlobStore, GetOptions, Pin};
-use longshore_core_types::ObjectKey;
+use longshore_core_types::{Checksum, ObjectKey};
+use longshore_transfer::{PartSize, Sink};
 use rustix::fs::FallocateFlags;
 use tokio::task::JoinSet;
 
-use super::Common;
 use super::store::BenchStore;
+use super::{Common, Through};
 use crate::app::{Failure, at};
 
 #[derive(clap::Args, Debug)]
@@ -23,16 +24,45 @@ pub(crate) struct Args {
     url: String,
     /// File to write; without it the bytes are dropped
     file: Option<PathBuf>,
-    /// Bytes of one part
-    #[arg(long, default_value_t = 8 << 20)]
-    part_size: u64,
+    /// Bytes of one part; the engine decides by itself, the loop takes 8 MiB
+    #[arg(long)]
+    part_size: Option<u64>,
+    /// Checksum that the server states, as `KIND:HEX`
+    #[arg(long, value_parser = checksum)]
+    checksum: Option<Checksum>,
     #[command(flatten)]
     common: Common,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    args.common.runtime()?.block_on(plain(args))?;
+    let runtime = args.common.runtime()?;
+    match args.common.through {
+        Through::Engine => runtime.block_on(engine(args))?,
+        Through::Loop => runtime.block_on(plain(args))?,
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn checksum(text: &str) -> Result<Checksum, Failure> {
+    let (kind, hex) = text.split_once(':').ok_or("a checksum is written KIND:HEX")?;
+    Ok(Checksum::from_hex(kind.parse()?, hex)?)
+}
+
+async fn engine(args: &Args) -> Result<(), Failure> {
+    let (base, key) = super::split(&args.url)?;
+    let store = BenchStore::new(args.common.transport()?, base)?.with_checksum(args.checksum.clone());
+    let part_size = args.part_size.map_or(PartSize::Auto, PartSize::Fixed);
+    let engine = args.common.engine().part_size(part_size).build()?;
+    let sink = match &args.file {
+        Some(path) => Sink::file(path),
+        None => Sink::writer(tokio::io::sink()),
+    };
+    let outcome = engine.download(&store, ObjectKey::new(key)?, sink).await?;
+    if args.checksum.is_some() && outcome.verified.is_none() {
+        return Err("the checksum was not verified".into());
+    }
+    super::report(&engine);
+    Ok(())
 }
 
 /// What all workers share.
@@ -57,7 +87,7 @@ async fn plain(args: &Args) -> Result<(), Failure> {
     if let Some(file) = &file {
         rustix::fs::fallocate(file, FallocateFlags::empty(), 0, meta.size)?;
     }
-    let (part_size, next) = (args.part_size.max(1), AtomicU64::new(0));
+    let (part_size, next) = (args.part_size.unwrap_or(8 << 20).max(1), AtomicU64::new(0));
     let download = Arc::new(Download { store, key, file, pin: Pin::from(&meta), part_size, next });
     let mut workers = JoinSet::new();
     for _ in 0..args.common.concurrency {

@@ -8,6 +8,7 @@ mod store;
 
 use std::path::PathBuf;
 
+use longshore_transfer::Transfer;
 use longshore_transport::{PoolConfig, TlsConfig, Transport, TransportConfig};
 use tokio::runtime::{Builder, Runtime};
 
@@ -22,12 +23,29 @@ pub(crate) struct Common {
     /// Threads of the runtime; one runs everything on the calling thread
     #[arg(long, default_value_t = 1)]
     workers: usize,
+    /// The engine, or the least that does the same without its safety
+    #[arg(long, value_enum, default_value_t = Through::Engine)]
+    through: Through,
     /// Certificate (PEM) to trust besides the system's
     #[arg(long)]
     ca: Option<PathBuf>,
 }
 
+/// What moves the bytes.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Through {
+    /// `longshore-transfer`
+    Engine,
+    /// A loop over the store and its transport
+    Loop,
+}
+
 impl Common {
+    /// The engine with its defaults.
+    fn engine(&self) -> longshore_transfer::TransferBuilder {
+        Transfer::builder().concurrency(self.concurrency)
+    }
+
     fn runtime(&self) -> Result<Runtime, Failure> {
         let mut builder = if self.workers > 1 {
             let mut builder = Builder::new_multi_thread();
@@ -61,6 +79,11 @@ fn split(url: &str) -> Result<(&str, &str), Failure> {
     let bucket = url[host..].find('/').map(|at| host + at + 1).ok_or("the URL names no bucket")?;
     let key = url[bucket..].find('/').map(|at| bucket + at).ok_or("the URL names no object")?;
     Ok((&url[..key], &url[key + 1..]))
+}
+
+/// Says how much of its memory budget the engine had in use at most, for the runner.
+fn report(engine: &Transfer) {
+    println!("{{\"budget_in_use\": {}}}", engine.usage().memory_peak);
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use futures_util::{StreamExt, stream};
 use longshore_blob_api::{BlobStore, PutOptions};
 use longshore_core_types::{ObjectKey, Payload};
 
-use super::Common;
 use super::store::BenchStore;
+use super::{Common, Through};
 use crate::app::{Failure, at};
 
 /// Bytes read from the file at once.
@@ -30,8 +30,21 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    args.common.runtime()?.block_on(plain(args))?;
+    let runtime = args.common.runtime()?;
+    match args.common.through {
+        Through::Engine => runtime.block_on(engine(args))?,
+        Through::Loop => runtime.block_on(plain(args))?,
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn engine(args: &Args) -> Result<(), Failure> {
+    let (base, key) = super::split(&args.url)?;
+    let store = BenchStore::new(args.common.transport()?, base)?;
+    let engine = args.common.engine().build()?;
+    engine.upload(&store, ObjectKey::new(key)?, args.file.as_path()).await?;
+    super::report(&engine);
+    Ok(())
 }
 
 /// The least that an upload does: one request, the file read block by block as the socket takes it.

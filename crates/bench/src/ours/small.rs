@@ -1,6 +1,6 @@
 //! Many small objects.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,8 +9,8 @@ use longshore_blob_api::{BlobStore, GetOptions};
 use longshore_core_types::ObjectKey;
 use tokio::task::JoinSet;
 
-use super::Common;
 use super::store::BenchStore;
+use super::{Common, Through};
 use crate::app::{Failure, at};
 use crate::content;
 
@@ -18,7 +18,7 @@ use crate::content;
 pub(crate) struct Args {
     /// `http://HOST:PORT/BUCKET` with the small set
     url: String,
-    /// Directory to write to; without it the bytes are dropped
+    /// Directory to write to; without it the bytes are dropped, and no engine is needed
     #[arg(long)]
     to: Option<PathBuf>,
     /// Objects in the set
@@ -41,8 +41,27 @@ struct Work {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    args.common.runtime()?.block_on(plain(args))?;
+    let runtime = args.common.runtime()?;
+    match (args.common.through, &args.to) {
+        (Through::Engine, Some(to)) => runtime.block_on(engine(args, to))?,
+        _ => runtime.block_on(plain(args))?,
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The whole bucket into a directory.
+async fn engine(args: &Args, to: &Path) -> Result<(), Failure> {
+    let store = BenchStore::new(args.common.transport()?, &args.url)?;
+    let engine = args.common.engine().build()?;
+    let report = engine.download_dir(&store, "", to).await?;
+    if let Some(failure) = report.failures.into_iter().next() {
+        return Err(failure.into());
+    }
+    if report.succeeded != args.objects {
+        return Err(format!("{} objects came instead of {}", report.succeeded, args.objects).into());
+    }
+    super::report(&engine);
+    Ok(())
 }
 
 async fn plain(args: &Args) -> Result<(), Failure> {

@@ -6,14 +6,14 @@ use futures_util::StreamExt;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName, IF_MATCH, RANGE};
 use http::{HeaderMap, Method, StatusCode};
 use longshore_blob_api::{
-    BlobStore, Capability, CopyOptions, DeleteOptions, DeleteOutcome, GetManyOptions, GetManyStream,
+    BlobStore, Capability, CopyOptions, DeleteOptions, DeleteOutcome, Entry, GetManyOptions, GetManyStream,
     GetOptions, GetResult, HeadOptions, ListOptions, ListPage, MultipartId, MultipartLimits, MultipartRef,
     PageToken, PartInfo, PartNumber, PartReceipt, PinKind, PutOptions, PutResult, SignRequest, SignedRequest,
     UploadPage,
 };
 use longshore_core_types::{
-    BucketName, CallInfo, ContentRange, Error, ErrorKind, Idempotency, ObjectKey, ObjectMeta, Payload,
-    Resource, Result, Scheme, StoreUrl,
+    BucketName, CallInfo, Checksum, ContentRange, Error, ErrorKind, Idempotency, ObjectKey, ObjectMeta,
+    Payload, Resource, Result, Scheme, StoreUrl,
 };
 use longshore_transport::{HttpRequest, HttpResponse, Transport, body};
 
@@ -25,6 +25,8 @@ pub(super) struct BenchStore {
     bucket: BucketName,
     url: StoreUrl,
     capability: Capability,
+    /// What the server would state of the one large object, which it does not know itself.
+    checksum: Option<Checksum>,
 }
 
 impl BenchStore {
@@ -41,7 +43,14 @@ impl BenchStore {
         limits.list_uploads = false;
         capability.multipart = Some(limits);
         let bucket = BucketName::new(base.rsplit('/').next().unwrap_or_default())?;
-        Ok(Self { transport, base: base.to_owned(), bucket, url: base.parse()?, capability })
+        Ok(Self { transport, base: base.to_owned(), bucket, url: base.parse()?, capability, checksum: None })
+    }
+
+    /// The same store, but every object's checksum is this one.
+    pub(super) fn with_checksum(mut self, checksum: Option<Checksum>) -> Self {
+        self.capability.checksums = checksum.iter().map(Checksum::kind).collect();
+        self.checksum = checksum;
+        self
     }
 
     async fn send(
@@ -79,15 +88,22 @@ impl BenchStore {
         http::Request::builder().method(method).uri(format!("{}/{target}", self.base))
     }
 
-    fn meta(key: &ObjectKey, headers: &HeaderMap, size: u64) -> ObjectMeta {
+    fn meta(&self, key: &ObjectKey, headers: &HeaderMap, size: u64) -> ObjectMeta {
         let mut meta = ObjectMeta::new(key.clone(), size);
         meta.etag = text(headers, &ETAG).map(str::to_owned);
+        meta.checksums = self.checksum.iter().cloned().collect();
         meta
     }
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
+}
+
+/// What stands between two tags. The server is the bench's own, so this needs no parser of XML.
+fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
+    let from = text.find(start)? + start.len();
+    text[from..].find(end).map(|length| &text[from..from + length])
 }
 
 fn length(headers: &HeaderMap) -> Result<u64> {
@@ -112,7 +128,7 @@ impl BlobStore for BenchStore {
         let call = self.call("bench.object.head", Idempotency::Idempotent, key);
         let request = self.request(Method::HEAD, key.as_str());
         let answer = self.send(&call, request, Payload::empty()).await?;
-        Ok(Self::meta(key, answer.headers(), length(answer.headers())?))
+        Ok(self.meta(key, answer.headers(), length(answer.headers())?))
     }
 
     async fn get(&self, key: &ObjectKey, opts: GetOptions) -> Result<GetResult> {
@@ -139,7 +155,7 @@ impl BlobStore for BenchStore {
             let size = length(headers)?;
             (0..size, size)
         };
-        let meta = Self::meta(key, headers, size);
+        let meta = self.meta(key, headers, size);
         Ok(GetResult::new(meta, range, body::stream(answer.into_body(), call).boxed()))
     }
 
@@ -177,8 +193,24 @@ impl BlobStore for BenchStore {
         unsupported("copy_from")
     }
 
-    async fn list_page(&self, _: &ListOptions, _: Option<PageToken>) -> Result<ListPage> {
-        unsupported("list_page")
+    async fn list_page(&self, opts: &ListOptions, page: Option<PageToken>) -> Result<ListPage> {
+        let call = CallInfo::new("bench.object.list", Idempotency::Idempotent);
+        let after = page.map_or_else(String::new, |page| format!("&continuation-token={}", page.as_str()));
+        let target = format!("?list-type=2&prefix={}{after}", opts.prefix);
+        let request = self.request(Method::GET, &target);
+        let answer = self.send(&call, request, Payload::empty()).await?;
+        let text =
+            body::collect(answer.into_body(), 4 << 20).await.map_err(|error| error.into_error(&call))?;
+        let text = String::from_utf8_lossy(&text);
+        let entries = text.split("<Contents>").skip(1).map(|entry| {
+            let fields = between(entry, "<Key>", "</Key>").zip(between(entry, "<Size>", "</Size>"));
+            let (key, size) =
+                fields.ok_or_else(|| Error::new(ErrorKind::Protocol, "an entry lacks fields"))?;
+            let size = size.parse().map_err(|_| Error::new(ErrorKind::Protocol, "a size is no number"))?;
+            Ok(Entry::Object(ObjectMeta::new(ObjectKey::new(key)?, size)))
+        });
+        let next = between(&text, "<NextContinuationToken>", "</NextContinuationToken>").map(PageToken::new);
+        Ok(ListPage::new(entries.collect::<Result<_>>()?, next))
     }
 
     async fn create_multipart(&self, key: &ObjectKey, _: PutOptions) -> Result<MultipartId> {

@@ -219,7 +219,7 @@ mod tests {
 
     fn sample(wall: f64) -> Sample {
         let client = Cost { wall, user: 0.0, system: 0.0, minor_faults: 0, peak_rss_kib: 0 };
-        Sample { client, server: Stats::default(), others: 0.0 }
+        Sample { client, server: Stats::default(), others: 0.0, budget_in_use: None }
     }
 
     #[test]

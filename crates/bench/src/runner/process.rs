@@ -105,6 +105,14 @@ pub(super) struct Sample {
     pub(super) server: Stats,
     /// CPU time of all other processes, as a share of one core.
     pub(super) others: f64,
+    /// How much of its memory budget our engine had in use at most, in bytes.
+    pub(super) budget_in_use: Option<u64>,
+}
+
+/// What our own programs say about themselves, as a line of JSON.
+#[derive(Debug, Default, Deserialize)]
+struct Said {
+    budget_in_use: Option<u64>,
 }
 
 impl Sample {
@@ -114,6 +122,11 @@ impl Sample {
 
     pub(super) fn server_cpu(&self) -> f64 {
         self.server.user + self.server.system
+    }
+
+    /// Bytes of content that were moved.
+    pub(super) fn moved(&self) -> u64 {
+        self.server.sent.max(self.server.received)
     }
 
     pub(super) fn total_cpu(&self) -> f64 {
@@ -144,7 +157,10 @@ pub(super) fn run(invocation: &Invocation, server: &Server, scratch: &Path) -> R
     let ours = (after.2.0 - before.2.0) + (after.2.1 - before.2.1);
     let measured = client.user + client.system + server.user + server.system + ours;
     let others = ((after.1 - before.1 - measured) / client.wall.max(0.01)).max(0.0);
-    Ok(Sample { client, server, others })
+    // Others print what they like, or nothing.
+    let said: Said =
+        serde_json::from_slice(&std::fs::read(&output).map_err(at(&output))?).unwrap_or_default();
+    Ok(Sample { client, server, others, budget_in_use: said.budget_in_use })
 }
 
 /// Nothing may stand between a client and loopback.

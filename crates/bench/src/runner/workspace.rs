@@ -78,6 +78,15 @@ impl Workspace {
         Ok(path)
     }
 
+    /// A file of holes, which takes no memory: for objects larger than that. Its key.
+    pub(super) fn holes(&self, size: u64) -> Result<String, Failure> {
+        let key = format!("holes-{}", size / GIB);
+        let path = self.root().join(BUCKET).join(&key);
+        let file = File::create(&path).map_err(at(&path))?;
+        file.set_len(size).map_err(at(&path))?;
+        Ok(key)
+    }
+
     /// The directory with the small objects, made if they are not there yet.
     pub(super) fn small(&self, count: u64) -> Result<PathBuf, Failure> {
         let path = self.root().join(SMALL);

@@ -135,13 +135,12 @@ impl Column {
 }
 
 /// The columns of tables about bytes: CPU seconds per GiB moved.
-fn per_gib(size: u64) -> Vec<Column> {
-    let size = gib(size);
+fn per_gib() -> Vec<Column> {
     vec![
         Column::spread("wall s", 2, |s| s.client.wall),
-        Column::spread("client CPU/GiB", 3, move |s| s.client_cpu() / size),
-        Column::least("server", 3, move |s| s.server_cpu() / size),
-        Column::spread("total CPU/GiB", 3, move |s| s.total_cpu() / size),
+        Column::spread("client CPU/GiB", 3, client_per_gib),
+        Column::least("server", 3, |s| s.server_cpu() / gib(s.moved())),
+        Column::spread("total CPU/GiB", 3, total_per_gib),
         Column::most("faults", 0, faults),
         Column::most("RSS MiB", 1, rss_mib),
         Column::least("requests", 0, requests),
@@ -161,6 +160,14 @@ fn per_request() -> Vec<Column> {
     ]
 }
 
+fn client_per_gib(sample: &Sample) -> f64 {
+    sample.client_cpu() / gib(sample.moved())
+}
+
+fn total_per_gib(sample: &Sample) -> f64 {
+    sample.total_cpu() / gib(sample.moved())
+}
+
 fn client_per_request(sample: &Sample) -> f64 {
     sample.client_cpu() * 1e6 / requests(sample)
 }
@@ -178,6 +185,12 @@ fn faults(sample: &Sample) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "KiB of one process are far below 2^53")]
 fn rss_mib(sample: &Sample) -> f64 {
     sample.client.peak_rss_kib as f64 / 1024.0
+}
+
+/// Peak resident set beyond the part of the memory budget that was in use.
+#[expect(clippy::cast_precision_loss, reason = "memory of one process is far below 2^53 bytes")]
+fn rss_beyond_budget_mib(sample: &Sample) -> f64 {
+    rss_mib(sample) - sample.budget_in_use.unwrap_or_default() as f64 / f64::from(1 << 20)
 }
 
 /// Bytes in GiB.

@@ -12,6 +12,7 @@ use crate::content::SMALL_SIZE;
 
 const OURS: &str = "longshore, to nowhere";
 const OURS_FILES: &str = "longshore, to files";
+const LOOP_FILES: &str = "transport alone, to files";
 const CONCURRENCY: u32 = 64;
 /// Threads of the Python clients.
 const THREADS: u32 = 16;
@@ -43,6 +44,7 @@ pub(in crate::runner) fn table(bench: &Bench) -> Result<Table, Failure> {
         lineup.peer(peer, bench.peers.small(peer, from, work, &script));
     }
     lineup.add(OURS_FILES, ours(objects)?.arg("--to").arg(&files), to_files());
+    lineup.add(LOOP_FILES, ours(objects)?.words("--through loop --to").arg(&files), to_files());
     lineup.check = to_files();
     for peer in [Peer::Rclone, Peer::S5cmd] {
         lineup.peer(peer, bench.peers.small_files(peer, from, CONCURRENCY, &files));

@@ -36,5 +36,5 @@ pub(in crate::runner) fn table(bench: &Bench) -> Result<Table, Failure> {
     );
     let goals = vec![Goal::at_most("client CPU against curl", 1.0, "x", client)];
     let title = format!("{} to a file, TLS 1.3; the server's one thread is the limit", size_text(bench.size));
-    Ok(measured.table(bench, "tls", title, &per_gib(bench.size), goals))
+    Ok(measured.table(bench, "tls", title, &per_gib(), goals))
 }
