@@ -113,6 +113,17 @@ pub(crate) fn read(group: &Group) -> Option<Call> {
                 }))
             }))
         }
+        ("GET", "/v1/reverse/daemon") => {
+            let (what, node) = (pairs.take("what")?, request.header("ais-node-id")?.to_owned());
+            pairs.end()?;
+            ["node_status", "config"].contains(&what.as_str()).then_some(())?;
+            Some(Call::new(wanted::json, move |client| async move {
+                match what.as_str() {
+                    "config" => client.cluster().node_config(&node).await,
+                    _ => client.cluster().node_status(&node).await,
+                }
+            }))
+        }
         ("GET", "/v1/health") => {
             (pairs.take("readiness")? == "true").then_some(())?;
             pairs.end()?;

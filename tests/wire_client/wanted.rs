@@ -130,6 +130,11 @@ pub(crate) fn nothing(_: &Request, _: &Response) -> Value {
     Value::Null
 }
 
+/// The answer as it is.
+pub(crate) fn json(_: &Request, response: &Response) -> Value {
+    response.json()
+}
+
 pub(crate) fn text(_: &Request, response: &Response) -> Value {
     json!(String::from_utf8(response.body().bytes()).unwrap())
 }

@@ -1,7 +1,9 @@
 //! The cluster as a whole.
 
+use std::collections::BTreeMap;
+
 use http::Method;
-use longshore_core_types::{ErrorKind, Idempotency, Namespace, Result};
+use longshore_core_types::{ErrorKind, Idempotency, Namespace, Resource, Result};
 use longshore_transport::RequestOptions;
 
 use crate::{
@@ -11,7 +13,7 @@ use crate::{
     names::{BucketRef, Provider},
     object::options::Presence,
     smap::ClusterMap,
-    wire::{Request, bucket as wire, job as wire_job},
+    wire::{Request, bucket as wire, from_json, headers, job as wire_job},
 };
 
 /// Longest cluster map that is read: some ten thousand nodes.
@@ -131,6 +133,38 @@ impl Cluster {
         let answer = self.client.call(wire_job::running(kind)?).await?;
         let call = answer.call.clone();
         wire_job::parse_running(&answer.bytes(64 << 20).await?).map_err(|error| error.with_call(&call))
+    }
+
+    /// State, statistics and capacity of one node, as it tells them: the layout is that of the server's version.
+    pub async fn node_status(&self, id: &str) -> Result<serde_json::Value> {
+        self.node_value(id, "node_status").await
+    }
+
+    /// State, statistics and capacity of every target, by its id.
+    #[doc(alias = "get_performance")]
+    pub async fn performance(&self) -> Result<BTreeMap<String, serde_json::Value>> {
+        let mut all = BTreeMap::new();
+        for id in self.map().await?.targets.into_keys() {
+            let status = self.node_status(&id).await?;
+            all.insert(id, status);
+        }
+        Ok(all)
+    }
+
+    /// Configuration of one node; the cluster leaves secrets out.
+    pub async fn node_config(&self, id: &str) -> Result<serde_json::Value> {
+        self.node_value(id, "config").await
+    }
+
+    async fn node_value(&self, id: &str, what: &str) -> Result<serde_json::Value> {
+        let name = id.to_owned().into();
+        let request =
+            Request::new(Method::GET, "/v1/reverse/daemon", "aistore.cluster.node", Idempotency::Idempotent);
+        let request = request.query("what", what).header(headers::NODE_ID, id)?;
+        let answer = self.client.call(request.on(Resource::Named { kind: "node", name })).await?;
+        let call = answer.call.clone();
+        let body = answer.bytes(MAP_LIMIT).await?;
+        from_json(&body, "the state of a node").map_err(|error| error.with_call(&call))
     }
 
     async fn buckets(&self, params: wire::ListBuckets) -> Result<Vec<BucketRef>> {

@@ -81,6 +81,13 @@ impl Object {
         self.bucket().url().with_key(self.key().as_str())
     }
 
+    /// Its address at the gateway, for other HTTP clients, which must follow redirects.
+    #[doc(alias = "get_url")]
+    pub fn http_url(&self) -> String {
+        let request = wire::head_v1(&self.at);
+        format!("{}{}?{}", self.client.gateway(), request.path, request.query.as_str())
+    }
+
     /// Its size, checksum, version, times, custom metadata and chunks.
     #[doc(alias = "props")]
     pub async fn head(&self) -> Result<ObjectProps> {

@@ -43,6 +43,7 @@ headers! {
     LOCATION = "ais-location";
     MIRROR_COPIES = "ais-mirror-copies";
     MIRROR_PATHS = "ais-mirror-paths";
+    NODE_ID = "ais-node-id";
     PRESENT = "ais-present";
     XACTION_ID = "ais-xaction-id";
     VERSION = "ais-version";

@@ -47,6 +47,8 @@ async fn one_object_and_back() {
     let w = world(|builder| builder).await;
     let object = w.bucket.object("dir/a b#1?%.txt").unwrap();
     assert!(!object.exists().await.unwrap());
+    let url = format!("{}/v1/objects/data/dir/a%20b%231%3F%25.txt?provider=ais", w.client.endpoint());
+    assert_eq!(object.http_url(), url);
     let stored = object.put("hello world").custom("color", "blue, green").await.unwrap();
     assert_eq!(stored.version.as_deref(), Some("1"));
     assert_eq!(stored.custom["color"], "blue, green");
