@@ -2,6 +2,8 @@
 
 #[path = "cluster/conformance.rs"]
 mod conformance;
+#[path = "cluster/jobs.rs"]
+mod jobs;
 #[path = "cluster/objects.rs"]
 mod objects;
 #[path = "cluster/support.rs"]
