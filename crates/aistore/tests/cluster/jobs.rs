@@ -28,6 +28,7 @@ fn unknown() -> Reply {
     Reply::status(404).body(r#"{"message":"\"x-[abc123xyz]\" not found","status":404}"#)
 }
 
+#[expect(clippy::unwrap_used, reason = "a helper of tests")]
 fn client(replies: Vec<Reply>) -> (Client, ScriptedService) {
     let script = ScriptedService::replies(replies);
     let client = Client::builder("http://gateway").service(script.clone()).retry(RetryConfig::off());
