@@ -15,8 +15,8 @@ const TARGETS: usize = 2;
 const DISKS: usize = 2;
 
 pub(super) struct Model {
-    /// Names by target and disk.
-    disks: Vec<Vec<Vec<String>>>,
+    /// Names by target and disk, and whether the object is there no more.
+    disks: Vec<Vec<Vec<(String, bool)>>>,
     state: Mutex<State>,
 }
 
@@ -35,23 +35,13 @@ struct Walk {
 }
 
 impl Model {
-    pub(super) fn new(names: &BTreeSet<String>, seed: u64) -> Self {
+    /// Of the names `gone`, only the directories are left.
+    pub(super) fn new(names: &BTreeSet<String>, gone: &BTreeSet<String>, seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
-        let mut disks = vec![vec![Vec::<String>::new(); DISKS]; TARGETS];
-        for name in names {
-            // A file and a directory of one name cannot be on the same disk.
-            let clash = |disk: &[String]| {
-                disk.iter().any(|other| {
-                    let within = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|r| r.starts_with('/'));
-                    within(other, name) || within(name, other)
-                })
-            };
-            let first = random.usize(..TARGETS * DISKS);
-            let place = (0..TARGETS * DISKS).map(|i| (first + i) % (TARGETS * DISKS));
-            let place = place.into_iter().find(|i| !clash(&disks[i / DISKS][i % DISKS]));
-            // Nor on more disks than there are: such a name stays where it is, which a model may do.
-            let place = place.unwrap_or(first);
-            disks[place / DISKS][place % DISKS].push(name.clone());
+        let mut disks = vec![vec![Vec::<(String, bool)>::new(); DISKS]; TARGETS];
+        for (name, gone) in names.iter().map(|name| (name, false)).chain(gone.iter().map(|name| (name, true)))
+        {
+            disks[random.usize(..TARGETS)][random.usize(..DISKS)].push((name.clone(), gone));
         }
         Self { disks, state: Mutex::default() }
     }
@@ -82,13 +72,14 @@ fn key(entry: &ListEntry) -> (String, bool) {
 }
 
 /// What one disk reports: the items of a directory by name, each directory with all that is in it.
-fn one_disk(names: &[String], ask: &Ask<'_>) -> Vec<ListEntry> {
-    let mut names: Vec<_> = names.iter().filter(|name| name.starts_with(ask.dir)).collect();
-    names.sort_by_key(|name| name.replace('/', "\0"));
+fn one_disk(names: &[(String, bool)], ask: &Ask<'_>) -> Vec<ListEntry> {
+    let mut names: Vec<_> = names.iter().filter(|(name, _)| name.starts_with(ask.dir)).collect();
+    names.sort_by_key(|(name, _)| name.replace('/', "\0"));
     let mut entries: Vec<ListEntry> = Vec::new();
-    for name in names {
+    for (name, gone) in names {
         let entry = match name[ask.dir.len()..].split_once('/') {
             Some((item, _)) if ask.one_level => entry(&format!("{}{item}/", ask.dir), 1 << 8),
+            _ if *gone => continue,
             _ => entry(name, 1 << 6),
         };
         if entries.last().is_none_or(|last| last.name != entry.name) {

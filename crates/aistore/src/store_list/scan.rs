@@ -48,6 +48,13 @@ pub(super) struct Scan {
     pub(super) max_size: u32,
 }
 
+/// What was asked for of a directory.
+#[derive(Clone, Copy)]
+enum Level<'a> {
+    One(&'a str),
+    AllBelow(&'a str),
+}
+
 /// What one look at the cluster led to.
 enum Step {
     Page(Vec<ListEntry>, Option<Position>),
@@ -105,7 +112,7 @@ impl Scan {
             });
             return Ok(Step::Page(page.entries, next));
         }
-        let Some(stem) = self.doubtful(source, dir, &at, &page.token).await? else {
+        let Some(stem) = self.doubtful(source, Level::AllBelow(dir), &at, &page.token).await? else {
             return Ok(Step::Page(page.entries, Some(Position { after: page.token, uuid: page.uuid, ..at })));
         };
         page.entries.retain(|entry| entry.name <= stem);
@@ -157,7 +164,8 @@ impl Scan {
         let size = self.size.min(self.max_size.saturating_sub(MARGIN)).max(1);
         let ask = Ask { dir, one_level: true, uuid: &at.uuid, after: &at.after, size };
         let mut page = source.fetch(ask).await?;
-        if !page.token.is_empty() && self.doubtful(source, dir, at, &page.token).await?.is_some() {
+        if !page.token.is_empty() && self.doubtful(source, Level::One(dir), at, &page.token).await?.is_some()
+        {
             let ask = Ask { dir, one_level: true, uuid: "", after: &at.after, size: size + MARGIN };
             page = source.fetch(ask).await?;
             page.uuid.clear();
@@ -190,10 +198,11 @@ impl Scan {
     async fn doubtful(
         &self,
         source: &impl Source,
-        dir: &str,
+        listed: Level<'_>,
         at: &Position,
         cut: &str,
     ) -> Result<Option<String>> {
+        let (Level::One(dir) | Level::AllBelow(dir)) = listed;
         for (end, byte) in cut.bytes().enumerate().skip(dir.len() + 1) {
             if byte > b'/' || cut.as_bytes()[end - 1] == b'/' {
                 continue;
@@ -207,8 +216,12 @@ impl Scan {
             let known = at.after.as_bytes().get(..=end) == Some(&cut.as_bytes()[..=end]);
             let doubtful = if byte == b'/' {
                 !known && has_siblings(source, stem, &at.after).await?
+            } else if known && !at.uuid.is_empty() {
+                false
+            } else if let Level::One(_) = listed {
+                shows_dir(source, stem).await?
             } else {
-                (!known || at.uuid.is_empty()) && is_dir(source, stem).await?
+                is_dir(source, stem).await?
             };
             if doubtful {
                 return Ok(Some(stem.to_owned()));
@@ -225,13 +238,29 @@ async fn is_dir(source: &impl Source, name: &str) -> Result<bool> {
     Ok(!page.entries.is_empty())
 }
 
+/// Whether a level shows a directory of this name: it may be empty, until the cluster cleans up.
+async fn shows_dir(source: &impl Source, name: &str) -> Result<bool> {
+    let dir = parent(name);
+    // Behind all that starts with the name and sorts before `/`.
+    let after = end_of(&format!("{name}."));
+    let size = early(&name[dir.len()..]).saturating_add(2);
+    let page = source.fetch(Ask { dir, one_level: true, uuid: "", after: &after, size }).await?;
+    let shown = |entry: &ListEntry| entry.is_dir() && entry.name.strip_prefix(name) == Some("/");
+    Ok(page.entries.iter().any(shown))
+}
+
+/// How many directories of a level may come before an item although they sort behind it.
+fn early(item: &str) -> u32 {
+    let places = item.bytes().filter(|byte| *byte < b'/').count();
+    u32::try_from(places).unwrap_or(MARGIN)
+}
+
 /// Whether there are names, after `after`, that start with that of a directory and sort before what lies in it.
 async fn has_siblings(source: &impl Source, name: &str, after: &str) -> Result<bool> {
     let dir = parent(name);
     let after = after.max(name);
-    // The directory itself comes first, behind others of which the same may be said.
-    let others = after.bytes().skip(dir.len()).filter(|byte| *byte < b'/').count();
-    let size = u32::try_from(others).unwrap_or(MARGIN).saturating_add(2);
+    // The directory itself comes first.
+    let size = early(&after[dir.len()..]).saturating_add(2);
     let page = source.fetch(Ask { dir, one_level: true, uuid: "", after, size }).await?;
     let sibling =
         |entry: &ListEntry| entry.name.strip_prefix(name).is_some_and(|rest| rest.starts_with(|c| c < '/'));
@@ -271,13 +300,16 @@ mod tests {
         names.into_iter().collect()
     }
 
-    fn check(names: &BTreeSet<String>, seed: u64) {
+    /// With directories `gone` that are empty by now.
+    fn check(names: &BTreeSet<String>, gone: &BTreeSet<String>, seed: u64) {
         for size in [1, 2, 3, 5, 9, 50] {
             for prefix in ["", "a/", "a", "a-", "b/a", "b/a/", "b."] {
                 for one_level in [false, true] {
                     let scan = Scan { prefix: prefix.into(), one_level, size, max_size: 100 };
-                    let model = Model::new(names, seed);
-                    let found = list(&model, &scan, scan.start());
+                    let model = Model::new(names, gone, seed);
+                    let mut found = list(&model, &scan, scan.start());
+                    let exists = |dir: &str| names.iter().any(|name| name.starts_with(dir));
+                    found.retain(|name| !name.ends_with('/') || exists(name));
                     assert_eq!(found, expected(names, &scan, ""), "seed {seed}: {scan:?} of {names:?}");
                     if let Some(middle) = found.get(found.len() / 2).filter(|_| !one_level) {
                         let rest = list(&model, &scan, scan.start_after(middle));
@@ -306,8 +338,9 @@ mod tests {
             }
             let as_directory = |name: &String| format!("{name}/");
             let clash = |dir: &String| names.iter().any(|name| name.starts_with(dir));
-            let plain = names.iter().filter(|name| !clash(&as_directory(name))).cloned().collect();
-            check(&plain, seed);
+            let plain = names.iter().filter(|name| !clash(&as_directory(name))).cloned();
+            let (gone, names) = plain.partition(|name| name.contains('/') && random.u8(..3) == 0);
+            check(&names, &gone, seed);
         }
     }
 
@@ -317,7 +350,7 @@ mod tests {
     fn the_model_does_lose_names() {
         let names = ["a-b", "a.b", "a!x", "a/b/c", "a/y/1", "a/z", "b"].map(String::from).into();
         let naive = |seed| {
-            let model = Model::new(&names, seed);
+            let model = Model::new(&names, &BTreeSet::new(), seed);
             let mut found = Vec::new();
             let (mut uuid, mut after) = (String::new(), String::new());
             loop {
@@ -336,7 +369,7 @@ mod tests {
     #[test]
     fn plain_names_cost_one_question_a_page() {
         let names: BTreeSet<_> = (0..1000).map(|i| format!("dir/{i:04}")).collect();
-        let model = Model::new(&names, 1);
+        let model = Model::new(&names, &BTreeSet::new(), 1);
         let scan = Scan { prefix: "dir/".into(), one_level: false, size: 100, max_size: 1000 };
         assert_eq!(list(&model, &scan, scan.start()).len(), 1000);
         assert_eq!(model.requests(), 11);
