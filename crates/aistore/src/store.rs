@@ -87,6 +87,7 @@ impl Store {
 /// What AIStore can do. The rules of a remote bucket's provider come on top where they are stricter.
 fn capability(bucket: &BucketRef) -> Capability {
     let mut can = Capability::default();
+    can.path_conflicts = !bucket.is_remote();
     can.ranged_get = true;
     can.suffix_range = true;
     can.pin = PinKind::VersionHeader;

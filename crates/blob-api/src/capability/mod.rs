@@ -18,6 +18,9 @@ pub struct Capability {
     pub read_only: bool,
     /// `list_page` does not work.
     pub unlisted: bool,
+    /// Names are paths of a file system: an object may be refused whose name is the directory of others (`a` beside
+    /// `a/b`), or lies below another object.
+    pub path_conflicts: bool,
     /// `get` with a range.
     pub ranged_get: bool,
     /// `get` of the last N bytes.

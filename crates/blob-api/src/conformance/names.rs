@@ -22,7 +22,7 @@ cases! { "names" [writable, listable]:
     slash_at_the_end;
     slashes_in_a_row;
     control_characters;
-    object_above_objects;
+    object_above_objects [no_path_conflicts];
     like_patterns;
 }
 

@@ -37,6 +37,7 @@ needs! {
     content_headers(can) can.content_headers, "the store holds no content headers";
     user_metadata(can) can.user_metadata, "the store holds no user metadata";
     multipart(can) can.multipart.is_some(), "the store has no uploads in parts";
+    no_path_conflicts(can) !can.path_conflicts, "the name of an object may be in the way of names below it";
     unknown_length(can) !can.put_requires_length, "the store needs to know the length of a body";
     checksums(can) !can.checksums.is_empty(), "the store states and verifies no checksum";
     signing(can) can.sign_get || can.sign_put, "the store cannot sign URLs";

@@ -90,6 +90,7 @@ fn everything() -> Capability {
     Capability {
         read_only: false,
         unlisted: false,
+        path_conflicts: false,
         ranged_get: true,
         suffix_range: true,
         if_match: true,
