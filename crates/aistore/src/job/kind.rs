@@ -22,7 +22,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// Whether [`Job::start`] starts it; the others begin with a call of their own.
+            /// Whether [`Job::start`](super::Job::start) starts it; the others begin with a call of their own.
             pub fn is_startable(&self) -> bool {
                 match self { $(Self::$name => $start,)* Self::Other(_) => false }
             }
