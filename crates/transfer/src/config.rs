@@ -207,8 +207,9 @@ impl TransferBuilder {
         self
     }
 
-    /// A read or write of a file that takes longer moves the file's further ones to a thread of their own.
-    /// Default 10 ms.
+    /// A file is slow if its reads or writes take longer: three of the last sixteen, or one ten times as long.
+    /// They then happen on a thread of their own, until 32 in a row took less than a tenth of the limit. With a
+    /// limit of zero they always do. Default 10 ms.
     pub fn slow_io(mut self, limit: Duration) -> Self {
         self.config.slow_io = limit;
         self

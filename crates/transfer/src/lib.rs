@@ -10,6 +10,7 @@ mod budget;
 mod cancel;
 mod config;
 mod context;
+mod disk_speed;
 mod download;
 mod error;
 mod file_io;

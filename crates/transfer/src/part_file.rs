@@ -8,7 +8,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::SystemTime,
 };
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     config::Config,
+    disk_speed::DiskSpeed,
     error::{local, local_fault, task_failed},
     file_io::{self, Identity},
     slab::SLAB,
@@ -43,18 +44,12 @@ pub(crate) struct PartFile {
     /// Permissions of the file that is replaced, which stay.
     replaced: Option<Permissions>,
     named: AtomicBool,
-    slow: SlowWrites,
+    /// Writes go to the thread while it is slow.
+    speed: Arc<DiskSpeed>,
+    /// The thread that writes where the disk is slow, once it was needed.
+    writer: Mutex<Option<mpsc::UnboundedSender<Job>>>,
     #[cfg(test)]
     disk_limit: Option<u64>,
-}
-
-/// The thread that writes where the disk is slow.
-#[derive(Debug)]
-struct SlowWrites {
-    limit: Duration,
-    /// Writes go to the thread from now on.
-    on: AtomicBool,
-    jobs: Mutex<Option<mpsc::UnboundedSender<Job>>>,
 }
 
 /// Consecutive bytes for the thread. The sender waits for the answer before it sends a second next one, which
@@ -90,7 +85,8 @@ impl PartFile {
             target,
             replaced,
             named: AtomicBool::new(false),
-            slow: SlowWrites { limit: config.slow_io, on: AtomicBool::new(false), jobs: Mutex::new(None) },
+            speed: Arc::new(DiskSpeed::new(config.slow_io)),
+            writer: Mutex::new(None),
             #[cfg(test)]
             disk_limit: config.disk_limit,
         })
@@ -122,15 +118,13 @@ impl PartFile {
 
     /// Writes the next bytes of a part and says up to where the part is in the file now.
     ///
-    /// Inline, since a write to the page cache costs less than handing it over; once a write has taken long, by
-    /// the thread, in jobs of at least 256 KiB of which two exist for each part.
+    /// Inline, since a write to the page cache costs less than handing it over; while the disk is slow, by the
+    /// thread, in jobs of at least 256 KiB of which two exist for each part.
     pub(crate) async fn write(&self, stash: &mut Stash, at: u64, bytes: Bytes) -> Result<Option<u64>> {
-        if !self.slow.on.load(Ordering::Relaxed) {
-            let begin = Instant::now();
-            self.write_now(&bytes, at)?;
-            if begin.elapsed() > self.slow.limit {
-                self.slow.on.store(true, Ordering::Relaxed);
-            }
+        if !self.speed.is_slow() {
+            // What the thread still has comes before these bytes, and a part is in the file only up to there.
+            self.flush(stash).await?;
+            self.speed.time(|| self.write_now(&bytes, at))?;
             return Ok(Some(at + bytes.len() as u64));
         }
         if stash.length == 0 {
@@ -176,7 +170,7 @@ impl PartFile {
     }
 
     fn send(&self, job: Job) -> Result<()> {
-        let mut jobs = self.slow.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut jobs = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = match &*jobs {
             Some(sender) => sender,
             None => jobs.insert(self.start_thread()?),
@@ -186,7 +180,7 @@ impl PartFile {
 
     fn start_thread(&self) -> Result<mpsc::UnboundedSender<Job>> {
         let (sender, mut jobs) = mpsc::unbounded_channel::<Job>();
-        let file = Arc::clone(&self.file);
+        let (file, speed) = (Arc::clone(&self.file), Arc::clone(&self.speed));
         #[cfg(test)]
         let disk_limit = self.disk_limit;
         // It ends when the file is dropped, which drops the only sender.
@@ -198,12 +192,14 @@ impl PartFile {
                     let written = match failed {
                         // Whoever asks next hears of it, also if nobody waited for the job that failed.
                         Some(kind) => Err(io::Error::from(kind)),
-                        None => chunks.into_iter().try_for_each(|chunk| {
-                            #[cfg(test)]
-                            check_disk(disk_limit, at + chunk.len() as u64)?;
-                            file_io::write_at(&file, &chunk, at)?;
-                            at += chunk.len() as u64;
-                            Ok(())
+                        None => speed.time(|| {
+                            chunks.into_iter().try_for_each(|chunk| {
+                                #[cfg(test)]
+                                check_disk(disk_limit, at + chunk.len() as u64)?;
+                                file_io::write_at(&file, &chunk, at)?;
+                                at += chunk.len() as u64;
+                                Ok(())
+                            })
                         }),
                     };
                     failed = failed.or_else(|| written.as_ref().err().map(io::Error::kind));
@@ -227,7 +223,7 @@ impl PartFile {
 
     /// Waits for the thread to have written everything that anybody gave it.
     async fn drain(&self) -> Result<()> {
-        if self.slow.jobs.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+        if self.writer.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
             let mut empty = Stash::default();
             self.hand_over(&mut empty)?;
             self.wait(&mut empty).await?;
@@ -397,5 +393,34 @@ fn open_locked(temp: &Path, target: &Path) -> Result<File> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(local("inspect", temp, error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::Transfer;
+
+    #[tokio::test]
+    async fn a_part_that_comes_back_from_the_thread_is_in_the_file_up_to_where_it_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let transfer = Transfer::builder().slow_io(Duration::from_secs(1)).build().unwrap();
+        let target = Target::inspect(&dir.path().join("f")).unwrap().unwrap();
+        let file = PartFile::create(target, &transfer.0.config).unwrap();
+        let mut stash = Stash::default();
+
+        file.speed.took(Duration::from_secs(60));
+        assert_eq!(file.write(&mut stash, 0, Bytes::from(vec![1; SLAB])).await.unwrap(), None);
+        assert_eq!(file.write(&mut stash, SLAB as u64, Bytes::from_static(b"23")).await.unwrap(), None);
+        for _ in 0..40 {
+            file.speed.took(Duration::ZERO);
+        }
+        let end = SLAB as u64 + 3;
+        assert_eq!(file.write(&mut stash, end - 1, Bytes::from_static(b"4")).await.unwrap(), Some(end));
+        let found = fs::read(&file.temp).unwrap();
+        assert!(found[..SLAB].iter().all(|byte| *byte == 1));
+        assert_eq!(&found[SLAB..], b"234");
     }
 }

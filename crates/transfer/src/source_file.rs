@@ -8,12 +8,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use longshore_core_types::{Error, Result};
 
 use crate::{
+    disk_speed::DiskSpeed,
     error::{local, local_fault},
     file_io::{self, Identity},
     slab::Slab,
@@ -25,10 +26,8 @@ pub(crate) struct SourceFile {
     file: File,
     path: PathBuf,
     identity: Identity,
-    /// A read that takes longer than this...
-    slow_limit: Duration,
-    /// ...moves all further ones off the runtime's thread.
-    slow: AtomicBool,
+    /// Reads leave the runtime's thread while it is slow.
+    speed: DiskSpeed,
     changed: AtomicBool,
 }
 
@@ -58,8 +57,7 @@ impl SourceFile {
             file,
             path: path.to_owned(),
             identity: Identity::of(&meta),
-            slow_limit,
-            slow: AtomicBool::new(false),
+            speed: DiskSpeed::new(slow_limit),
             changed: AtomicBool::new(false),
         })))
     }
@@ -68,9 +66,9 @@ impl SourceFile {
         self.identity.size
     }
 
-    /// Whether reads have been seen to block.
+    /// Whether reads have been seen to block of late.
     pub(crate) fn is_slow(&self) -> bool {
-        self.slow.load(Ordering::Relaxed)
+        self.speed.is_slow()
     }
 
     /// Tells the system that all of the file is read soon, large files only: it costs a call.
@@ -84,13 +82,9 @@ impl SourceFile {
 
     /// Fills `slab` with up to `length` bytes from `at`; an error if the file has fewer, which means it changed.
     pub(crate) fn read(&self, slab: &mut Slab, at: u64, length: usize) -> io::Result<()> {
-        let begin = Instant::now();
         let spare = slab.spare(length);
         let wanted = spare.len();
-        let read = file_io::read_at(&self.file, spare, at)?;
-        if begin.elapsed() > self.slow_limit {
-            self.slow.store(true, Ordering::Relaxed);
-        }
+        let read = self.speed.time(|| file_io::read_at(&self.file, spare, at))?;
         slab.filled(read);
         if read < wanted {
             self.changed.store(true, Ordering::Relaxed);
