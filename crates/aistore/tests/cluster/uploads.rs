@@ -1,6 +1,7 @@
 //! Which way bodies go.
 
 use futures_util::{StreamExt, stream};
+use longshore_aistore::BucketPatch;
 use longshore_blob_api::{BlobStore, GetOptions, HeadOptions, MultipartRef, PartNumber, PutOptions};
 use longshore_core_types::{Attributes, ErrorKind, ObjectKey, Payload};
 use longshore_devserver::NodeKind;
@@ -37,6 +38,20 @@ async fn large_bodies_wait_for_the_redirect_where_the_gateway_decides() {
     assert_eq!((puts[0].node, puts[0].bytes_in), (NodeKind::Gateway, 0));
     assert_eq!((puts[1].node, puts[1].bytes_in), (NodeKind::Target, 1_000_000));
     assert_eq!(object.get().await.unwrap().bytes().await.unwrap(), body);
+}
+
+#[tokio::test]
+async fn a_bucket_that_forbids_writing_forbids_large_uploads_too() {
+    let w = world(|builder| builder).await;
+    // Targets do not look at the mask, so the client must not go there.
+    w.bucket.set_props(&BucketPatch::new().access(771)).await.unwrap();
+    for length in [3, 1_000_000] {
+        let object = w.bucket.object(format!("{length}")).unwrap();
+        let error = object.put(pattern(length)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    }
+    let puts = w.journal("put");
+    assert!(puts.iter().all(|put| put.node == NodeKind::Gateway), "{puts:?}");
 }
 
 #[tokio::test]
