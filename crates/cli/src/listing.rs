@@ -2,7 +2,7 @@
 
 use futures_util::{Stream, StreamExt, TryStreamExt, future, stream};
 use longshore::{
-    AnyStore, BlobStore, BlobStoreExt, Entry, ListOptions, ObjectKey, ObjectMeta, Result, StoreUrl,
+    AnyStore, BlobStore, BlobStoreExt, Entry, ListOptions, ObjectKey, ObjectMeta, Result, Scheme, StoreUrl,
 };
 
 use crate::{
@@ -117,6 +117,10 @@ pub(crate) fn as_folder(key: &str) -> String {
 
 /// Refuses what this build does not serve.
 pub(crate) fn require_support(url: &StoreUrl) -> Result<(), Failure> {
+    // The library opens them; commands would take what follows `://` for a bucket and a key.
+    if matches!(url.scheme(), Scheme::Http | Scheme::Https) {
+        return Err(Failure::usage(format!("{url}: {}:// is not supported yet", url.scheme())));
+    }
     longshore::supports(url.scheme()).map_err(|error| Failure::usage(format!("{url}: {error}")))
 }
 

@@ -6,10 +6,14 @@ mod open;
 
 #[cfg(feature = "aistore")]
 pub use longshore_aistore as aistore;
+#[cfg(feature = "authn")]
+pub use longshore_authn_api as authn;
 pub use longshore_blob_api as blob_api;
+#[cfg(feature = "http")]
+pub use longshore_http_store as http_store;
 #[cfg(feature = "transfer")]
 pub use longshore_transfer as transfer;
-#[cfg(feature = "aistore")]
+#[cfg(any(feature = "aistore", feature = "authn", feature = "http"))]
 pub use longshore_transport as transport;
 
 pub use longshore_blob_api::*;

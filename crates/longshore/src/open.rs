@@ -8,7 +8,8 @@ use longshore_core_types::{Error, ErrorKind, Result, Scheme, Secret, StoreUrl};
 /// Opens the bucket of a store URL with what the environment says, and returns the key of the URL beside it.
 ///
 /// The key is empty if the URL names the bucket, and may be the name of an object or the start of many. Nothing is
-/// sent yet, so a bucket that does not exist is noticed by the first call on the store.
+/// sent yet, so a bucket that does not exist is noticed by the first call on the store. Only a web server is asked
+/// whether it has the object of an `http(s)` URL, and whether it can send ranges.
 ///
 /// [`ErrorKind::InvalidInput`] for a URL that is wrong by itself, [`ErrorKind::Unsupported`] for a scheme that this
 /// build does not serve, [`ErrorKind::InvalidConfig`] for a wrong setting.
@@ -126,7 +127,7 @@ impl OpenOptions {
 
     /// Opens the bucket of a URL and returns the key of the URL beside it; see [`open`](crate::open()).
     #[cfg_attr(not(feature = "aistore"), expect(clippy::unused_self, reason = "nothing to open yet"))]
-    #[expect(clippy::unused_async, reason = "other platforms ask for credentials first")]
+    #[cfg_attr(not(feature = "http"), expect(clippy::unused_async, reason = "web servers are asked first"))]
     pub async fn open(&self, url: &StoreUrl) -> Result<(AnyStore, String)> {
         supports(url.scheme())?;
         #[cfg(feature = "aistore")]
@@ -138,18 +139,31 @@ impl OpenOptions {
             let store = self.aistore_client()?.bucket_ref(bucket).store();
             return Ok((AnyStore::new(store), url.key().to_owned()));
         }
+        #[cfg(feature = "http")]
+        if is_web(url.scheme()) {
+            let (store, key) = longshore_http_store::HttpStore::builder(url.to_string()).build_object()?;
+            return Ok((AnyStore::new(store.probe(&key).await?), key.to_string()));
+        }
         Err(not_supported(url.scheme()))
     }
 }
 
+fn is_web(scheme: Scheme) -> bool {
+    matches!(scheme, Scheme::Http | Scheme::Https)
+}
+
 /// Whether [`open`](crate::open()) serves this scheme; if not, [`ErrorKind::Unsupported`] says why and what to do.
 pub fn supports(scheme: Scheme) -> Result<()> {
-    if scheme.is_aistore() && cfg!(feature = "aistore") { Ok(()) } else { Err(not_supported(scheme)) }
+    let served =
+        (scheme.is_aistore() && cfg!(feature = "aistore")) || (is_web(scheme) && cfg!(feature = "http"));
+    if served { Ok(()) } else { Err(not_supported(scheme)) }
 }
 
 fn not_supported(scheme: Scheme) -> Error {
     let why = if scheme.is_aistore() {
         "needs the feature `aistore` of the crate `longshore`, which this build lacks"
+    } else if is_web(scheme) {
+        "needs the feature `http` of the crate `longshore`, which this build lacks"
     } else if scheme == Scheme::Memory {
         "cannot be opened by URL: a store in memory belongs to whoever makes it (`MemoryStore::new`)"
     } else {
@@ -167,7 +181,6 @@ mod tests {
         for (url, kind, word) in [
             ("s3://b/k", ErrorKind::Unsupported, "not supported yet"),
             ("memory://b", ErrorKind::Unsupported, "MemoryStore::new"),
-            ("https://host/x", ErrorKind::Unsupported, "not supported yet"),
             ("foo://b", ErrorKind::InvalidInput, "unknown scheme"),
         ] {
             let error = open(url).await.unwrap_err();
