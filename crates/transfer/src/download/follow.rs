@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io,
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
 use longshore_core_types::{Checksum, ChecksumKind, Result, checksum::Hasher};
@@ -13,56 +13,139 @@ use super::source::Cut;
 use crate::{
     error::local_fault,
     part_file::hash_range,
+    plan::MIB,
     slab::{SLAB, SlabPool},
 };
 
-/// Reads the file behind its writers, on a thread of its own, so that the checksum is there soon after the last
-/// byte. What it reads was written a moment ago and comes from memory.
+/// So many bytes are worth waking the thread for. The end of a part is, too.
+const WORTH_WAKING: u64 = MIB;
+
+/// Hashes what arrives in order while it is in hand, and reads from the file what arrived early.
+///
+/// The reading is done by a thread of its own, so that the checksum is there soon after the last byte. What it
+/// reads was written a moment ago and comes from memory.
 #[derive(Debug)]
 pub(crate) struct Follower {
-    written: Arc<Written>,
+    shared: Arc<Shared>,
     result: Mutex<Option<oneshot::Receiver<io::Result<Option<Checksum>>>>>,
 }
 
 #[derive(Debug)]
-struct Written {
+struct Shared {
     state: Mutex<State>,
     changed: Condvar,
 }
 
 #[derive(Debug)]
 struct State {
-    /// For each part, up to where it is in the file.
-    upto: Vec<u64>,
+    /// Of all bytes before `at`. Whoever hashes takes it away and puts it back further on.
+    hasher: Option<Hasher>,
+    at: u64,
+    /// The part that `at` lies in; their number at the end of the file.
+    part: usize,
+    parts: Vec<Part>,
+    /// The thread waits to be woken.
+    asleep: bool,
     given_up: bool,
+}
+
+#[derive(Debug)]
+struct Part {
+    /// Up to where the part is in the file.
+    upto: u64,
+    end: u64,
+}
+
+impl State {
+    /// Bytes that can be read from the file and hashed right now.
+    fn ready(&self) -> u64 {
+        self.parts.get(self.part).map_or(0, |part| part.upto.saturating_sub(self.at))
+    }
+
+    fn worth_waking(&self) -> bool {
+        if self.given_up {
+            return true;
+        }
+        let Some(part) = self.parts.get(self.part) else { return true };
+        let ready = self.ready();
+        self.hasher.is_some() && (ready >= WORTH_WAKING || ready > 0 && part.upto == part.end)
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        change(&mut state);
+        // Each call for the thread costs two switches between threads.
+        if state.asleep && state.worth_waking() {
+            state.asleep = false;
+            self.changed.notify_one();
+        }
+    }
+
+    /// Everything before `at` is in the hash now.
+    fn put_back(&self, hasher: Hasher, at: u64) {
+        self.change(|state| {
+            (state.hasher, state.at) = (Some(hasher), at);
+            while state.parts.get(state.part).is_some_and(|part| part.end <= at) {
+                state.part += 1;
+            }
+        });
+    }
 }
 
 impl Follower {
     pub(crate) fn start(file: Arc<File>, cut: Cut, kind: ChecksumKind, slabs: SlabPool) -> Result<Self> {
-        let upto = (0..cut.parts()).map(|index| cut.range(index).start).collect();
-        let state = Mutex::new(State { upto, given_up: false });
-        let written = Arc::new(Written { state, changed: Condvar::new() });
+        let part = |index| {
+            let range = cut.range(index);
+            Part { upto: range.start, end: range.end }
+        };
+        let state = State {
+            hasher: Some(Hasher::new(kind)),
+            at: cut.start,
+            part: 0,
+            parts: (0..cut.parts()).map(part).collect(),
+            asleep: false,
+            given_up: false,
+        };
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         let (sender, result) = oneshot::channel();
-        let seen = Arc::clone(&written);
+        let seen = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("longshore-hash".into())
             .spawn(move || {
                 // Nobody waits any more if the download was given up.
-                let _ = sender.send(follow(&file, cut, kind, &slabs, &seen));
+                let _ = sender.send(follow(&file, &slabs, &seen));
             })
             .map_err(|error| local_fault("cannot start a thread for checksums".into()).with_source(error))?;
-        Ok(Self { written, result: Mutex::new(Some(result)) })
+        Ok(Self { shared, result: Mutex::new(Some(result)) })
+    }
+
+    /// Hashes the bytes from `at` on if they come next in order, and nobody else is hashing.
+    ///
+    /// They must be on their way into the file, where they will be looked for if they were not taken here.
+    pub(crate) fn offer(&self, at: u64, bytes: &[u8]) {
+        let mut state = self.shared.state();
+        if state.at != at {
+            return;
+        }
+        let Some(mut hasher) = state.hasher.take() else { return };
+        drop(state);
+        hasher.update(bytes);
+        self.shared.put_back(hasher, at + bytes.len() as u64);
     }
 
     /// The bytes of a part up to `upto` are in the file.
     pub(crate) fn advance(&self, index: u64, upto: u64) {
-        let mut state = self.written.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(position) = usize::try_from(index).ok().and_then(|index| state.upto.get_mut(index))
-            && *position < upto
-        {
-            *position = upto;
-            self.written.changed.notify_one();
-        }
+        self.shared.change(|state| {
+            if let Some(part) = usize::try_from(index).ok().and_then(|index| state.parts.get_mut(index)) {
+                part.upto = part.upto.max(upto);
+            }
+        });
     }
 
     /// The checksum, once every part has been written.
@@ -79,43 +162,42 @@ impl Follower {
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        self.written.state.lock().unwrap_or_else(PoisonError::into_inner).given_up = true;
-        self.written.changed.notify_one();
+        self.shared.change(|state| state.given_up = true);
     }
 }
 
-/// `None` if it was given up.
-fn follow(
-    file: &File,
-    cut: Cut,
-    kind: ChecksumKind,
-    slabs: &SlabPool,
-    written: &Written,
-) -> io::Result<Option<Checksum>> {
-    let mut hasher = Hasher::new(kind);
-    let mut slab = slabs.take();
-    for (position, index) in (0..cut.parts()).enumerate() {
-        let range = cut.range(index);
-        let mut at = range.start;
-        while at < range.end {
-            let upto = {
-                let state = written.state.lock().unwrap_or_else(PoisonError::into_inner);
-                let waiting = |state: &mut State| state.upto[position] <= at && !state.given_up;
-                let state =
-                    written.changed.wait_while(state, waiting).unwrap_or_else(PoisonError::into_inner);
-                if state.given_up {
-                    return Ok(None);
-                }
-                state.upto[position]
-            };
-            let read = hash_range(file, &mut hasher, at, upto, slab.spare(SLAB))?;
-            if read < upto {
+/// Hashes what has not been hashed by the time it is in the file. `None` if it was given up.
+fn follow(file: &File, slabs: &SlabPool, shared: &Shared) -> io::Result<Option<Checksum>> {
+    let mut slab = None;
+    let mut state = shared.state();
+    loop {
+        if state.given_up {
+            return Ok(None);
+        }
+        if state.part == state.parts.len()
+            && let Some(hasher) = state.hasher.take()
+        {
+            return Ok(Some(hasher.finish()));
+        }
+        let ready = state.ready();
+        if ready > 0
+            && let Some(mut hasher) = state.hasher.take()
+        {
+            let (at, upto) = (state.at, state.at + ready);
+            drop(state);
+            let buffer = slab.get_or_insert_with(|| slabs.take()).spare(SLAB);
+            if hash_range(file, &mut hasher, at, upto, buffer)? < upto {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            at = upto;
+            shared.put_back(hasher, upto);
+            state = shared.state();
+            continue;
+        }
+        state.asleep = true;
+        while state.asleep {
+            state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
-    Ok(Some(hasher.finish()))
 }
 
 #[cfg(test)]
@@ -125,29 +207,112 @@ mod tests {
 
     const CUT: Cut = Cut { start: 0, first_end: 3, part: 4, end: 9 };
 
-    fn start(file: &Arc<File>) -> Follower {
-        Follower::start(Arc::clone(file), CUT, ChecksumKind::Sha256, SlabPool::new(1)).unwrap()
+    fn start(file: &Arc<File>, cut: Cut) -> Follower {
+        Follower::start(Arc::clone(file), cut, ChecksumKind::Sha256, SlabPool::new(1)).unwrap()
+    }
+
+    fn sum(bytes: &[u8]) -> Checksum {
+        let mut hasher = Hasher::new(ChecksumKind::Sha256);
+        hasher.update(bytes);
+        hasher.finish()
+    }
+
+    /// Where the hash is once the thread has nothing to do.
+    async fn at(follower: &Follower) -> u64 {
+        while !follower.shared.state().asleep {
+            tokio::task::yield_now().await;
+        }
+        follower.shared.state().at
     }
 
     #[tokio::test]
     async fn parts_in_any_order_give_the_checksum_of_the_whole() {
         let file = Arc::new(tempfile::tempfile().unwrap());
-        let follower = start(&file);
+        let follower = start(&file, CUT);
         for (index, upto) in [(2, 9), (1, 5), (0, 3), (1, 7)] {
             let start = CUT.range(index).start;
             let bytes: Vec<u8> = (start..upto).map(|at| b"abcdefghi"[usize::try_from(at).unwrap()]).collect();
             write_at(&file, &bytes, start).unwrap();
             follower.advance(index, upto);
         }
-        let mut hasher = Hasher::new(ChecksumKind::Sha256);
-        hasher.update(b"abcdefghi");
-        assert_eq!(follower.finish().await.unwrap(), Some(hasher.finish()));
+        assert_eq!(follower.finish().await.unwrap(), Some(sum(b"abcdefghi")));
+    }
+
+    #[tokio::test]
+    async fn bytes_in_order_are_not_read_back() {
+        // The file stays empty: whoever reads it fails.
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let follower = start(&file, CUT);
+        for (at, bytes) in [(0, &b"ab"[..]), (2, b"c"), (3, b"defg"), (7, b"hi")] {
+            follower.offer(at, bytes);
+        }
+        assert_eq!(follower.finish().await.unwrap(), Some(sum(b"abcdefghi")));
+    }
+
+    #[tokio::test]
+    async fn hashing_in_hand_goes_on_behind_what_arrived_early() {
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let follower = start(&file, CUT);
+        assert_eq!(at(&follower).await, 0);
+        // Part 1 is early, and all but its last byte is there when its turn comes.
+        follower.offer(3, b"def");
+        write_at(&file, b"def", 3).unwrap();
+        follower.advance(1, 6);
+        follower.offer(0, b"abc");
+        assert_eq!(at(&follower).await, 3);
+        // Too few bytes to read them back, until the part ends.
+        write_at(&file, b"g", 6).unwrap();
+        follower.offer(6, b"g");
+        assert_eq!(at(&follower).await, 3);
+        follower.advance(1, 7);
+        assert_eq!(at(&follower).await, 7);
+        follower.offer(7, b"hi");
+        assert_eq!(follower.finish().await.unwrap(), Some(sum(b"abcdefghi")));
+    }
+
+    #[tokio::test]
+    async fn writers_in_any_order_and_the_thread_agree() {
+        const SIZE: usize = 5_000_000;
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut content = vec![0; SIZE];
+        random.fill(&mut content);
+        let cut = Cut { start: 0, first_end: 700_001, part: 1_300_000, end: SIZE as u64 };
+        for _ in 0..20 {
+            let file = Arc::new(tempfile::tempfile().unwrap());
+            let follower = start(&file, cut);
+            let mut left: Vec<_> = (0..cut.parts()).map(|index| (index, cut.range(index))).collect();
+            while !left.is_empty() {
+                let chosen = random.usize(..left.len());
+                let (index, range) = &mut left[chosen];
+                let end = range.end.min(range.start + random.u64(1..400_000));
+                let bytes = &content[usize::try_from(range.start).unwrap()..usize::try_from(end).unwrap()];
+                // What a second fetcher brings is offered to nobody.
+                if random.u8(..) > 20 {
+                    follower.offer(range.start, bytes);
+                }
+                write_at(&file, bytes, range.start).unwrap();
+                follower.advance(*index, end);
+                range.start = end;
+                if range.is_empty() {
+                    left.swap_remove(chosen);
+                }
+            }
+            assert_eq!(follower.finish().await.unwrap(), Some(sum(&content)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_lost_bytes_is_an_error() {
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let follower = start(&file, CUT);
+        follower.advance(0, 3);
+        assert!(follower.finish().await.is_err());
     }
 
     #[tokio::test]
     async fn the_thread_ends_when_the_download_is_given_up() {
         let file = Arc::new(tempfile::tempfile().unwrap());
-        let follower = start(&file);
+        let follower = start(&file, CUT);
         let result = follower.result.lock().unwrap().take().unwrap();
         drop(follower);
         assert_eq!(result.await.unwrap().unwrap(), None);

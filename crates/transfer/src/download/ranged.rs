@@ -256,6 +256,9 @@ impl<S: BlobStore + Clone> Board<S> {
                 }
                 first.0 = at + bytes.len() as u64;
             }
+            if let Some(follower) = &self.follower {
+                follower.offer(at - self.cut.start, &bytes);
+            }
             self.count(running, at + bytes.len() as u64);
             if let Some(upto) = self.file.write(stash, at - self.cut.start, bytes).await? {
                 self.written(running.index, upto);
