@@ -13,13 +13,14 @@ use crate::{
     TransportConfig,
     client::HttpClient,
     layers::{
+        Layers, Standard,
         auth::{AuthLayer, Credentials},
         deadline::DeadlineLayer,
         erase,
         inflight::InFlightLayer,
         redirect::{ClusterRedirects, RedirectLayer},
         retry::{RetryLayer, StandardClassifier},
-        timeout::TimeoutLayer,
+        timeout::{Exchange, TimeoutLayer},
         trace::TraceLayer,
     },
 };
@@ -128,16 +129,18 @@ impl TransportBuilder {
 
     /// The default stack. Fails ([`ErrorKind::InvalidConfig`]) naming every setting that is wrong.
     pub fn build(mut self) -> Result<Transport> {
-        let attempt = self.attempt()?;
-        let redirect = RedirectLayer::erased(self.redirects, self.config.max_redirects);
-        let retry = RetryLayer::erased(self.config.retry, self.classifier);
+        let bottom = self.bottom()?;
+        let layers = Layers {
+            retry: RetryLayer::erased(self.config.retry, self.classifier),
+            // Without a provider there is no auth layer at all.
+            auth: self.credentials.map(AuthLayer::erased),
+            redirect: RedirectLayer::erased(self.redirects, self.config.max_redirects),
+            lean: matches!(bottom, Bottom::Client(_)),
+        };
         let outer = (TraceLayer::new(), DeadlineLayer::new(&self.config.timeouts));
-        // Without a provider there is no auth layer at all.
-        let call = match self.credentials {
-            Some(credentials) => {
-                erase((outer, retry, AuthLayer::erased(credentials), redirect).layer(attempt))
-            }
-            None => erase((outer, retry, redirect).layer(attempt)),
+        let call = match bottom {
+            Bottom::Client(exchange) => erase(outer.layer(Standard::new(layers, exchange))),
+            Bottom::Other(service) => erase(outer.layer(Standard::new(layers, service))),
         };
         Ok(Transport::from_service(wrap(self.call_layers, call)))
     }
@@ -145,16 +148,24 @@ impl TransportBuilder {
     /// The stack without retry, credentials and redirects, for protocols that sign each request and
     /// repeat it themselves.
     pub fn build_bare(mut self) -> Result<Transport> {
-        let attempt = self.attempt()?;
+        let attempt = match self.bottom()? {
+            Bottom::Client(exchange) => erase(exchange),
+            Bottom::Other(service) => service,
+        };
         let call = erase((TraceLayer::new(), DeadlineLayer::new(&self.config.timeouts)).layer(attempt));
         Ok(Transport::from_service(wrap(self.call_layers, call)))
     }
 
     /// One exchange with one server: what the redirect layer calls.
-    fn attempt(&mut self) -> Result<HttpService> {
+    fn bottom(&mut self) -> Result<Bottom> {
         let faults = self.config.faults();
         if !faults.is_empty() {
             return Err(Error::new(ErrorKind::InvalidConfig, faults.join("; ")));
+        }
+        let ours = self.service.is_none() && self.attempt_layers.is_empty();
+        if ours && self.config.max_in_flight.is_none() {
+            let client = HttpClient::new(&self.config)?;
+            return Ok(Bottom::Client(Exchange::new(client, &self.config.timeouts)));
         }
         let layers =
             (TimeoutLayer::new(&self.config.timeouts), InFlightLayer::new(self.config.max_in_flight));
@@ -162,8 +173,15 @@ impl TransportBuilder {
             Some(service) => erase(layers.layer(service)),
             None => erase(layers.layer(HttpClient::new(&self.config)?)),
         };
-        Ok(wrap(mem::take(&mut self.attempt_layers), exchange))
+        Ok(Bottom::Other(wrap(mem::take(&mut self.attempt_layers), exchange)))
     }
+}
+
+/// What is below retry, credentials and redirect.
+enum Bottom {
+    /// The HTTP client and nothing of the caller's: its type need not be erased.
+    Client(Exchange),
+    Other(HttpService),
 }
 
 /// Wraps so that the first layer ends up outermost.

@@ -12,29 +12,49 @@ use futures_core::{Stream, stream::BoxStream};
 use http::request::Parts;
 use longshore_core_types::Payload;
 
-use crate::HttpRequest;
+use crate::{HttpRequest, RequestOptions};
 
 /// The head of a request and the source of its body.
 #[derive(Debug)]
 pub(crate) struct Template {
     pub(crate) parts: Parts,
     body: Replay,
+    lean: bool,
 }
 
 impl Template {
     pub(crate) fn new(request: HttpRequest) -> Self {
         let (parts, body) = request.into_parts();
-        Self { parts, body: Replay::new(body) }
+        Self { parts, body: Replay::new(body), lean: false }
+    }
+
+    /// A template whose requests come without extensions, but for the options of sending them. To copy
+    /// extensions costs more than all the rest of a head.
+    pub(crate) fn lean(request: HttpRequest) -> Self {
+        Self { lean: true, ..Self::new(request) }
     }
 
     /// The request once more, or `None` if its body is gone. The first time it is always there.
     pub(crate) fn request(&mut self) -> Option<HttpRequest> {
-        self.with(self.parts.clone())
+        let body = self.body.next()?;
+        if !self.lean {
+            return Some(HttpRequest::from_parts(self.parts.clone(), body));
+        }
+        let mut request = HttpRequest::new(body);
+        request.method_mut().clone_from(&self.parts.method);
+        *request.uri_mut() = self.parts.uri.clone();
+        *request.version_mut() = self.parts.version;
+        *request.headers_mut() = self.parts.headers.clone();
+        if let Some(options) = self.parts.extensions.get::<RequestOptions>() {
+            request.extensions_mut().insert(*options);
+        }
+        Some(request)
     }
 
-    /// The same with another head.
-    pub(crate) fn with(&mut self, parts: Parts) -> Option<HttpRequest> {
-        Some(HttpRequest::from_parts(parts, self.body.next()?))
+    /// The same request, whose head can be changed and this one's stays as it is. The body is the same: a
+    /// stream that one of them reads is gone for both.
+    pub(crate) fn fork(&self) -> Self {
+        Self { parts: self.parts.clone(), body: self.body.fork(), lean: self.lean }
     }
 
     /// Whether [`request`](Self::request) has another one to give.
@@ -65,6 +85,14 @@ impl Replay {
             return Self::Shared(body);
         }
         Self::Once { len: body.len(), slot: Arc::new(Mutex::new(Some(body))) }
+    }
+
+    fn fork(&self) -> Self {
+        match self {
+            // What is shared can be cloned.
+            Self::Shared(body) => Self::Shared(body.try_clone().unwrap_or_default()),
+            Self::Once { len, slot } => Self::Once { len: *len, slot: Arc::clone(slot) },
+        }
     }
 
     fn next(&mut self) -> Option<Payload> {
@@ -112,6 +140,8 @@ impl Stream for Lent {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures_util::{StreamExt, stream};
 
     use super::*;
@@ -143,6 +173,33 @@ mod tests {
         let mut stream = inner.request().unwrap().into_body().into_stream();
         assert_eq!(stream.next().await.unwrap().unwrap(), "ab");
         assert!(!outer.can_repeat());
+    }
+
+    #[tokio::test]
+    async fn and_through_a_fork() {
+        let template = once();
+        drop(template.fork().request().unwrap());
+        let mut fork = template.fork();
+        let mut stream = fork.request().unwrap().into_body().into_stream();
+        assert_eq!(stream.next().await.unwrap().unwrap(), "ab");
+        assert!(!template.can_repeat() && !fork.can_repeat());
+    }
+
+    #[test]
+    fn a_lean_request_has_all_but_foreign_extensions() {
+        let mut request = http::Request::put("http://h/x?y").header("a", "b").body("ab".into()).unwrap();
+        request.extensions_mut().insert(RequestOptions::default().expect_continue(Duration::from_secs(1)));
+        request.extensions_mut().insert("foreign");
+        let mut template = Template::lean(request);
+        let request = template.request().unwrap();
+        assert_eq!(
+            (request.method().as_str(), request.uri().to_string()),
+            ("PUT", "http://h/x?y".to_owned())
+        );
+        assert_eq!((request.headers()["a"].as_bytes(), request.body().len()), (&b"b"[..], Some(2)));
+        assert!(request.extensions().get::<RequestOptions>().unwrap().expect_continue.is_some());
+        assert!(request.extensions().get::<&str>().is_none());
+        assert!(template.parts.extensions.get::<&str>().is_some());
     }
 
     #[tokio::test]

@@ -71,6 +71,21 @@ impl HttpClient {
     }
 }
 
+impl HttpClient {
+    /// Sends a request and reports its progress.
+    pub(crate) fn send(
+        &self,
+        request: HttpRequest,
+        progress: Progress,
+    ) -> BoxFuture<'static, Result<Response<ClientBody>, TransportError>> {
+        // What needs no waiting is done first, so that the future does not have to hold it.
+        match Trip::plan(&self.0, request, progress) {
+            Ok(trip) => Box::pin(trip.make()),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+}
+
 impl fmt::Debug for HttpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpClient").finish_non_exhaustive()
@@ -87,11 +102,8 @@ impl Service<HttpRequest> for HttpClient {
     }
 
     fn call(&mut self, request: HttpRequest) -> Self::Future {
-        // What needs no waiting is done first, so that the future does not have to hold it.
-        match Trip::plan(&self.0, request) {
-            Ok(trip) => Box::pin(trip.make()),
-            Err(error) => Box::pin(std::future::ready(Err(error))),
-        }
+        let progress = request.extensions().get().cloned().unwrap_or_default();
+        self.send(request, progress)
     }
 }
 
@@ -113,10 +125,10 @@ struct Trip {
 }
 
 impl Trip {
-    fn plan(shared: &Arc<Shared>, request: HttpRequest) -> Result<Self, TransportError> {
+    fn plan(shared: &Arc<Shared>, request: HttpRequest, progress: Progress) -> Result<Self, TransportError> {
         let endpoint = destination(request.uri())?;
         let origin = shared.pool.origin(&endpoint, || shared.connector.proxy(&endpoint))?;
-        let (plan, request) = shared.plan(&origin, request);
+        let (plan, request) = shared.plan(&origin, request, progress);
         Ok(Self { shared: Arc::clone(shared), origin, plan, request: Some(request) })
     }
 
@@ -211,11 +223,11 @@ impl Plan {
 
 impl Shared {
     /// Turns a request into what goes on the wire to this server.
-    fn plan(&self, origin: &Origin, request: HttpRequest) -> (Plan, Request<Outgoing>) {
+    fn plan(&self, origin: &Origin, request: HttpRequest, progress: Progress) -> (Plan, Request<Outgoing>) {
         let (mut parts, body) = request.into_parts();
         let options = parts.extensions.get::<RequestOptions>().copied().unwrap_or_default();
         let plan = Plan {
-            progress: parts.extensions.get().cloned().unwrap_or_default(),
+            progress,
             expect: options
                 .expect_continue
                 .filter(|_| !body.is_empty())

@@ -8,6 +8,9 @@ pub mod retry;
 pub mod timeout;
 pub mod trace;
 
+mod attempt;
 mod erase;
+mod standard;
 
 pub use erase::erase;
+pub(crate) use standard::{Layers, Standard};

@@ -14,13 +14,17 @@ use futures_core::future::BoxFuture;
 use http::{Response, StatusCode, header, request::Parts};
 use http_body::Body;
 use tokio::sync::Mutex;
-use tower::ServiceExt;
 use tower_layer::Layer;
 use tower_service::Service;
 use tracing::debug;
 
 use super::{CredentialProvider, Credentials};
-use crate::{HttpRequest, TransportError, TransportErrorKind, body, endpoint::Endpoint, replay::Template};
+use crate::{
+    HttpRequest, TransportError, TransportErrorKind, body,
+    endpoint::Endpoint,
+    layers::attempt::{Attempt, Direct},
+    replay::Template,
+};
 
 /// Puts credentials on each request. After a 401 they are renewed once and the request is sent once more.
 ///
@@ -58,6 +62,10 @@ impl AuthLayer {
             turn: Mutex::new(()),
         }))
     }
+
+    pub(in crate::layers) fn around<A>(&self, next: A) -> Authorized<A> {
+        Authorized { next, shared: Arc::clone(&self.0) }
+    }
 }
 
 impl<S> Layer<S> for AuthLayer {
@@ -92,31 +100,63 @@ where
 
     fn call(&mut self, request: HttpRequest) -> Self::Future {
         let spare = self.inner.clone();
-        let mut service = mem::replace(&mut self.inner, spare);
-        let shared = Arc::clone(&self.shared);
+        let service = Direct(mem::replace(&mut self.inner, spare));
+        let mut authorized = Authorized { next: service, shared: Arc::clone(&self.shared) };
         let mut template = Template::new(request);
-        // A future is moved when it is boxed, so it holds as little as possible.
-        Box::pin(async move {
-            let mut parts = template.parts.clone();
-            let generation = shared.authorize(&mut parts).await?;
-            let attempt = service.call(template.with(parts).ok_or_else(gone)?);
-            let first = attempt.await?;
-            if first.status() != StatusCode::UNAUTHORIZED {
-                return Ok(first);
-            }
-            if !template.can_repeat() {
-                shared.expire(generation);
-                return Ok(first);
-            }
-            debug!("refused with 401; renewing the credentials");
-            // The old answer's connection and permit go before anything new is asked for.
-            Box::pin(body::discard(first.into_body())).await;
-            let mut parts = template.parts.clone();
-            Box::pin(shared.renew(generation, &mut parts)).await?;
-            service.ready().await?;
-            let attempt = service.call(template.with(parts).ok_or_else(gone)?);
-            attempt.await
-        })
+        Box::pin(async move { authorized.send(&mut template).await })
+    }
+}
+
+/// Sends requests with credentials, and once more after a 401.
+pub(in crate::layers) struct Authorized<A> {
+    next: A,
+    shared: Arc<Shared>,
+}
+
+impl<A> Attempt for Authorized<A>
+where
+    A: Attempt,
+    A::Body: Body<Data = Bytes>,
+    <A::Body as Body>::Error: Send,
+{
+    type Body = A::Body;
+
+    async fn ready(&mut self) -> Result<(), TransportError> {
+        self.next.ready().await
+    }
+
+    async fn send(&mut self, template: &mut Template) -> Result<Response<A::Body>, TransportError> {
+        let mut first = template.fork();
+        let generation = self.shared.authorize(&mut first.parts).await?;
+        let answer = self.next.send(&mut first).await?;
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        if !template.can_repeat() {
+            self.shared.expire(generation);
+            return Ok(answer);
+        }
+        Box::pin(self.send_again(template.fork(), generation, answer)).await
+    }
+}
+
+impl<A> Authorized<A>
+where
+    A: Attempt,
+    A::Body: Body<Data = Bytes>,
+{
+    async fn send_again(
+        &mut self,
+        mut template: Template,
+        generation: u64,
+        refused: Response<A::Body>,
+    ) -> Result<Response<A::Body>, TransportError> {
+        debug!("refused with 401; renewing the credentials");
+        // The old answer's connection and permit go before anything new is asked for.
+        body::discard(refused.into_body()).await;
+        self.shared.renew(generation, &mut template.parts).await?;
+        self.next.ready().await?;
+        self.next.send(&mut template).await
     }
 }
 
@@ -196,10 +236,6 @@ fn failed(parts: &Parts, message: &'static str) -> TransportError {
         Some(endpoint) => error.with_endpoint(endpoint.to_string()),
         None => error,
     }
-}
-
-fn gone() -> TransportError {
-    TransportError::new(TransportErrorKind::RequestBody, "the body was already read")
 }
 
 #[cfg(test)]

@@ -40,6 +40,10 @@ impl RedirectLayer {
     pub(crate) fn erased(policy: Arc<dyn RedirectPolicy>, limit: usize) -> Self {
         Self { policy, limit }
     }
+
+    pub(super) fn around<A>(&self, next: A) -> service::Hops<A> {
+        service::Hops { next, policy: Arc::clone(&self.policy), limit: self.limit }
+    }
 }
 
 impl<S> Layer<S> for RedirectLayer {

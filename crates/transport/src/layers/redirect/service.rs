@@ -13,13 +13,14 @@ use http::{
     header::{self, LOCATION},
 };
 use http_body::Body;
-use tower::ServiceExt;
 use tower_service::Service;
 use tracing::debug;
 
 use super::{RedirectAction, RedirectHop, RedirectPolicy, location};
 use crate::{
-    HttpRequest, RequestOptions, TransportError, TransportErrorKind, body, endpoint::Endpoint,
+    HttpRequest, RequestOptions, TransportError, TransportErrorKind, body,
+    endpoint::Endpoint,
+    layers::attempt::{Attempt, Direct},
     replay::Template,
 };
 
@@ -54,30 +55,74 @@ where
 
     fn call(&mut self, request: HttpRequest) -> Self::Future {
         let spare = self.inner.clone();
-        let mut service = mem::replace(&mut self.inner, spare);
-        let mut journey = Journey {
-            template: Template::new(request),
-            policy: Arc::clone(&self.policy),
-            limit: self.limit,
-            visited: Vec::new(),
-        };
-        // A future is moved when it is boxed, so it holds as little as possible.
-        Box::pin(async move {
-            loop {
-                let leg = journey.start(&mut service)?;
-                match journey.judge(leg.await)? {
-                    Step::Arrived(answer) => return Ok(answer),
-                    // Its connection and its permit are needed for the next request.
-                    Step::On(answer) => Box::pin(body::discard(answer.into_body())).await,
-                }
-                service.ready().await?;
+        let service = Direct(mem::replace(&mut self.inner, spare));
+        let mut hops = Hops { next: service, policy: Arc::clone(&self.policy), limit: self.limit };
+        let mut template = Template::new(request);
+        Box::pin(async move { hops.send(&mut template).await })
+    }
+}
+
+/// Follows the redirects of a request.
+pub(in crate::layers) struct Hops<A> {
+    pub(super) next: A,
+    pub(super) policy: Arc<dyn RedirectPolicy>,
+    pub(super) limit: usize,
+}
+
+impl<A> Attempt for Hops<A>
+where
+    A: Attempt,
+    A::Body: Body<Data = Bytes>,
+    <A::Body as Body>::Error: Send,
+{
+    type Body = A::Body;
+
+    async fn ready(&mut self) -> Result<(), TransportError> {
+        self.next.ready().await
+    }
+
+    async fn send(&mut self, template: &mut Template) -> Result<Response<A::Body>, TransportError> {
+        let answer = self.next.send(template).await?;
+        if !leads_on(&answer) {
+            return Ok(answer);
+        }
+        // Most requests never come here.
+        Box::pin(self.follow(template.fork(), answer)).await
+    }
+}
+
+impl<A> Hops<A>
+where
+    A: Attempt,
+    A::Body: Body<Data = Bytes>,
+{
+    async fn follow(
+        &mut self,
+        template: Template,
+        mut answer: Response<A::Body>,
+    ) -> Result<Response<A::Body>, TransportError> {
+        let mut journey =
+            Journey { template, policy: Arc::clone(&self.policy), limit: self.limit, visited: Vec::new() };
+        loop {
+            match journey.judge(answer)? {
+                Step::Arrived(answer) => return Ok(answer),
+                // Its connection and its permit are needed for the next request.
+                Step::On(answer) => body::discard(answer.into_body()).await,
             }
-        })
+            self.next.ready().await?;
+            if !journey.template.can_repeat() {
+                let why = "the body was a one-shot stream, already being read, and cannot follow";
+                return Err(journey.refuse(why));
+            }
+            let outcome = self.next.send(&mut journey.template).await;
+            answer = outcome.map_err(|error| error.with_redirects(journey.count()))?;
+        }
     }
 }
 
 /// A request on its way through redirects.
 struct Journey {
+    /// The next request.
     template: Template,
     policy: Arc<dyn RedirectPolicy>,
     limit: usize,
@@ -91,16 +136,8 @@ enum Step<B> {
 }
 
 impl Journey {
-    fn start<S: Service<HttpRequest>>(&mut self, service: &mut S) -> Result<S::Future, TransportError> {
-        match self.template.request() {
-            Some(request) => Ok(service.call(request)),
-            None => Err(self.refuse("the body was a one-shot stream, already being read, and cannot follow")),
-        }
-    }
-
-    fn judge<B>(&mut self, outcome: Result<Response<B>, TransportError>) -> Result<Step<B>, TransportError> {
-        let answer = outcome.map_err(|error| error.with_redirects(self.count()))?;
-        if !leads_on(answer.status()) {
+    fn judge<B>(&mut self, answer: Response<B>) -> Result<Step<B>, TransportError> {
+        if !leads_on(&answer) {
             return Ok(Step::Arrived(answer));
         }
         let Some(location) = answer.headers().get(LOCATION) else { return Ok(Step::Arrived(answer)) };
@@ -171,8 +208,8 @@ impl Journey {
     }
 }
 
-fn leads_on(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+fn leads_on<B>(answer: &Response<B>) -> bool {
+    matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
 fn remove_sensitive(headers: &mut HeaderMap) {

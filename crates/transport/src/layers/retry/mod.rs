@@ -20,7 +20,7 @@ pub use self::{
     retry_after::retry_after,
     service::Retry,
 };
-use crate::RetryConfig;
+use crate::{HttpRequest, RetryConfig};
 
 /// Repeats failed requests as [`RetryConfig`] and a [`RetryClassifier`] say.
 ///
@@ -36,6 +36,10 @@ impl RetryLayer {
 
     pub(crate) fn erased(config: RetryConfig, classifier: Arc<dyn RetryClassifier>) -> Self {
         Self(Arc::new(service::Shared::new(config, classifier)))
+    }
+
+    pub(super) fn call(&self, request: &HttpRequest) -> service::Call {
+        service::Call::new(Arc::clone(&self.0), request)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The retry loop.
 
 use std::{
+    future::Future,
     mem,
     sync::Arc,
     task::{Context, Poll},
@@ -13,7 +14,6 @@ use http::{Method, Response};
 use http_body::Body;
 use longshore_core_types::{CallInfo, Idempotency};
 use tokio::time::Instant;
-use tower::ServiceExt;
 use tower_service::Service;
 use tracing::debug;
 
@@ -22,8 +22,13 @@ use super::{
     budget::{Endpoints, Record},
 };
 use crate::{
-    HttpRequest, RetryConfig, TransportError, TransportErrorKind, body, endpoint::Endpoint,
-    layers::deadline::EndsAt, replay::Template,
+    HttpRequest, RetryConfig, TransportError, TransportErrorKind, body,
+    endpoint::Endpoint,
+    layers::{
+        attempt::{Attempt, Direct},
+        deadline::EndsAt,
+    },
+    replay::Template,
 };
 
 #[derive(Debug)]
@@ -70,33 +75,14 @@ where
     fn call(&mut self, request: HttpRequest) -> Self::Future {
         // The one that is ready is used, the fresh clone stays.
         let spare = self.inner.clone();
-        let mut service = mem::replace(&mut self.inner, spare);
-        let mut call = Call::new(Arc::clone(&self.shared), &request);
-        let mut template = Template::new(request);
-        // A future is moved when it is boxed, so it holds as little as possible.
-        Box::pin(async move {
-            loop {
-                let attempt = call.start(&mut service, &mut template)?;
-                let wait = match call.judge(attempt.await, &template) {
-                    Step::Finish(outcome) => return outcome,
-                    Step::Replay => Duration::ZERO,
-                    Step::Again { wait, answer: None } => wait,
-                    Step::Again { wait, answer: Some(answer) } => {
-                        Box::pin(body::discard(answer.into_body())).await;
-                        wait
-                    }
-                };
-                if !wait.is_zero() {
-                    tokio::time::sleep(wait).await;
-                }
-                service.ready().await?;
-            }
-        })
+        let service = Direct(mem::replace(&mut self.inner, spare));
+        let call = Call::new(Arc::clone(&self.shared), &request);
+        Box::pin(call.run(Template::new(request), service))
     }
 }
 
 /// What a call brings along and what happened to it so far.
-struct Call {
+pub(in crate::layers) struct Call {
     shared: Arc<Shared>,
     info: CallInfo,
     record: Arc<Record>,
@@ -129,7 +115,7 @@ enum Verdict {
 }
 
 impl Call {
-    fn new(shared: Arc<Shared>, request: &HttpRequest) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, request: &HttpRequest) -> Self {
         let record = shared.endpoints.get(Endpoint::of(request.uri()).as_ref());
         if let Some(budget) = &shared.config.budget {
             record.deposit(budget);
@@ -145,16 +131,36 @@ impl Call {
         Self { shared, info, record, until, attempts: 0, closes: 0, replayed: false }
     }
 
-    fn start<S: Service<HttpRequest>>(
-        &mut self,
-        service: &mut S,
-        template: &mut Template,
-    ) -> Result<S::Future, TransportError> {
-        self.attempts += 1;
-        match template.request() {
-            Some(request) => Ok(service.call(request)),
-            // Another attempt is asked for only if the body is there.
-            None => Err(TransportError::new(TransportErrorKind::RequestBody, "the body was already read")),
+    /// Attempts until one of them is the result.
+    #[expect(clippy::manual_async_fn, reason = "an async fn holds its arguments twice, and these are large")]
+    pub(in crate::layers) fn run<A>(
+        mut self,
+        mut template: Template,
+        mut attempt: A,
+    ) -> impl Future<Output = Result<Response<A::Body>, TransportError>> + Send
+    where
+        A: Attempt,
+        A::Body: Body<Data = Bytes>,
+        <A::Body as Body>::Error: Send,
+    {
+        async move {
+            loop {
+                self.attempts += 1;
+                let outcome = attempt.send(&mut template).await;
+                let wait = match self.judge(outcome, &template) {
+                    Step::Finish(outcome) => return outcome,
+                    Step::Replay => Duration::ZERO,
+                    Step::Again { wait, answer: None } => wait,
+                    Step::Again { wait, answer: Some(answer) } => {
+                        Box::pin(body::discard(answer.into_body())).await;
+                        wait
+                    }
+                };
+                if !wait.is_zero() {
+                    Box::pin(tokio::time::sleep(wait)).await;
+                }
+                attempt.ready().await?;
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Limits of time within one attempt.
 
 mod body;
+mod exchange;
 
 use std::{
     future::Future,
@@ -16,6 +17,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 pub use self::body::IdleBody;
+pub(crate) use self::exchange::Exchange;
 use crate::{
     HttpRequest, Phase, Progress, RequestOptions, TimeoutConfig, TransportError, TransportErrorKind,
     endpoint::Endpoint,

@@ -6,6 +6,7 @@ use std::{
 use futures_util::{future::join_all, stream};
 use http::HeaderValue;
 use longshore_core_types::{Error, ErrorKind, Payload, Result};
+use tower::ServiceExt;
 
 use super::*;
 use crate::testing::{Reply, ScriptedService};

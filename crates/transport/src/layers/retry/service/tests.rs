@@ -1,5 +1,6 @@
 use futures_util::stream;
 use longshore_core_types::Payload;
+use tower::ServiceExt;
 use tower_layer::Layer;
 
 use super::*;
