@@ -68,24 +68,26 @@ impl Progress {
 
     /// A step was made, and what comes next is a wait of this sort. The clock starts again.
     pub fn enter(&self, phase: Phase) {
-        self.step();
+        self.step(Instant::now());
         self.0.phase.store(phase as u8, Relaxed);
         self.0.reported.store(true, Relaxed);
     }
 
-    fn step(&self) {
-        let nanos = u64::try_from(self.0.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    fn step(&self, now: Instant) {
+        let passed = now.saturating_duration_since(self.0.start);
+        let nanos = u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX);
         self.0.last.store(nanos, Relaxed);
     }
 
-    /// What the attempt is waiting for, and since when. Bytes that went to the socket count as a step.
-    pub(crate) fn waiting(&self) -> (Phase, Instant) {
+    /// What the attempt is waiting for at this moment, and since when. Bytes that went to the socket count
+    /// as a step.
+    pub(crate) fn waiting(&self, now: Instant) -> (Phase, Instant) {
         let state = &*self.0;
         if let Some(probe) = &mut *state.probe.lock().unwrap_or_else(PoisonError::into_inner) {
             let written = probe.written.load(Relaxed);
             if written != probe.seen {
                 probe.seen = written;
-                self.step();
+                self.step(now);
             }
         }
         let phase = match state.phase.load(Relaxed) {
@@ -154,7 +156,7 @@ mod tests {
         tokio::time::advance(Duration::from_secs(2)).await;
         progress.enter(Phase::Body);
         tokio::time::advance(Duration::from_secs(1)).await;
-        let (phase, since) = progress.waiting();
+        let (phase, since) = progress.waiting(Instant::now());
         assert_eq!((phase, since.elapsed()), (Phase::Body, Duration::from_secs(1)));
     }
 

@@ -89,27 +89,30 @@ impl Conn {
     pub(super) fn exchange(
         &mut self,
         request: Request<Outgoing>,
-    ) -> impl Future<Output = Result<Response<Incoming>, Failed>> + use<'_> {
+    ) -> impl Future<Output = Result<Response<Incoming>, Box<Failed>>> + use<'_> {
         let answer = self.sender.try_send_request(request);
         let (driver, ended, read) = (&mut self.driver, &mut self.ended, &*self.counters.read);
         let before = read.load(Relaxed);
         async move {
             let mut answer = pin!(answer);
-            let outcome = poll_fn(|cx| {
+            poll_fn(|cx| {
                 if ended.is_none()
                     && let Poll::Ready(end) = driver.get_mut().as_mut().poll(cx)
                 {
                     *ended = Some(end);
                 }
                 // When a connection ends it resolves the answer, one way or the other.
-                answer.as_mut().poll(cx)
-            });
-            outcome.await.map_err(|mut failed| Failed {
-                unsent: failed.take_message(),
-                error: failed.into_error(),
-                fault: ended.take().and_then(Result::err),
-                silent: read.load(Relaxed) == before,
+                // A failed request is large, so it is boxed before it goes any further.
+                answer.as_mut().poll(cx).map_err(|mut failed| {
+                    Box::new(Failed {
+                        unsent: failed.take_message(),
+                        error: failed.into_error(),
+                        fault: ended.take().and_then(Result::err),
+                        silent: read.load(Relaxed) == before,
+                    })
+                })
             })
+            .await
         }
     }
 }

@@ -136,26 +136,23 @@ impl Trip {
     fn make(mut self) -> impl Future<Output = Result<Response<ClientBody>, TransportError>> {
         async move {
             let mut lease = self.origin.lease(&self.plan.progress).await?;
-            if let Some(conn) = lease.conn() {
-                let wait = self.exchange(conn)?;
-                let outcome = wait.await;
-                match outcome {
+            loop {
+                let (conn, was_idle) = match lease.take() {
+                    Some(conn) => (conn, true),
+                    // Connecting is rare and its future large.
+                    None => (Box::pin(self.shared.connect(&self.origin, &self.plan)).await?, false),
+                };
+                let wait = self.exchange(lease.set(conn))?;
+                match wait.await {
                     Ok(answer) => return Ok(self.plan.finish(answer, lease)),
-                    Err(failed) => {
+                    Err(failed) if was_idle => {
                         // The server closed it while it was idle, most likely, and the others with it.
                         lease.discard();
                         self.origin.close_idle();
-                        self.request = Some(self.plan.unsent(failed, &self.origin)?);
+                        self.request = Some(self.plan.unsent(*failed, &self.origin)?);
                     }
+                    Err(failed) => return Err(self.plan.describe(*failed, &self.origin)),
                 }
-            }
-            // Connecting is rare and its future large.
-            let conn = lease.set(Box::pin(self.shared.connect(&self.origin, &self.plan)).await?);
-            let wait = self.exchange(conn)?;
-            let outcome = wait.await;
-            match outcome {
-                Ok(answer) => Ok(self.plan.finish(answer, lease)),
-                Err(failed) => Err(self.plan.describe(failed, &self.origin)),
             }
         }
     }
@@ -164,7 +161,7 @@ impl Trip {
     fn exchange<'a>(
         &mut self,
         conn: &'a mut Conn,
-    ) -> Result<impl Future<Output = Result<Response<Incoming>, Failed>> + use<'a>, TransportError> {
+    ) -> Result<impl Future<Output = Result<Response<Incoming>, Box<Failed>>> + use<'a>, TransportError> {
         let gone = || TransportError::new(TransportErrorKind::RequestBody, "the request was already sent");
         let request = self.request.take().ok_or_else(gone)?;
         let body_len = request.body().size_hint().exact();

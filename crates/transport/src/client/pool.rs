@@ -124,6 +124,10 @@ impl Lease {
         self.conn.as_mut()
     }
 
+    pub(super) fn take(&mut self) -> Option<Conn> {
+        self.conn.take()
+    }
+
     pub(super) fn set(&mut self, conn: Conn) -> &mut Conn {
         self.conn.insert(conn)
     }

@@ -2,21 +2,16 @@
 //! does by itself, with one copy of the request and one future for all of them.
 
 use std::{
-    future::Future,
     mem,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
 use futures_core::future::BoxFuture;
-use http::Response;
-use http_body::Body;
-use longshore_core_types::BoxError;
 use tower_service::Service;
 
 use super::{attempt::Direct, auth::AuthLayer, redirect::RedirectLayer, retry::RetryLayer};
-use crate::{HttpRequest, HttpResponse, TransportError, body, replay::Template};
+use crate::{HttpRequest, HttpResponse, TransportError, replay::Template};
 
 /// The three layers around a service.
 #[derive(Clone)]
@@ -39,12 +34,10 @@ impl<S> Standard<S> {
     }
 }
 
-impl<S, B> Service<HttpRequest> for Standard<S>
+impl<S> Service<HttpRequest> for Standard<S>
 where
-    S: Service<HttpRequest, Response = Response<B>, Error = TransportError> + Clone + Send + 'static,
+    S: Service<HttpRequest, Response = HttpResponse, Error = TransportError> + Clone + Send + 'static,
     S::Future: Send + 'static,
-    B: Body<Data = Bytes> + Send + Sync + 'static,
-    B::Error: Into<BoxError> + Send,
 {
     type Response = HttpResponse;
     type Error = TransportError;
@@ -61,18 +54,8 @@ where
         let template = if self.layers.lean { Template::lean(request) } else { Template::new(request) };
         let hops = self.layers.redirect.around(service);
         match &self.layers.auth {
-            None => boxed(call.run(template, hops)),
-            Some(auth) => boxed(call.run(template, auth.around(hops))),
+            None => Box::pin(call.run(template, hops)),
+            Some(auth) => Box::pin(call.run(template, auth.around(hops))),
         }
     }
-}
-
-fn boxed<B>(
-    outcome: impl Future<Output = Result<Response<B>, TransportError>> + Send + 'static,
-) -> BoxFuture<'static, Result<HttpResponse, TransportError>>
-where
-    B: Body<Data = Bytes> + Send + Sync + 'static,
-    B::Error: Into<BoxError>,
-{
-    Box::pin(async move { outcome.await.map(|answer| answer.map(body::boxed)) })
 }

@@ -45,7 +45,7 @@ pub(super) struct Record {
     tokens: Mutex<Option<Tokens>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Tokens {
     left: f64,
     at: Instant,
@@ -66,7 +66,11 @@ impl Record {
 
     /// A request starts.
     pub(super) fn deposit(&self, budget: &BudgetConfig) {
-        self.with_tokens(budget, |left| *left = (*left + budget.ratio).min(budget.capacity));
+        // Nothing goes into a full bucket, and most are full: no need to look at the clock.
+        let tokens = *self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        if tokens.is_some_and(|tokens| tokens.left < budget.capacity) {
+            self.with_tokens(budget, |left| *left = (*left + budget.ratio).min(budget.capacity));
+        }
     }
 
     /// A retry wants to start; `false` if the bucket is empty.

@@ -1,13 +1,17 @@
 //! The HTTP client and its time-outs, as the default stack has them.
 
-use std::task::{Context, Poll};
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
-use http::Response;
+use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{IdleBody, TimeoutFuture};
+use super::TimeoutFuture;
 use crate::{
-    ClientBody, HttpClient, HttpRequest, Progress, RequestOptions, TimeoutConfig, TransportError,
+    HttpClient, HttpRequest, HttpResponse, Progress, RequestOptions, TimeoutConfig, TransportError, body,
     endpoint::Endpoint,
 };
 
@@ -26,9 +30,9 @@ impl Exchange {
 }
 
 impl Service<HttpRequest> for Exchange {
-    type Response = Response<IdleBody<ClientBody>>;
+    type Response = HttpResponse;
     type Error = TransportError;
-    type Future = TimeoutFuture<<HttpClient as Service<HttpRequest>>::Future>;
+    type Future = ExchangeFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
         self.client.poll_ready(cx)
@@ -39,6 +43,24 @@ impl Service<HttpRequest> for Exchange {
         let endpoint = Endpoint::of(request.uri());
         let progress = Progress::new();
         let inner = self.client.send(request, progress.clone());
-        TimeoutFuture { inner, sleep: None, progress, limits: own.unwrap_or(self.limits), endpoint }
+        let limits = own.unwrap_or(self.limits);
+        ExchangeFuture { inner: TimeoutFuture { inner, sleep: None, progress, limits, endpoint } }
+    }
+}
+
+pin_project! {
+    /// Future of [`Exchange`]. The body is boxed here, so that what goes up through the layers is small.
+    pub(crate) struct ExchangeFuture {
+        #[pin]
+        inner: TimeoutFuture<<HttpClient as Service<HttpRequest>>::Future>,
+    }
+}
+
+impl Future for ExchangeFuture {
+    type Output = Result<HttpResponse, TransportError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = ready!(self.project().inner.poll(cx));
+        Poll::Ready(outcome.map(|answer| answer.map(body::boxed)))
     }
 }

@@ -112,13 +112,13 @@ where
             );
         }
         loop {
-            let (phase, since) = this.progress.waiting();
+            let now = Instant::now();
+            let (phase, since) = this.progress.waiting(now);
             let limit = match phase {
                 Phase::Head => this.limits.head,
                 Phase::Body => this.limits.idle,
                 Phase::Local => None,
             };
-            let now = Instant::now();
             let end = limit.and_then(|limit| since.checked_add(limit));
             if let Some((end, limit)) = end.zip(limit)
                 && end <= now
