@@ -7,16 +7,20 @@
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    sync::atomic::Ordering::Relaxed,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     task::{Context, Poll, Waker},
 };
 
 use http::{Request, Response};
 use hyper::{
     body::Incoming,
-    client::conn::http1::{self, Connection, SendRequest},
+    client::conn::{
+        TrySendError,
+        http1::{self, Connection, SendRequest},
+    },
 };
 use hyper_util::rt::TokioIo;
+use pin_project_lite::pin_project;
 use sync_wrapper::SyncWrapper;
 use tokio::task::unconstrained;
 
@@ -91,28 +95,46 @@ impl Conn {
         request: Request<Outgoing>,
     ) -> impl Future<Output = Result<Response<Incoming>, Box<Failed>>> + use<'_> {
         let answer = self.sender.try_send_request(request);
-        let (driver, ended, read) = (&mut self.driver, &mut self.ended, &*self.counters.read);
+        let read = &*self.counters.read;
         let before = read.load(Relaxed);
-        async move {
-            let mut answer = pin!(answer);
-            poll_fn(|cx| {
-                if ended.is_none()
-                    && let Poll::Ready(end) = driver.get_mut().as_mut().poll(cx)
-                {
-                    *ended = Some(end);
-                }
-                // When a connection ends it resolves the answer, one way or the other.
-                // A failed request is large, so it is boxed before it goes any further.
-                answer.as_mut().poll(cx).map_err(|mut failed| {
-                    Box::new(Failed {
-                        unsent: failed.take_message(),
-                        error: failed.into_error(),
-                        fault: ended.take().and_then(Result::err),
-                        silent: read.load(Relaxed) == before,
-                    })
-                })
-            })
-            .await
+        Wait { answer, driver: &mut self.driver, ended: &mut self.ended, read, before }
+    }
+}
+
+pin_project! {
+    /// An `async` block would hold the answer's future twice, and it is as large as a request.
+    struct Wait<'a, F> {
+        #[pin]
+        answer: F,
+        driver: &'a mut SyncWrapper<Pin<Box<Driver>>>,
+        ended: &'a mut Option<Result<(), hyper::Error>>,
+        read: &'a AtomicU64,
+        before: u64,
+    }
+}
+
+impl<F> Future for Wait<'_, F>
+where
+    F: Future<Output = Result<Response<Incoming>, TrySendError<Request<Outgoing>>>>,
+{
+    type Output = Result<Response<Incoming>, Box<Failed>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if this.ended.is_none()
+            && let Poll::Ready(end) = this.driver.get_mut().as_mut().poll(cx)
+        {
+            **this.ended = Some(end);
         }
+        // When a connection ends it resolves the answer, one way or the other.
+        this.answer.poll(cx).map_err(|mut failed| {
+            // It is as large as a request, so it is boxed before it goes any further.
+            Box::new(Failed {
+                unsent: failed.take_message(),
+                error: failed.into_error(),
+                fault: this.ended.take().and_then(Result::err),
+                silent: this.read.load(Relaxed) == *this.before,
+            })
+        })
     }
 }

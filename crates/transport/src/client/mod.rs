@@ -120,8 +120,8 @@ struct Trip {
     shared: Arc<Shared>,
     origin: Arc<Origin>,
     plan: Plan,
-    /// Until it is sent.
-    request: Option<Request<Outgoing>>,
+    /// Until it is sent. A request is large, and the trip is moved more often than it.
+    request: Option<Box<Request<Outgoing>>>,
 }
 
 impl Trip {
@@ -129,7 +129,7 @@ impl Trip {
         let endpoint = destination(request.uri())?;
         let origin = shared.pool.origin(&endpoint, || shared.connector.proxy(&endpoint))?;
         let (plan, request) = shared.plan(&origin, request, progress);
-        Ok(Self { shared: Arc::clone(shared), origin, plan, request: Some(request) })
+        Ok(Self { shared: Arc::clone(shared), origin, plan, request: Some(Box::new(request)) })
     }
 
     #[expect(clippy::manual_async_fn, reason = "an async fn holds its argument twice, and this one is large")]
@@ -149,7 +149,7 @@ impl Trip {
                         // The server closed it while it was idle, most likely, and the others with it.
                         lease.discard();
                         self.origin.close_idle();
-                        self.request = Some(self.plan.unsent(*failed, &self.origin)?);
+                        self.request = Some(Box::new(self.plan.unsent(*failed, &self.origin)?));
                     }
                     Err(failed) => return Err(self.plan.describe(*failed, &self.origin)),
                 }
@@ -170,7 +170,7 @@ impl Trip {
         let progress = &self.plan.progress;
         progress.attach(Probe { written, start, body_len, seen: start });
         progress.enter(if body_len == Some(0) { Phase::Head } else { Phase::Body });
-        Ok(conn.exchange(request))
+        Ok(conn.exchange(*request))
     }
 }
 

@@ -4,9 +4,14 @@
 //! the default stack, where the three stand directly above one another, one of them keeps the request and
 //! nobody copies it for a second try that rarely comes.
 
-use std::future::Future;
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use http::Response;
+use pin_project_lite::pin_project;
 use tower::ServiceExt;
 use tower_service::Service;
 
@@ -46,14 +51,35 @@ where
         template: &mut Template,
     ) -> impl Future<Output = Result<Response<B>, TransportError>> + Send {
         // Handed over before the future exists, which then does not have to hold it.
-        let leg = template.request().map(|request| self.0.call(request));
-        async move {
-            match leg {
-                Some(leg) => leg.await,
-                // Another attempt is asked for only if the body is there.
-                None => {
-                    Err(TransportError::new(TransportErrorKind::RequestBody, "the body was already read"))
-                }
+        match template.request() {
+            Some(request) => Leg::Sent { call: self.0.call(request) },
+            None => Leg::Gone,
+        }
+    }
+}
+
+pin_project! {
+    /// An `async` block would hold the call twice.
+    #[project = Projected]
+    enum Leg<F> {
+        Sent { #[pin] call: F },
+        Gone,
+    }
+}
+
+impl<F, T> Future for Leg<F>
+where
+    F: Future<Output = Result<T, TransportError>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            Projected::Sent { call } => call.poll(cx),
+            // Another attempt is asked for only if the body is there.
+            Projected::Gone => {
+                let error = TransportError::new(TransportErrorKind::RequestBody, "the body was already read");
+                Poll::Ready(Err(error))
             }
         }
     }

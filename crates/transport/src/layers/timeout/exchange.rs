@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -18,14 +19,16 @@ use crate::{
 /// What [`TimeoutLayer`](super::TimeoutLayer) makes of the client, without the detour by the extensions of
 /// the request.
 #[derive(Clone)]
-pub(crate) struct Exchange {
+pub(crate) struct Exchange(Arc<Settings>);
+
+struct Settings {
     client: HttpClient,
     limits: TimeoutConfig,
 }
 
 impl Exchange {
     pub(crate) fn new(client: HttpClient, limits: &TimeoutConfig) -> Self {
-        Self { client, limits: *limits }
+        Self(Arc::new(Settings { client, limits: *limits }))
     }
 }
 
@@ -34,17 +37,18 @@ impl Service<HttpRequest> for Exchange {
     type Error = TransportError;
     type Future = ExchangeFuture;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
-        self.client.poll_ready(cx)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        // The client always is.
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: HttpRequest) -> Self::Future {
         let own = request.extensions().get::<RequestOptions>().and_then(|options| options.timeouts);
         let endpoint = Endpoint::of(request.uri());
         let progress = Progress::new();
-        let inner = self.client.send(request, progress.clone());
-        let limits = own.unwrap_or(self.limits);
-        ExchangeFuture { inner: TimeoutFuture { inner, sleep: None, progress, limits, endpoint } }
+        let inner = self.0.client.send(request, progress.clone());
+        let limits = own.as_ref().unwrap_or(&self.0.limits);
+        ExchangeFuture { inner: TimeoutFuture::new(inner, progress, limits, endpoint) }
     }
 }
 

@@ -72,13 +72,9 @@ where
         let own = request.extensions().get::<RequestOptions>().and_then(|options| options.timeouts);
         let progress = Progress::new();
         request.extensions_mut().insert(progress.clone());
-        TimeoutFuture {
-            limits: own.unwrap_or(self.limits),
-            endpoint: Endpoint::of(request.uri()),
-            progress,
-            sleep: None,
-            inner: self.inner.call(request),
-        }
+        let endpoint = Endpoint::of(request.uri());
+        let limits = own.as_ref().unwrap_or(&self.limits);
+        TimeoutFuture::new(self.inner.call(request), progress, limits, endpoint)
     }
 }
 
@@ -92,8 +88,15 @@ pin_project! {
         #[pin]
         sleep: Option<Sleep>,
         progress: Progress,
-        limits: TimeoutConfig,
+        head: Option<Duration>,
+        idle: Option<Duration>,
         endpoint: Option<Endpoint>,
+    }
+}
+
+impl<F> TimeoutFuture<F> {
+    fn new(inner: F, progress: Progress, limits: &TimeoutConfig, endpoint: Option<Endpoint>) -> Self {
+        Self { inner, sleep: None, progress, head: limits.head, idle: limits.idle, endpoint }
     }
 }
 
@@ -108,15 +111,15 @@ where
         if let Poll::Ready(outcome) = this.inner.poll(cx) {
             let endpoint = this.endpoint.take();
             return Poll::Ready(
-                outcome.map(|answer| answer.map(|body| IdleBody::new(body, this.limits.idle, endpoint))),
+                outcome.map(|answer| answer.map(|body| IdleBody::new(body, *this.idle, endpoint))),
             );
         }
         loop {
             let now = Instant::now();
             let (phase, since) = this.progress.waiting(now);
             let limit = match phase {
-                Phase::Head => this.limits.head,
-                Phase::Body => this.limits.idle,
+                Phase::Head => *this.head,
+                Phase::Body => *this.idle,
                 Phase::Local => None,
             };
             let end = limit.and_then(|limit| since.checked_add(limit));
@@ -126,7 +129,7 @@ where
                 return Poll::Ready(Err(expired(this.progress, phase, limit, this.endpoint.as_ref())));
             }
             // Phases change without a word to this future, so it looks again after the shortest limit.
-            let again = [this.limits.head, this.limits.idle].into_iter().flatten().min();
+            let again = [*this.head, *this.idle].into_iter().flatten().min();
             let Some(again) = end.or_else(|| now.checked_add(again?)) else { return Poll::Pending };
             match this.sleep.as_mut().as_pin_mut() {
                 None => this.sleep.set(Some(tokio::time::sleep_until(again))),
