@@ -93,7 +93,12 @@ impl Source for Pages<'_> {
             token: ask.after.to_owned(),
             ..ListParams::default()
         };
-        list::page(self.store.client(), self.store.reference(), &params).await
+        let page = list::page(self.store.client(), self.store.reference(), &params).await?;
+        if page.flags != 0 {
+            let bucket = self.store.reference();
+            tracing::warn!(%bucket, dir = ask.dir, "the cluster is moving objects; this listing may miss some");
+        }
+        Ok(page)
     }
 }
 
