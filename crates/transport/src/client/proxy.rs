@@ -1,6 +1,6 @@
 //! Which requests go through a proxy, and the tunnel for `https`.
 
-use std::net::IpAddr;
+use std::{ffi::OsString, net::IpAddr};
 
 use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
@@ -18,6 +18,15 @@ pub(super) struct Proxies {
     matcher: Option<Matcher>,
     /// What the environment says does not hold for this machine itself.
     spares_loopback: bool,
+    malformed: Malformed,
+}
+
+/// Variables of the environment that should name a proxy and do not. To pass the proxy by would be wrong
+/// and hard to notice, so requests that it is for fail.
+#[derive(Default)]
+struct Malformed {
+    http: Option<&'static str>,
+    https: Option<&'static str>,
 }
 
 /// A proxy for one server.
@@ -30,8 +39,10 @@ pub(super) struct Via {
 impl Proxies {
     pub(super) fn new(config: &ProxyConfig) -> Self {
         match config {
-            ProxyConfig::Environment => Self { matcher: Some(Matcher::from_env()), spares_loopback: true },
-            ProxyConfig::Direct => Self { matcher: None, spares_loopback: false },
+            ProxyConfig::Environment => Self::environment(|name| std::env::var_os(name)),
+            ProxyConfig::Direct => {
+                Self { matcher: None, spares_loopback: false, malformed: Malformed::default() }
+            }
             ProxyConfig::Explicit { http, https, except } => {
                 let mut builder = Matcher::builder().no(except.clone());
                 if let Some(http) = http {
@@ -40,9 +51,42 @@ impl Proxies {
                 if let Some(https) = https {
                     builder = builder.https(https.expose().to_owned());
                 }
-                Self { matcher: Some(builder.build()), spares_loopback: false }
+                let matcher = Some(builder.build());
+                Self { matcher, spares_loopback: false, malformed: Malformed::default() }
             }
         }
+    }
+
+    fn environment(read: impl Fn(&str) -> Option<OsString>) -> Self {
+        // Stands in for what cannot be read, so that it is noticed where it would be used.
+        const PLACEHOLDER: &str = "http://proxy.invalid";
+
+        let read = |names: [&'static str; 2]| {
+            let (name, value) = names.into_iter().find_map(|name| Some((name, read(name)?)))?;
+            (!value.is_empty()).then_some((name, value))
+        };
+        let proxy = |names| match read(names) {
+            None => (None, None),
+            Some((name, value)) => match value.into_string().ok().filter(|url| names_a_proxy(url)) {
+                Some(url) => (Some(url), None),
+                None => (Some(PLACEHOLDER.to_owned()), Some(name)),
+            },
+        };
+        // A server passes a request's `Proxy` header to a CGI program as HTTP_PROXY; nobody must believe it.
+        if read(["REQUEST_METHOD", "REQUEST_METHOD"]).is_some() {
+            return Self { matcher: None, spares_loopback: true, malformed: Malformed::default() };
+        }
+        let (all, all_malformed) = proxy(["ALL_PROXY", "all_proxy"]);
+        let or_all = |(url, malformed): (Option<String>, _)| match url {
+            Some(url) => (url, malformed),
+            None => (all.clone().unwrap_or_default(), all_malformed),
+        };
+        let (plain, plain_malformed) = or_all(proxy(["HTTP_PROXY", "http_proxy"]));
+        let (tls, tls_malformed) = or_all(proxy(["HTTPS_PROXY", "https_proxy"]));
+        let except = read(["NO_PROXY", "no_proxy"]).map(|(_, value)| value.to_string_lossy().into_owned());
+        let matcher = Matcher::builder().http(plain).https(tls).no(except.unwrap_or_default()).build();
+        let malformed = Malformed { http: plain_malformed, https: tls_malformed };
+        Self { matcher: Some(matcher), spares_loopback: true, malformed }
     }
 
     /// The proxy for a server, `None` to reach it directly.
@@ -60,6 +104,9 @@ impl Proxies {
             )
             .with_endpoint(server.to_string())
         };
+        if let Some(name) = if server.https { self.malformed.https } else { self.malformed.http } {
+            return Err(unusable(&format!("the environment variable {name} holds no URL of one")));
+        }
         match found.uri().scheme_str() {
             Some("http") => {}
             Some(other) => return Err(unusable(&format!("its scheme is {other}, only http is spoken"))),
@@ -73,6 +120,12 @@ impl Proxies {
         });
         Ok(Some(Via { endpoint, auth }))
     }
+}
+
+/// Whether requests can be matched to it; whether it can be spoken to is seen when one is.
+fn names_a_proxy(url: &str) -> bool {
+    let matcher = Matcher::builder().all(url.to_owned()).build();
+    matcher.intercept(&Uri::from_static("http://server.invalid/")).is_some()
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -159,6 +212,38 @@ mod tests {
         let proxies = Proxies::new(&ProxyConfig::all("socks5://p:1080"));
         let error = proxies.find(&server).err().unwrap();
         assert!(error.to_string().contains("only http is spoken"), "{error}");
+    }
+
+    #[test]
+    fn the_environment() {
+        let proxies = |variables: &'static [(&'static str, &'static str)]| {
+            Proxies::environment(|name| {
+                variables.iter().find(|(other, _)| *other == name).map(|(_, value)| value.into())
+            })
+        };
+        let ask = |proxies: &Proxies, uri: &'static str| {
+            let found = proxies.find(&Endpoint::of(&Uri::from_static(uri)).unwrap());
+            found.map(|via| via.map(|via| via.endpoint.to_string())).map_err(|error| error.to_string())
+        };
+        let good =
+            proxies(&[("http_proxy", "p1:1"), ("ALL_PROXY", "http://p2:2"), ("NO_PROXY", "b.example")]);
+        assert_eq!(ask(&good, "http://a.example/").unwrap().unwrap(), "http://p1:1");
+        assert_eq!(ask(&good, "https://a.example/").unwrap().unwrap(), "http://p2:2");
+        assert_eq!(ask(&good, "https://b.example/"), Ok(None));
+        assert_eq!(ask(&good, "http://127.0.0.1/"), Ok(None));
+        assert_eq!(ask(&proxies(&[("HTTP_PROXY", "")]), "http://a.example/"), Ok(None));
+        let cgi = proxies(&[("HTTP_PROXY", "p:1"), ("REQUEST_METHOD", "GET")]);
+        assert_eq!(ask(&cgi, "http://a.example/"), Ok(None));
+
+        let bad = proxies(&[("HTTPS_PROXY", "http://u:secret@p 2"), ("no_proxy", "b.example")]);
+        let error = ask(&bad, "https://a.example/").unwrap_err();
+        assert!(error.contains("HTTPS_PROXY holds no URL") && !error.contains("secret"), "{error}");
+        for (reached, uri) in [("by NO_PROXY", "https://b.example/"), ("without", "http://a.example/")] {
+            assert_eq!(ask(&bad, uri), Ok(None), "{reached}");
+        }
+        let bad = proxies(&[("all_proxy", "ftp://p:1"), ("HTTP_PROXY", "p:1")]);
+        assert!(ask(&bad, "https://a.example/").unwrap_err().contains("all_proxy"));
+        assert!(ask(&bad, "http://a.example/").unwrap().is_some());
     }
 
     #[test]

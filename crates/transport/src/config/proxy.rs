@@ -11,7 +11,8 @@ use longshore_core_types::Secret;
 #[non_exhaustive]
 pub enum ProxyConfig {
     /// `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, also in lower case. Loopback addresses
-    /// are always reached directly. The environment is read when the transport is built.
+    /// are always reached directly. The environment is read when the transport is built; a variable that
+    /// holds no URL of a proxy fails the requests that it is for.
     #[default]
     Environment,
     /// No proxy, whatever the environment says.
