@@ -5,7 +5,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use longshore::transfer::{PartSize, Transfer};
 
 use crate::{
-    commands::{cat, cp, ls, mb, rb, rm, stat},
+    commands::{authn, cat, cp, ls, mb, rb, rm, stat},
     failure::Failure,
     interrupt::{GRACE, Interrupt},
     output::Output,
@@ -100,6 +100,7 @@ pub(crate) enum Command {
     Mb(mb::MbArgs),
     Rb(rb::RbArgs),
     Stat(stat::StatArgs),
+    Authn(authn::AuthnArgs),
     #[cfg(feature = "dev")]
     Dev(crate::commands::dev::DevArgs),
 }
@@ -160,6 +161,7 @@ impl App {
             Command::Mb(args) => self.until_interrupted(mb::run(&self, args)).await,
             Command::Rb(args) => self.until_interrupted(rb::run(&self, args)).await,
             Command::Stat(args) => self.until_interrupted(stat::run(&self, args)).await,
+            Command::Authn(args) => self.until_interrupted(authn::run(&self, args)).await,
         };
         let result = result.and_then(|()| self.out.flush());
         self.services.close(&self.interrupt).await;

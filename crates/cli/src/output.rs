@@ -48,6 +48,8 @@ pub(crate) enum Message<'a> {
     Buckets { buckets: u64 },
     /// All that is known about one object or bucket.
     Stat(&'a Stat),
+    /// A user, role, cluster or token of an AuthN service.
+    Authn(&'a Entity),
     /// A bucket was made.
     BucketCreated { url: String },
     /// A bucket was removed.
@@ -92,6 +94,22 @@ pub(crate) struct Stat {
     pub(crate) url: String,
     #[serde(flatten)]
     pub(crate) facts: serde_json::Map<String, serde_json::Value>,
+}
+
+/// One thing of an AuthN service with its facts in the order in which they are shown.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Entity {
+    /// What it is: `user`, `role`, `cluster`, `token`.
+    pub(crate) kind: &'static str,
+    pub(crate) name: String,
+    #[serde(flatten)]
+    pub(crate) facts: serde_json::Map<String, serde_json::Value>,
+}
+
+impl fmt::Display for Entity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Stat { url: format!("{} {}", self.kind, self.name), facts: self.facts.clone() }.fmt(f)
+    }
 }
 
 /// What a command did in all.
@@ -165,6 +183,7 @@ impl fmt::Display for Message<'_> {
             }
             Self::Buckets { buckets } => write!(f, "total: {}", count(*buckets, "bucket")),
             Self::Stat(stat) => stat.fmt(f),
+            Self::Authn(entity) => entity.fmt(f),
             Self::BucketCreated { url } => write!(f, "created {url}"),
             Self::BucketRemoved { url } => write!(f, "removed bucket {url}"),
             Self::Removed { url } => write!(f, "removed {}", printable(url)),

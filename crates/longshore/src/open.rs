@@ -52,7 +52,7 @@ impl OpenOptions {
     }
 
     /// Options that take from the environment what is not set: `AIS_ENDPOINT` and the other variables of AIStore's
-    /// own tools.
+    /// own tools, and the token that the last login stored (`~/.config/ais/cli/auth.token`).
     pub fn from_env() -> Self {
         Self { env: true, ..Self::default() }
     }
@@ -114,6 +114,10 @@ impl OpenOptions {
         if let Some(token) = &self.token {
             builder = builder.token(token.clone());
         }
+        #[cfg(feature = "authn")]
+        if let Some(file) = self.token_of_last_login() {
+            builder = builder.credentials(file);
+        }
         let Self { connect_timeout, idle_timeout, max_attempts, .. } = *self;
         let builder = builder.configure(|mut config| {
             config.timeouts.connect = connect_timeout.or(config.timeouts.connect);
@@ -123,6 +127,23 @@ impl OpenOptions {
             config
         });
         builder.build()
+    }
+
+    /// The token file of `longshore authn login` and of AIStore's own command line, if nothing else names a token.
+    #[cfg(all(feature = "aistore", feature = "authn"))]
+    fn token_of_last_login(&self) -> Option<longshore_authn_api::TokenFile> {
+        if !self.env || self.token.is_some() {
+            return None;
+        }
+        match longshore_authn_api::EnvToken::find()? {
+            longshore_authn_api::EnvToken::File(file)
+                if std::env::var_os("AIS_AUTHN_TOKEN_FILE").is_none() =>
+            {
+                Some(file)
+            }
+            // The client's builder reads the variables by itself.
+            _ => None,
+        }
     }
 
     /// Opens the bucket of a URL and returns the key of the URL beside it; see [`open`](crate::open()).
