@@ -221,7 +221,7 @@ fn hint(error: &Error) -> Option<String> {
             None => "your token does not allow this; use another one (AIS_AUTHN_TOKEN)".to_owned(),
         },
         (ErrorKind::Unauthenticated, _) => {
-            "give a valid token in AIS_AUTHN_TOKEN, or name a file that holds one in AIS_AUTHN_TOKEN_FILE".to_owned()
+            "log in with `longshore authn login USER`, or give a valid token in AIS_AUTHN_TOKEN".to_owned()
         }
         (ErrorKind::Transport | ErrorKind::Timeout, _) => {
             "check that the server runs and that the address is right (--endpoint, AIS_ENDPOINT, or `endpoint` in the profile)".to_owned()

@@ -136,7 +136,7 @@ impl Fault {
         }
     }
 
-    /// Only requests of this operation; names are listed in the [module documentation](self).
+    /// Only requests of this operation; names are listed in the [crate documentation](crate).
     #[must_use]
     pub fn operation(mut self, name: impl Into<String>) -> Self {
         self.operation = name.into();

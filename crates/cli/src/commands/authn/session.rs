@@ -4,7 +4,7 @@ use std::{io::Read, time::Duration};
 
 use clap::{Args, Subcommand};
 use longshore::{
-    Secret,
+    ErrorKind, Secret,
     authn::{Claims, Token, TokenFile, TokenLifetime},
 };
 use serde_json::{Map, Value, json};
