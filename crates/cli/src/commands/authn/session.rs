@@ -50,9 +50,11 @@ pub(super) async fn login(authn: &Authn<'_>, args: LoginArgs) -> Result<(), Fail
     let user = &args.user;
     let password = password::read(&format!("password of {user}"), args.password_stdin).await?;
     let login = client.login(user, &password).lifetime(args.expires.unwrap_or_default());
-    let token = login
-        .await
-        .map_err(|error| Failure::of(format!("cannot log {user} in at {}", client.url()), error))?;
+    let token = login.await.map_err(|error| {
+        let refused = error.kind() == ErrorKind::Unauthenticated;
+        let failure = Failure::of(format!("cannot log {user} in at {}", client.url()), error);
+        if refused { failure.hint("check the name of the user and the password") } else { failure }
+    })?;
     TokenFile::write(&path, token.secret()).map_err(|error| Failure::of("", error))?;
     authn.notice(format!("the token is kept in {}", path.display()));
     show(authn, &token)
