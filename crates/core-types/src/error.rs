@@ -147,6 +147,7 @@ struct Inner {
     request_id: Option<String>,
     retry_after: Option<Duration>,
     attempts: u32,
+    body_fully_sent: Option<bool>,
     excerpt: Option<String>,
     related: Vec<Error>,
     source: Option<BoxError>,
@@ -167,6 +168,7 @@ impl Error {
             request_id: None,
             retry_after: None,
             attempts: 0,
+            body_fully_sent: None,
             excerpt: None,
             related: Vec::new(),
             source: None,
@@ -230,6 +232,13 @@ impl Error {
     /// How often the request was sent; 0 if it never was.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
+    }
+
+    /// Whether the server may have all of the body of the request that was sent last; `None` if nobody knows.
+    ///
+    /// `Some(false)` is certain: bytes of it never left this process, so the server cannot have stored it.
+    pub fn body_fully_sent(&self) -> Option<bool> {
+        self.0.body_fully_sent
     }
 
     /// The first 2 KiB of an answer that could not be read.
@@ -311,6 +320,13 @@ impl Error {
     #[must_use]
     pub fn with_attempts(mut self, attempts: u32) -> Self {
         self.0.attempts = attempts;
+        self
+    }
+
+    /// Says whether all of the request's body may have been sent. `false` must be certain.
+    #[must_use]
+    pub fn with_body_fully_sent(mut self, all: bool) -> Self {
+        self.0.body_fully_sent = Some(all);
         self
     }
 

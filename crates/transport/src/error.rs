@@ -226,6 +226,7 @@ impl TransportError {
         let mut error = Error::new(kind, message)
             .with_call(call)
             .with_attempts(attempts)
+            .with_body_fully_sent(self.body_fully_sent())
             .with_retryability(self.retryability());
         if let Some(wait) = self.0.retry_after {
             error = error.with_retry_after(wait);
@@ -379,6 +380,7 @@ mod tests {
         assert_eq!(error.retryability(), Retryability::Exhausted);
         assert!(error.chain().contains("http://h:1: connection refused"), "{}", error.chain());
         assert!(!TransportError::find(&error).unwrap().body_fully_sent());
+        assert_eq!(error.body_fully_sent(), Some(false));
     }
 
     #[test]
