@@ -77,15 +77,26 @@ pub(crate) async fn put_part(
 ) -> Result<PartReceipt> {
     const OPERATION: &str = "aistore.multipart.put_part";
     let at = store.at(&upload.key, OPERATION)?;
+    let length = body.len();
     let (body, sent) = Sent::watch(body, &[ChecksumKind::Crc32c]);
     let request = split_id(&upload.id).and_then(|(id, _)| wire::put_part(&at, id, number, body));
     let request = request.map_err(|error| store.refuse(error, OPERATION, Some(&upload.key)))?;
-    store.client().upload(&at, request).await?.done().await?;
+    let answer = store.client().upload(&at, request).await;
+    let answer = answer.map_err(|error| with_fate(error, length.is_some_and(|all| sent.length() < all)))?;
+    answer.done().await?;
     let receipt = PartReceipt::new(number, sent.length());
     Ok(match sent.checksum(ChecksumKind::Crc32c) {
         Some(checksum) => receipt.with_checksum(checksum),
         None => receipt,
     })
+}
+
+/// Adds to a refusal that the server did not even wait for the whole part, and so does not have it.
+fn with_fate(error: Error, cut_short: bool) -> Error {
+    match error.body_fully_sent() {
+        None if cut_short => error.with_body_fully_sent(false),
+        _ => error,
+    }
 }
 
 pub(crate) async fn list_parts(store: &Store, upload: &MultipartRef) -> Result<Vec<PartInfo>> {

@@ -123,6 +123,8 @@ async fn a_part_is_never_sent_twice() {
             store.upload_part(&upload, PartNumber::from_index(0), pattern(size).into()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert_eq!(parts_at_targets(), before + 1);
+        // A large part waits until the target wants it; this one did not.
+        assert_eq!(error.body_fully_sent(), (size == 400_000).then_some(false));
     }
 }
 
