@@ -283,6 +283,53 @@ async fn a_part_that_never_shows_up_makes_the_upload_begin_anew() {
 }
 
 #[tokio::test]
+async fn a_part_of_which_bytes_never_left_is_sent_again_if_the_store_lacks_it() {
+    // Whether all of it was sent, whether it arrived, and the calls that follow.
+    let cases = [(false, false, (1, 6, 1)), (true, true, (1, 5, 1)), (false, true, (1, 5, 1))];
+    for (all_sent, arrives, expected) in cases {
+        let error = move || broken().with_body_fully_sent(all_sent);
+        let fault = nth("memory.multipart.put_part", 2, move || {
+            if arrives { MemoryFault::Lose(error()) } else { MemoryFault::Refuse(error()) }
+        });
+        let (store, journal) = watched(PartRetry::LookFirst, fault);
+        transfer().upload(&store, key("k"), bytes(300 * KIB)).await.unwrap();
+        assert!(store.read(&key("k")).await.unwrap() == bytes(300 * KIB));
+        let calls = journal.take();
+        let counts = (count(&calls, "create"), count(&calls, "put_part"), count(&calls, "list_parts"));
+        assert_eq!(counts, expected, "{all_sent} {arrives}");
+    }
+}
+
+#[tokio::test]
+async fn a_part_that_was_all_sent_and_is_not_there_is_never_sent_again() {
+    let refuse = || MemoryFault::Refuse(broken().with_body_fully_sent(true));
+    let (store, journal) = watched(PartRetry::LookFirst, nth("memory.multipart.put_part", 2, refuse));
+    transfer().upload(&store, key("k"), bytes(300 * KIB)).await.unwrap();
+    assert!(store.read(&key("k")).await.unwrap() == bytes(300 * KIB));
+    let calls = journal.take();
+    assert_eq!((count(&calls, "create"), count(&calls, "abort")), (2, 1), "{calls:?}");
+    let looks = calls.iter().position(|call| call.starts_with("list_parts")).unwrap();
+    let abort = calls.iter().position(|call| call.starts_with("abort")).unwrap();
+    assert!(count(&calls[looks..abort], "list_parts") > 1, "{calls:?}");
+}
+
+#[tokio::test]
+async fn a_part_of_an_upload_that_is_gone_makes_it_begin_anew() {
+    let gone = nth("memory.multipart.list_parts", 1, || {
+        MemoryFault::Refuse(Error::new(ErrorKind::NotFound, "no such upload"))
+    });
+    let cut =
+        nth("memory.multipart.put_part", 2, || MemoryFault::Refuse(broken().with_body_fully_sent(false)));
+    let fault = move |call: &MemoryCall<'_>| match gone(call) {
+        MemoryFault::None => cut(call),
+        fault => fault,
+    };
+    let (store, journal) = watched(PartRetry::LookFirst, fault);
+    transfer().upload(&store, key("k"), bytes(300 * KIB)).await.unwrap();
+    assert_eq!(count(&journal.take(), "create"), 2);
+}
+
+#[tokio::test]
 async fn a_part_that_arrived_wrong_is_never_taken_for_the_right_one() {
     for (retry, creates) in [(PartRetry::Safe, 1), (PartRetry::LookFirst, 2), (PartRetry::Never, 2)] {
         let (store, journal) = watched(retry, |_| MemoryFault::None);

@@ -1,6 +1,6 @@
 //! One part of an upload, and what to do when its fate is unknown.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use longshore_blob_api::{
     BlobStore, HeadOptions, MultipartLimits, MultipartRef, PartInfo, PartNumber, PartReceipt, PartRetry,
@@ -99,12 +99,18 @@ impl<S: BlobStore + Clone> Begun<S> {
                 Verdict::Fail => return Err(fatal(error)),
                 Verdict::StartOver => return Err(unsettled(error)),
                 Verdict::SendAgain => {}
-                Verdict::Look => {
-                    if let Some(info) = self.look(number, body.len()).await.map_err(fatal)? {
-                        body.settle();
-                        return Ok(Stored { receipt: receipt_of(&info, body), checksum: body.checksum() });
+                Verdict::Look { time, absence_is_final } => {
+                    match self.look(number, body.len(), time).await.map_err(fatal)? {
+                        Found::Part(info) => {
+                            body.settle();
+                            return Ok(Stored {
+                                receipt: receipt_of(&info, body),
+                                checksum: body.checksum(),
+                            });
+                        }
+                        Found::Nothing if absence_is_final => {}
+                        Found::Nothing | Found::UploadGone => return Err(unsettled(error)),
                     }
-                    return Err(unsettled(error));
                 }
             }
             body.forget();
@@ -129,32 +135,36 @@ impl<S: BlobStore + Clone> Begun<S> {
             // Looking would find the part, with the wrong bytes.
             _ if error.kind() == ErrorKind::ChecksumMismatch => Verdict::StartOver,
             _ if !outcome_unknown(error) => Verdict::Fail,
-            PartRetry::LookFirst if self.limits.list_parts => Verdict::Look,
+            PartRetry::LookFirst if self.limits.list_parts => {
+                // A part of which bytes never left cannot show up later either.
+                let absence_is_final = error.body_fully_sent() == Some(false);
+                let time = self.job.context.config().part_lookup;
+                Verdict::Look { time: if absence_is_final { Duration::ZERO } else { time }, absence_is_final }
+            }
             _ => Verdict::StartOver,
         }
     }
 
-    /// Asks for some time whether the store has a part; `None` if it does not say so in that time.
-    async fn look(&self, number: PartNumber, size: u64) -> CoreResult<Option<PartInfo>> {
+    /// Asks whether the store has a part, at least once and for so long.
+    async fn look(&self, number: PartNumber, size: u64, time: Duration) -> CoreResult<Found> {
         let config = self.job.context.config();
-        let deadline = Instant::now() + config.part_lookup;
+        let deadline = Instant::now() + time;
         loop {
             let listed = self.job.context.within_grace(self.job.store.list_parts(&self.upload)).await;
             match listed {
                 Ok(parts) => {
                     let found = parts.into_iter().find(|part| part.number == number);
                     if let Some(part) = found.filter(|part| part.size.is_none_or(|found| found == size)) {
-                        return Ok(Some(part));
+                        return Ok(Found::Part(part));
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
-                // The upload is gone: nothing that is sent to it will ever count.
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::UploadGone),
                 // A store that cannot answer now may answer before the time is over.
                 Err(_) => {}
             }
             if Instant::now() + config.part_lookup_interval > deadline {
-                return Ok(None);
+                return Ok(Found::Nothing);
             }
             self.job.context.pause(config.part_lookup_interval).await?;
         }
@@ -203,7 +213,7 @@ impl<S: BlobStore + Clone> Begun<S> {
             return failure.map(|error| error.keeping(self.upload.clone()));
         }
         // Also when stopped: it is a short request, and parts that stay cost money.
-        let time = self.job.context.config().grace.max(std::time::Duration::from_millis(100));
+        let time = self.job.context.config().grace.max(Duration::from_millis(100));
         let aborted = timeout(time, self.job.store.abort_multipart(&self.upload)).await;
         let aborted = aborted.unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::Timeout, format!("aborting upload {} took too long", self.upload.id)))
@@ -217,9 +227,21 @@ impl<S: BlobStore + Clone> Begun<S> {
 
 enum Verdict {
     SendAgain,
-    Look,
+    /// The store is asked for so long. If the part is not there, it is sent again only where that is final.
+    Look {
+        time: Duration,
+        absence_is_final: bool,
+    },
     StartOver,
     Fail,
+}
+
+/// What a store said about a part.
+enum Found {
+    Part(PartInfo),
+    Nothing,
+    /// What is sent to this upload will never count.
+    UploadGone,
 }
 
 /// A receipt whose checksum is not that of what was sent is no success.
