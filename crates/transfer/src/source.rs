@@ -13,6 +13,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::slab::Slab;
 
 /// What is uploaded: a file, bytes in memory, or a stream that can be read once.
+///
+/// A [`Path`] or [`PathBuf`] becomes a file; [`Bytes`] and a `Vec<u8>` are what is stored. Text is neither, since it
+/// could be meant as both: write [`Source::file`] or [`Source::bytes`].
 pub struct Source(pub(crate) Kind);
 
 pub(crate) enum Kind {
