@@ -15,6 +15,8 @@ mod progress;
 mod replay;
 mod service;
 
+#[cfg(feature = "http2")]
+pub use self::config::Http2;
 pub use self::{
     builder::TransportBuilder,
     client::{ClientBody, HttpClient},

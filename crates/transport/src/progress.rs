@@ -27,6 +27,9 @@ struct State {
     phase: AtomicU8,
     reported: AtomicBool,
     body_pulled: AtomicBool,
+    /// The connection is shared, so its bytes say nothing of this request.
+    #[cfg(feature = "http2")]
+    shared: AtomicBool,
     probe: Mutex<Option<Probe>>,
 }
 
@@ -62,6 +65,8 @@ impl Progress {
             phase: AtomicU8::new(Phase::Head as u8),
             reported: AtomicBool::new(false),
             body_pulled: AtomicBool::new(false),
+            #[cfg(feature = "http2")]
+            shared: AtomicBool::new(false),
             probe: Mutex::new(None),
         }))
     }
@@ -111,7 +116,18 @@ impl Progress {
     /// The request goes out on a connection with this counter.
     pub(crate) fn attach(&self, probe: Probe) {
         self.0.body_pulled.store(probe.body_len == Some(0), Relaxed);
+        #[cfg(feature = "http2")]
+        self.0.shared.store(false, Relaxed);
         *self.0.probe.lock().unwrap_or_else(PoisonError::into_inner) = Some(probe);
+        self.0.reported.store(true, Relaxed);
+    }
+
+    /// The request goes out on a connection that others use too: what reached the socket is not known,
+    /// only what was taken from the body's source.
+    #[cfg(feature = "http2")]
+    pub(crate) fn share(&self, body_len: Option<u64>) {
+        self.0.body_pulled.store(body_len == Some(0), Relaxed);
+        self.0.shared.store(true, Relaxed);
         self.0.reported.store(true, Relaxed);
     }
 
@@ -123,6 +139,11 @@ impl Progress {
         let state = &*self.0;
         if !state.reported.load(Relaxed) {
             return Sent::UNKNOWN;
+        }
+        #[cfg(feature = "http2")]
+        if state.shared.load(Relaxed) {
+            let body_complete = state.body_pulled.load(Relaxed);
+            return Sent { anything: true, body_bytes: 0, body_complete };
         }
         let probe = state.probe.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(probe) = probe else { return Sent::NOTHING };

@@ -19,6 +19,8 @@ pub(super) struct Connector {
     proxies: Proxies,
     #[cfg(feature = "rustls")]
     tls: super::tls::Tls,
+    #[cfg(feature = "http2")]
+    http2: bool,
 }
 
 impl Connector {
@@ -30,8 +32,16 @@ impl Connector {
         Ok(Self {
             proxies: Proxies::new(&config.proxy),
             #[cfg(feature = "rustls")]
-            tls: super::tls::Tls::new(&config.tls)?,
+            tls: super::tls::Tls::new(config)?,
+            #[cfg(feature = "http2")]
+            http2: config.pool.http2 == crate::Http2::Negotiated,
         })
+    }
+
+    /// Whether a server is asked for HTTP/2.
+    #[cfg(feature = "http2")]
+    pub(super) fn negotiates(&self, origin: &super::pool::Origin) -> bool {
+        self.http2 && origin.endpoint.https
     }
 
     pub(super) fn proxy(&self, server: &Endpoint) -> Result<Option<Via>, TransportError> {

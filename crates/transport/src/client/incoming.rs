@@ -96,6 +96,10 @@ impl Body for ClientBody {
                 Poll::Ready(None)
             }
             Poll::Pending => {
+                #[cfg(feature = "http2")]
+                if self.lease.as_ref().is_some_and(Lease::is_shared) {
+                    return Poll::Pending;
+                }
                 let conn = self.lease.as_mut().and_then(Lease::conn);
                 if conn.as_ref().is_some_and(|conn| !conn.has_ended()) {
                     return Poll::Pending;

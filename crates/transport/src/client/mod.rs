@@ -1,7 +1,10 @@
-//! The HTTP client at the bottom of the stack: HTTP/1.1 over a pool of connections for each server.
+//! The HTTP client at the bottom of the stack: HTTP/1.1 over a pool of connections for each server, and
+//! HTTP/2 over one if that is wanted.
 
 mod conn;
 mod connect;
+#[cfg(feature = "http2")]
+mod http2;
 mod incoming;
 mod outgoing;
 mod pool;
@@ -10,9 +13,12 @@ mod stream;
 #[cfg(feature = "rustls")]
 mod tls;
 
+#[cfg(feature = "http2")]
+use std::ops::ControlFlow;
 use std::{
     fmt,
     future::Future,
+    mem,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
     time::Duration,
@@ -35,13 +41,15 @@ use self::{
     connect::Connector,
     outgoing::{Gate, Outgoing},
     pool::{Lease, Origin, Pool},
+    stream::Kind,
 };
 use crate::{
     HttpRequest, Phase, Progress, RequestOptions, Sent, TransportConfig, TransportError, TransportErrorKind,
     endpoint::Endpoint, progress::Probe,
 };
 
-/// The HTTP client at the bottom of the default stack: sends one request to one server, over HTTP/1.1.
+/// The HTTP client at the bottom of the default stack: sends one request to one server, over HTTP/1.1, or
+/// over HTTP/2 if [`PoolConfig`](crate::PoolConfig) asks for it and the server offers it.
 ///
 /// It keeps connections for each server ([`PoolConfig`](crate::PoolConfig)), speaks TLS and to proxies,
 /// and does nothing else: no retry, no redirect, no time-out but that of connecting. Clones share the
@@ -136,9 +144,17 @@ impl Trip {
     fn make(mut self) -> impl Future<Output = Result<Response<ClientBody>, TransportError>> {
         async move {
             let mut lease = self.origin.lease(&self.plan.progress).await?;
+            let mut fresh = false;
+            #[cfg(feature = "http2")]
+            if self.shared.connector.negotiates(&self.origin) {
+                match Box::pin(self.multiplexed(lease)).await? {
+                    ControlFlow::Break(answer) => return Ok(answer),
+                    ControlFlow::Continue((alone, new)) => (lease, fresh) = (alone, new),
+                }
+            }
             loop {
                 let (conn, was_idle) = match lease.take() {
-                    Some(conn) => (conn, true),
+                    Some(conn) => (conn, !mem::take(&mut fresh)),
                     // Connecting is rare and its future large.
                     None => (Box::pin(self.shared.connect(&self.origin, &self.plan)).await?, false),
                 };
@@ -155,6 +171,75 @@ impl Trip {
                 }
             }
         }
+    }
+
+    /// The answer over HTTP/2, or the lease back if the server does not speak it, with a connection that
+    /// is new if it says so.
+    #[cfg(feature = "http2")]
+    async fn multiplexed(
+        &mut self,
+        mut lease: Lease,
+    ) -> Result<ControlFlow<Response<ClientBody>, (Lease, bool)>, TransportError> {
+        if lease.conn().is_some() {
+            return Ok(ControlFlow::Continue((lease, false)));
+        }
+        loop {
+            let (shared, fresh) = match self.origin.multiplexed() {
+                Some(shared) => (shared, false),
+                None => match self.open_multiplexed(&mut lease).await? {
+                    Some(opened) => opened,
+                    None => return Ok(ControlFlow::Continue((lease, true))),
+                },
+            };
+            let gone =
+                || TransportError::new(TransportErrorKind::RequestBody, "the request was already sent");
+            let mut request = self.request.take().ok_or_else(gone)?;
+            let progress = &self.plan.progress;
+            progress.share(request.body().size_hint().exact());
+            progress.enter(if request.body().is_end_stream() { Phase::Head } else { Phase::Body });
+            http2::upgrade(&mut request);
+            match shared.exchange(*request).await {
+                Ok(answer) => {
+                    lease.share(shared);
+                    return Ok(ControlFlow::Break(self.plan.finish(answer, lease)));
+                }
+                // It was closed while it was idle, or just when the request came.
+                Err(http2::Failed { unsent: Some(mut request), .. }) if !fresh => {
+                    http2::downgrade(&mut request);
+                    self.request = Some(request);
+                }
+                Err(failed) => {
+                    let error = http2::describe(failed, progress.sent());
+                    return Err(error.with_endpoint(self.origin.endpoint.to_string()));
+                }
+            }
+        }
+    }
+
+    /// A connection that all requests share, and whether it is new; `None` if the server wants HTTP/1.1,
+    /// whose connection then is in the lease.
+    #[cfg(feature = "http2")]
+    async fn open_multiplexed(
+        &self,
+        lease: &mut Lease,
+    ) -> Result<Option<(Arc<http2::Multiplexed>, bool)>, TransportError> {
+        let (origin, shared) = (&self.origin, &self.shared);
+        self.plan.progress.enter(Phase::Local);
+        let turn = origin.http2.turn().await;
+        if let Some(made_meanwhile) = origin.multiplexed() {
+            return Ok(Some((made_meanwhile, false)));
+        }
+        let kind = shared.open(origin, &self.plan).await.inspect_err(|_| origin.http2.count_failure())?;
+        if kind.is_http2() {
+            let new = http2::Multiplexed::new(kind).await.map_err(|error| broken_start(origin, error))?;
+            let new = Arc::new(new);
+            origin.http2.set(&new);
+            return Ok(Some((new, true)));
+        }
+        origin.http2.decline();
+        drop(turn);
+        lease.set(Conn::new(kind).await.map_err(|error| broken_start(origin, error))?);
+        Ok(None)
     }
 
     /// Sends the request; the future is the wait for its answer.
@@ -269,16 +354,21 @@ impl Shared {
     }
 
     async fn connect(&self, origin: &Origin, plan: &Plan) -> Result<Conn, TransportError> {
+        let kind = self.open(origin, plan).await?;
+        Conn::new(kind).await.map_err(|error| broken_start(origin, error))
+    }
+
+    async fn open(&self, origin: &Origin, plan: &Plan) -> Result<Kind, TransportError> {
         plan.progress.enter(Phase::Local);
         self.pool.sweep();
-        let via = origin.via.as_ref();
-        let kind = self.connector.connect(&origin.endpoint, via, plan.connect_limit).await?;
-        Conn::new(kind).await.map_err(|error| {
-            TransportError::new(TransportErrorKind::Connect, "the connection could not be set up")
-                .with_endpoint(origin.endpoint.to_string())
-                .with_source(error)
-        })
+        self.connector.connect(&origin.endpoint, origin.via.as_ref(), plan.connect_limit).await
     }
+}
+
+fn broken_start(origin: &Origin, error: hyper::Error) -> TransportError {
+    TransportError::new(TransportErrorKind::Connect, "the connection could not be set up")
+        .with_endpoint(origin.endpoint.to_string())
+        .with_source(error)
 }
 
 fn destination(uri: &Uri) -> Result<Endpoint, TransportError> {

@@ -22,7 +22,15 @@ pub(super) struct Outgoing {
     payload: Payload,
     progress: Progress,
     gate: Option<(Gate, Silence)>,
+    /// What is left of a chunk that goes out in pieces.
+    #[cfg(feature = "http2")]
+    pieces: Option<Bytes>,
 }
+
+/// HTTP/2 takes a chunk into its buffer whole, however long the server needs for it. In pieces it asks for
+/// the next one when there is room, and a standstill is seen.
+#[cfg(feature = "http2")]
+const PIECE: usize = 64 * 1024;
 
 /// How long to wait for the server's word; the clock starts when the head is written.
 enum Silence {
@@ -59,7 +67,52 @@ impl Gate {
 impl Outgoing {
     pub(super) fn new(payload: Payload, progress: Progress, gate: Option<(Gate, Duration)>) -> Self {
         let gate = gate.map(|(gate, silence)| (gate, Silence::Ahead(silence)));
-        Self { payload, progress, gate }
+        Self {
+            payload,
+            progress,
+            gate,
+            #[cfg(feature = "http2")]
+            pieces: None,
+        }
+    }
+
+    /// For HTTP/2: the body goes without the server's consent, in pieces.
+    #[cfg(feature = "http2")]
+    pub(super) fn open_gate(&mut self) {
+        self.gate = None;
+        self.pieces.get_or_insert_default();
+    }
+
+    #[cfg(not(feature = "http2"))]
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.payload).poll_frame(cx)
+    }
+
+    #[cfg(feature = "http2")]
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(rest) = self.pieces.as_mut().filter(|rest| !rest.is_empty()) {
+            let piece = rest.split_to(rest.len().min(PIECE));
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        let polled = Pin::new(&mut self.payload).poll_frame(cx);
+        let Some(rest) = &mut self.pieces else { return polled };
+        polled.map_ok(|frame| match frame.into_data() {
+            Ok(mut chunk) => {
+                let piece = chunk.split_to(chunk.len().min(PIECE));
+                *rest = chunk;
+                Frame::data(piece)
+            }
+            Err(trailers) => trailers,
+        })
+    }
+
+    /// Whether every byte was given away.
+    fn is_drained(&self) -> bool {
+        #[cfg(feature = "http2")]
+        if self.pieces.as_ref().is_some_and(|rest| !rest.is_empty()) {
+            return false;
+        }
+        self.payload.is_empty()
     }
 
     /// Whether the body may be read; waits for the end of the silence meanwhile.
@@ -94,12 +147,12 @@ impl Body for Outgoing {
         if self.poll_gate(cx).is_pending() {
             return Poll::Pending;
         }
-        let polled = Pin::new(&mut self.payload).poll_frame(cx);
+        let polled = self.poll_chunk(cx);
         match &polled {
             // The next wait is for the socket to take it.
             Poll::Ready(Some(Ok(_))) => {
                 self.progress.enter(Phase::Body);
-                if self.payload.is_empty() {
+                if self.is_drained() {
                     self.progress.body_pulled();
                     self.progress.enter(Phase::Head);
                 }
@@ -115,10 +168,19 @@ impl Body for Outgoing {
     }
 
     fn is_end_stream(&self) -> bool {
+        #[cfg(feature = "http2")]
+        if self.pieces.as_ref().is_some_and(|rest| !rest.is_empty()) {
+            return false;
+        }
         self.payload.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.payload.size_hint()
+        let hint = self.payload.size_hint();
+        #[cfg(feature = "http2")]
+        if let (Some(rest), Some(left)) = (&self.pieces, hint.exact()) {
+            return SizeHint::with_exact(left + rest.len() as u64);
+        }
+        hint
     }
 }

@@ -12,6 +12,8 @@ use tokio::{
     time::Instant,
 };
 
+#[cfg(feature = "http2")]
+use super::http2::{Multiplexed, Slot};
 use super::{conn::Conn, proxy::Via};
 use crate::{Phase, PoolConfig, Progress, TransportError, TransportErrorKind, endpoint::Endpoint};
 
@@ -27,6 +29,8 @@ pub(super) struct Origin {
     /// Prebuilt `Host`.
     pub(super) host: HeaderValue,
     pub(super) via: Option<Via>,
+    #[cfg(feature = "http2")]
+    pub(super) http2: Slot,
     idle_limit: Duration,
     /// One permit per connection in use. The semaphore is fair: first come, first served.
     permits: Arc<Semaphore>,
@@ -37,6 +41,9 @@ pub(super) struct Origin {
 /// The right to one connection, and the connection once there is one.
 pub(super) struct Lease {
     conn: Option<Conn>,
+    /// Instead of a connection of its own.
+    #[cfg(feature = "http2")]
+    shared: Option<Arc<Multiplexed>>,
     origin: Arc<Origin>,
     _permit: OwnedSemaphorePermit,
 }
@@ -59,6 +66,8 @@ impl Pool {
         let origin = Arc::new(Origin {
             host: host(endpoint)?,
             via: via()?,
+            #[cfg(feature = "http2")]
+            http2: Slot::default(),
             idle_limit: self.config.idle,
             permits: Arc::new(Semaphore::new(self.config.max_per_host.min(Semaphore::MAX_PERMITS))),
             idle: Mutex::default(),
@@ -72,6 +81,8 @@ impl Pool {
     /// done when a new connection is made, and a server's own when it is used.
     pub(super) fn sweep(&self) {
         for origin in self.origins.read().unwrap_or_else(PoisonError::into_inner).values() {
+            #[cfg(feature = "http2")]
+            origin.http2.sweep(origin.idle_limit);
             origin
                 .idle
                 .lock()
@@ -91,7 +102,19 @@ impl Origin {
             let closed = |_| TransportError::new(TransportErrorKind::Connect, "the pool is closed");
             Arc::clone(&self.permits).acquire_owned().await.map_err(closed)?
         };
-        Ok(Lease { conn: self.take(), origin: Arc::clone(self), _permit: permit })
+        Ok(Lease {
+            conn: self.take(),
+            #[cfg(feature = "http2")]
+            shared: None,
+            origin: Arc::clone(self),
+            _permit: permit,
+        })
+    }
+
+    /// The connection that all requests share, if there is one.
+    #[cfg(feature = "http2")]
+    pub(super) fn multiplexed(&self) -> Option<Arc<Multiplexed>> {
+        self.http2.get(self.idle_limit)
     }
 
     fn take(&self) -> Option<Conn> {
@@ -124,6 +147,18 @@ impl Lease {
         self.conn.as_mut()
     }
 
+    /// The exchange takes place on this connection.
+    #[cfg(feature = "http2")]
+    pub(super) fn share(&mut self, shared: Arc<Multiplexed>) {
+        self.shared = Some(shared);
+    }
+
+    /// Whether somebody else drives the connection.
+    #[cfg(feature = "http2")]
+    pub(super) fn is_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
     pub(super) fn take(&mut self) -> Option<Conn> {
         self.conn.take()
     }
@@ -139,6 +174,10 @@ impl Lease {
     /// The exchange is over, both ways: keeps the connection. Whether it can take another one is found out
     /// by who wants it.
     pub(super) fn give_back(mut self) {
+        #[cfg(feature = "http2")]
+        if self.shared.is_some() {
+            self.origin.http2.touch();
+        }
         let Some(conn) = self.conn.take().filter(|conn| !conn.has_ended()) else { return };
         if self.origin.idle_limit.is_zero() {
             return;

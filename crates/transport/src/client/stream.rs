@@ -35,6 +35,17 @@ pub(super) enum Kind {
     Tls(Box<super::tls::TlsStream>),
 }
 
+#[cfg(feature = "http2")]
+impl Kind {
+    /// Whether the server chose HTTP/2 when the connection was made.
+    pub(super) fn is_http2(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
+}
+
 impl Stream {
     pub(super) fn new(kind: Kind) -> (Self, Counters) {
         let counters = Counters::default();

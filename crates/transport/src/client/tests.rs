@@ -3,6 +3,8 @@
 mod exchange;
 mod expect;
 mod faults;
+#[cfg(all(feature = "http2", feature = "ring"))]
+mod http2;
 mod pool;
 mod proxy;
 #[cfg(all(feature = "rustls", feature = "ring"))]

@@ -13,7 +13,7 @@ use tokio::{io::BufReader, net::TcpStream};
 use tokio_rustls::TlsConnector;
 use tracing::warn;
 
-use crate::{TlsConfig, TransportError, TransportErrorKind};
+use crate::{TlsConfig, TransportConfig, TransportError, TransportErrorKind};
 
 /// Records are read through a buffer: rustls alone asks the socket for little at a time.
 pub(super) type TlsStream = tokio_rustls::client::TlsStream<BufReader<TcpStream>>;
@@ -27,11 +27,15 @@ pub(super) struct Tls {
     system: bool,
     identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
     skip_verify: bool,
+    /// What is offered to the server, the best first.
+    protocols: Vec<Vec<u8>>,
     connector: OnceLock<std::result::Result<TlsConnector, String>>,
 }
 
 impl Tls {
-    pub(super) fn new(config: &TlsConfig) -> Result<Self> {
+    pub(super) fn new(config: &TransportConfig) -> Result<Self> {
+        let protocols = protocols(config);
+        let config: &TlsConfig = &config.tls;
         let mut roots = Vec::new();
         for pem in &config.extra_roots {
             let parsed = certificates(pem).map_err(|why| fault(format!("a root certificate {why}")))?;
@@ -60,6 +64,7 @@ impl Tls {
             system: !config.only_extra_roots,
             identity: identity.transpose()?,
             skip_verify: config.skip_verify,
+            protocols,
             connector: OnceLock::new(),
         };
         // What can be wrong without asking the system is found now.
@@ -118,9 +123,18 @@ impl Tls {
                 .map_err(|error| format!("the client certificate does not work: {error}"))?,
             None => builder.with_no_client_auth(),
         };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols.clone_from(&self.protocols);
         Ok(config)
     }
+}
+
+#[cfg_attr(not(feature = "http2"), expect(unused_variables, reason = "there is one protocol"))]
+fn protocols(config: &TransportConfig) -> Vec<Vec<u8>> {
+    #[cfg(feature = "http2")]
+    if config.pool.http2 == crate::Http2::Negotiated {
+        return vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    }
+    vec![b"http/1.1".to_vec()]
 }
 
 fn fault(text: impl Into<std::borrow::Cow<'static, str>>) -> Error {

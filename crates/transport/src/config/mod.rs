@@ -8,6 +8,8 @@ mod tls;
 
 use http::HeaderValue;
 
+#[cfg(feature = "http2")]
+pub use self::pool::Http2;
 pub use self::{
     pool::PoolConfig,
     proxy::ProxyConfig,
