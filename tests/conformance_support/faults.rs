@@ -179,17 +179,7 @@ const ROWS: &[Row] = &[
 ];
 
 /// Rows that do not end as they must, and why.
-const KNOWN: &[(&str, &str)] = &[
-    (
-        "wrong_range::range",
-        "the store passes on a range that was not asked for, and says so only in the answer",
-    ),
-    ("status_503::get_without_end", ATTEMPTS_UNKNOWN),
-    ("status_429::get_without_end", ATTEMPTS_UNKNOWN),
-];
-
-const ATTEMPTS_UNKNOWN: &str =
-    "an error that the server answered does not say how often the request was sent";
+const KNOWN: &[(&str, &str)] = &[];
 
 /// One trial for each row, and for what does not fit in a row.
 pub(crate) fn trials(context: &Arc<Context>) -> Vec<Trial> {

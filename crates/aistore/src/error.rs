@@ -1,7 +1,8 @@
 //! Answers that are errors.
 
 use http::{StatusCode, response::Parts};
-use longshore_core_types::{CallInfo, Error, ErrorKind};
+use longshore_core_types::{CallInfo, Error, ErrorKind, secret::redact_tokens};
+use longshore_transport::Attempts;
 use serde::Deserialize;
 
 use crate::wire::headers;
@@ -27,18 +28,15 @@ pub(crate) fn from_response(call: &CallInfo, parts: &Parts, body: &[u8]) -> Erro
         Some(document) => document.message.clone(),
         None => plain_text(parts.status, body),
     };
-    let mut error =
-        Error::new(kind(parts.status, tcode, &text), text).with_call(call).with_status(parts.status);
+    let shown = redact_tokens(&text).into_owned();
+    let mut error = Error::new(kind(parts.status, tcode, &text), shown).with_call(call);
     if !tcode.is_empty() {
         error = error.with_code(tcode);
     }
     if known.is_none() && !body.is_empty() {
-        error = error.with_response_excerpt(body);
+        error = error.with_response_excerpt(redact_tokens(&String::from_utf8_lossy(body)).as_bytes());
     }
-    match retry_after(parts) {
-        Some(wait) => error.with_retry_after(wait),
-        None => error,
-    }
+    Attempts::annotate(parts, error)
 }
 
 /// First line of a body that is not the error document, or what the status says.
@@ -50,12 +48,6 @@ fn plain_text(status: StatusCode, body: &[u8]) -> String {
         Some(line) if line.len() <= 200 && !line.starts_with('<') => line.to_owned(),
         _ => status.canonical_reason().unwrap_or("the server refused").to_owned(),
     }
-}
-
-/// Seconds to wait. The dates that HTTP allows too are not sent by AIStore.
-fn retry_after(parts: &Parts) -> Option<std::time::Duration> {
-    let seconds = headers::number(&parts.headers, &http::header::RETRY_AFTER)?;
-    Some(std::time::Duration::from_secs(seconds))
 }
 
 /// The server's error type first, where there is one, then status and text.

@@ -2,6 +2,7 @@
 
 use http::{StatusCode, response::Parts};
 use longshore_core_types::{CallInfo, Error, ErrorKind, secret::redact_tokens};
+use longshore_transport::Attempts;
 use serde::Deserialize;
 
 /// The error document. A HEAD carries it in a header.
@@ -26,13 +27,12 @@ pub(crate) fn from_response(call: &CallInfo, parts: &Parts, body: &[u8]) -> Erro
         "" => text.lines().next().unwrap_or_default().trim(),
         message => message,
     };
-    let mut error = Error::new(kind(parts.status, message), redact_tokens(message).into_owned())
-        .with_call(call)
-        .with_status(parts.status);
+    let mut error =
+        Error::new(kind(parts.status, message), redact_tokens(message).into_owned()).with_call(call);
     if !document.tcode.is_empty() {
         error = error.with_code(document.tcode);
     }
-    error
+    Attempts::annotate(parts, error)
 }
 
 fn kind(status: StatusCode, message: &str) -> ErrorKind {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use futures_util::StreamExt;
 use longshore_blob_api::{ByteStream, GetResult};
-use longshore_core_types::{ByteRange, ObjectKey, Result};
+use longshore_core_types::{ByteRange, Error, ErrorKind, ObjectKey, Result};
 use longshore_transport::body;
 use tokio::io::AsyncRead;
 
@@ -90,6 +90,9 @@ pub(crate) async fn get(
     let answer = client.call(wire::get(at, params)?).await?;
     let call = answer.call.clone();
     let head = wire::parse_get(&answer.parts, params.range.is_some()).map_err(|e| e.with_call(&call))?;
+    if let (Some(asked), Some(got)) = (params.range, &head.range) {
+        check_range(asked, got, head.props.size).map_err(|e| e.with_call(&call))?;
+    }
     let length = head.range.as_ref().map(|range| range.end - range.start);
     // The stated checksum describes the whole object, whatever part of it is in the body.
     let whole = params.is_plain() && head.range.as_ref() == Some(&(0..head.props.size));
@@ -97,6 +100,17 @@ pub(crate) async fn get(
     let chunks = body::stream(answer.body, call.clone());
     let body = Verified::new(chunks, length, checksum, call).boxed();
     Ok(ObjectReader { key: at.key().clone(), props: head.props, range: head.range, body })
+}
+
+/// Fails if the answer holds other bytes than those that were asked for. Fewer are no fault: what is missing at
+/// the end can be asked for again.
+fn check_range(asked: ByteRange, got: &Range<u64>, size: u64) -> Result<()> {
+    let wanted = asked.resolve(size)?;
+    if got.start == wanted.start && got.end <= wanted.end {
+        return Ok(());
+    }
+    let message = format!("the server sent the bytes {got:?} of {size} when asked for {asked}");
+    Err(Error::new(ErrorKind::Protocol, message))
 }
 
 /// A read of an object; see [`Object::get`].
@@ -175,5 +189,25 @@ impl IntoFuture for GetObject {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move { get(self.object.client(), self.object.at(), &self.params, self.verify).await })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_bytes_than_those_asked_for_are_refused() {
+        let check = |asked: ByteRange, got: Range<u64>| check_range(asked, &got, 10);
+        assert!(check(ByteRange::from(2..5), 2..5).is_ok());
+        assert!(check(ByteRange::from(2..99), 2..10).is_ok());
+        assert!(check(ByteRange::From(4), 4..7).is_ok());
+        assert!(check(ByteRange::Suffix(3), 7..10).is_ok());
+        assert!(check_range(ByteRange::Suffix(3), &(0..0), 0).is_ok());
+        for (asked, got) in
+            [(ByteRange::from(2..5), 3..5), (ByteRange::from(2..5), 2..6), (ByteRange::Suffix(3), 0..3)]
+        {
+            assert_eq!(check(asked, got).unwrap_err().kind(), ErrorKind::Protocol, "{asked}");
+        }
     }
 }
