@@ -2,6 +2,8 @@
 //!
 //! This is the one list of volatile fields.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 /// Headers whose presence is compared, but not their value.
@@ -75,7 +77,8 @@ pub(crate) fn header(name: &str, value: &str) -> String {
     }
 }
 
-/// A document without what varies.
+/// A document without what varies, its members sorted: their order says nothing, and whether `serde_json` keeps it
+/// depends on what else is built.
 pub(crate) fn json(value: Value) -> Value {
     match value {
         Value::Object(map) => Value::Object(
@@ -92,6 +95,8 @@ pub(crate) fn json(value: Value) -> Value {
                     (text(&name), value)
                 })
                 .filter(|(name, _)| !OPTIONAL.contains(&name.as_str()))
+                .collect::<BTreeMap<_, _>>()
+                .into_iter()
                 .collect(),
         ),
         Value::Array(items) => Value::Array(items.into_iter().map(json).collect()),
