@@ -79,6 +79,8 @@ struct Running {
     first: Mutex<(u64, Option<Hasher>)>,
     /// The position that has been counted as progress.
     counted: AtomicU64,
+    /// Nanoseconds that it gave way to another part, which do not make it late.
+    gave_way: AtomicU64,
     /// A second fetcher is at it, or was.
     helped: AtomicBool,
     done: watch::Sender<bool>,
@@ -215,6 +217,7 @@ impl<S: BlobStore + Clone> Board<S> {
             begin: Instant::now(),
             first: Mutex::new((range.start, inline.map(Hasher::new))),
             counted: AtomicU64::new(range.start),
+            gave_way: AtomicU64::new(0),
             helped: AtomicBool::new(false),
             done: watch::Sender::new(false),
         });
@@ -248,6 +251,10 @@ impl<S: BlobStore + Clone> Board<S> {
         let mut reader = self.version.read(running.index, range, opened);
         loop {
             let at = reader.position();
+            if let Some(follower) = &self.follower {
+                let waited = follower.give_way(at - self.cut.start).await;
+                running.gave_way.fetch_add(nanos(waited), Ordering::Relaxed);
+            }
             let Some(bytes) = reader.next(&self.reporter).await? else { break };
             {
                 let mut first = running.first();
@@ -373,7 +380,7 @@ impl<S: BlobStore + Clone> Board<S> {
             if state.running.remove(&running.index).is_none() {
                 return;
             }
-            state.taken += running.begin.elapsed().as_secs_f64();
+            state.taken += running.busy();
             state.moved += size;
             if let Some(sum) = hasher.and_then(|hasher| crc32c(&hasher.finish())) {
                 state.sums.insert(running.index, sum);
@@ -400,10 +407,16 @@ impl Second {
 }
 
 impl Running {
+    /// Seconds that it has been fetched.
+    fn busy(&self) -> f64 {
+        let gave_way = Duration::from_nanos(self.gave_way.load(Ordering::Relaxed));
+        self.begin.elapsed().saturating_sub(gave_way).as_secs_f64()
+    }
+
     /// Estimated seconds to the end of the part, of which a whole one takes `whole`; `None` if it is too early
     /// to say.
     fn left(&self, range: &Range<u64>, whole: f64) -> Option<f64> {
-        let elapsed = self.begin.elapsed().as_secs_f64();
+        let elapsed = self.busy();
         if elapsed < whole / 2.0 {
             return None;
         }
@@ -414,6 +427,10 @@ impl Running {
         // Not a byte so far: worse than any that has some.
         (elapsed > whole).then_some(f64::INFINITY)
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
