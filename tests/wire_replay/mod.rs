@@ -3,6 +3,8 @@
 mod http;
 mod replay;
 mod setup;
+mod standin;
+mod tokens;
 mod volatile;
 
 pub(crate) use replay::Replay;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use serde::Deserialize;
+use serde_json::json;
 
 use super::http::send;
 use crate::wire_support::exchange::directory;
@@ -14,7 +15,7 @@ use crate::wire_support::exchange::directory;
 #[serde(deny_unknown_fields)]
 struct Step {
     file: String,
-    /// Name of the exchange before which it happens; empty: before the first.
+    /// Name of the exchange before which it happens; empty: before the first; `*`: before each.
     #[serde(default)]
     before: String,
     /// `bucket/object` to be written.
@@ -26,9 +27,23 @@ struct Step {
     /// How often the content is repeated.
     #[serde(default = "one")]
     times: usize,
-    /// A bucket to be created.
+    /// A bucket to be created, unless it exists where the step is due before every exchange.
     #[serde(default)]
     bucket: String,
+    /// A bucket to be destroyed if it exists.
+    #[serde(default)]
+    destroy: String,
+    /// A call to the AuthN service, `METHOD /path`, with `body`.
+    #[serde(default)]
+    authn: String,
+    /// A call to the gateway, `METHOD /path`, with `body`.
+    #[serde(default)]
+    gateway: String,
+    /// Whether the exchange's token is revoked, unknown to AuthN.
+    #[serde(default)]
+    revoke: bool,
+    /// Whether clients need a token from here on.
+    guard: Option<bool>,
     /// Query parameters beside the provider.
     #[serde(default)]
     query: String,
@@ -50,14 +65,55 @@ fn one() -> usize {
     1
 }
 
+/// Exchanges that are not replayed, or not compared.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scope {
+    file: String,
+    /// Names; one that ends in `*` stands for all that begin so.
+    names: Vec<String>,
+    #[expect(dead_code, reason = "for readers")]
+    reason: String,
+}
+
+impl Scope {
+    fn holds(&self, file: &str, name: &str) -> bool {
+        let matches = |pattern: &String| match pattern.strip_suffix('*') {
+            Some(start) => name.starts_with(start),
+            None => name == pattern,
+        };
+        self.file == file && self.names.iter().any(matches)
+    }
+}
+
 #[derive(Deserialize)]
 struct Document {
     step: Vec<Step>,
+    /// What the dev server is not meant to do.
+    #[serde(default)]
+    outside: Vec<Scope>,
+    /// Calls that the dev server's cluster does not have: only who may make them is compared.
+    #[serde(default)]
+    access_only: Vec<Scope>,
+}
+
+/// Who makes the calls.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller<'a> {
+    pub(crate) gateway: SocketAddr,
+    pub(crate) authn: Option<SocketAddr>,
+    pub(crate) headers: &'a BTreeMap<String, String>,
+    /// Identity of the cluster.
+    pub(crate) cluster: &'a str,
+    /// Token of the exchange that comes next.
+    pub(crate) token: &'a str,
 }
 
 #[derive(Debug)]
 pub(crate) struct Setup {
     steps: Vec<Step>,
+    outside: Vec<Scope>,
+    access_only: Vec<Scope>,
 }
 
 impl Setup {
@@ -65,7 +121,20 @@ impl Setup {
         let path = directory().join("setup.toml");
         let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let document: Document = toml::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        Self { steps: document.step }
+        Self { steps: document.step, outside: document.outside, access_only: document.access_only }
+    }
+
+    /// True if an exchange is not replayed.
+    pub(crate) fn is_outside(&self, file: &str, name: &str) -> bool {
+        self.outside.iter().any(|scope| scope.holds(file, name))
+    }
+
+    /// True if a call that does not exist here got as far as it should: past the checks of access.
+    pub(crate) fn passes(&self, file: &str, name: &str, recorded: u16, here: u16) -> bool {
+        let refused = |status| matches!(status, 401 | 403);
+        let passed = !refused(recorded) && !refused(here);
+        // The second hop of a call that does not exist leads nowhere.
+        (passed || name.ends_with("#2")) && self.access_only.iter().any(|scope| scope.holds(file, name))
     }
 
     /// Makes the files that are to be promoted.
@@ -81,31 +150,60 @@ impl Setup {
     }
 
     /// Does what is due before the exchange called `before`.
-    pub(crate) fn run(&self, file: &str, before: &str, gateway: SocketAddr) {
+    pub(crate) fn run(&self, file: &str, before: &str, caller: &Caller<'_>) {
         for step in self.steps.iter().filter(|s| s.file == file && s.before == before) {
-            step.run(gateway);
+            step.run(caller);
         }
     }
 }
 
 impl Step {
-    fn run(&self, gateway: SocketAddr) {
+    fn run(&self, caller: &Caller<'_>) {
+        if let Some(required) = self.guard {
+            let auth = json!({"client_auth_required": required});
+            let body = json!({"action": "set-config", "value": {"auth": auth}}).to_string();
+            call(caller, "PUT", "/v1/cluster", body.as_bytes());
+        }
+        if let Some((method, path)) = self.authn.split_once(' ') {
+            let body = self.body.replace("CLUSTER", caller.cluster);
+            let authn = caller.authn.expect("an AuthN service");
+            let answer = send(authn, method, path, caller.headers, body.as_bytes()).expect("an answer");
+            let text = String::from_utf8_lossy(&answer.body);
+            assert_eq!(answer.status, 200, "{method} {path} {body}: {text}");
+        }
+        if let Some((method, path)) = self.gateway.split_once(' ') {
+            call(caller, method, path, self.body.as_bytes());
+        }
+        if self.revoke {
+            let body = json!({"tokens": [caller.token]}).to_string();
+            call(caller, "DELETE", "/v1/tokens", body.as_bytes());
+        }
+        let exists = |bucket: &str| {
+            let path = format!("/v1/buckets/{bucket}?provider=ais");
+            let answer = send(caller.gateway, "HEAD", &path, caller.headers, b"").expect("an answer");
+            answer.status == 200
+        };
+        if !self.destroy.is_empty() && exists(&self.destroy) {
+            let path = format!("/v1/buckets/{}?provider=ais", self.destroy);
+            call(caller, "DELETE", &path, br#"{"action":"destroy-bck"}"#);
+        }
         let query = if self.query.is_empty() { String::new() } else { format!("&{}", self.query) };
-        if !self.bucket.is_empty() {
+        let kept = self.before == "*" && !self.bucket.is_empty() && exists(&self.bucket);
+        if !self.bucket.is_empty() && !kept {
             let path = format!("/v1/buckets/{}?provider=ais{query}", self.bucket);
-            call(gateway, "POST", &path, br#"{"action":"create-bck"}"#);
+            call(caller, "POST", &path, br#"{"action":"create-bck"}"#);
         }
         if !self.put.is_empty() {
             let path = format!("/v1/objects/{}?provider=ais{query}", self.put);
-            call(gateway, "PUT", &path, self.body.repeat(self.times).as_bytes());
+            call(caller, "PUT", &path, self.body.repeat(self.times).as_bytes());
         }
         if !self.delete.is_empty() {
-            call(gateway, "DELETE", &format!("/v1/objects/{}?provider=ais{query}", self.delete), b"");
+            call(caller, "DELETE", &format!("/v1/objects/{}?provider=ais{query}", self.delete), b"");
         }
         if !self.patch.is_empty() {
-            let body = serde_json::json!({"action": "", "value": self.custom}).to_string();
+            let body = json!({"action": "", "value": self.custom}).to_string();
             call(
-                gateway,
+                caller,
                 "PATCH",
                 &format!("/v1/objects/{}?provider=ais{query}", self.patch),
                 body.as_bytes(),
@@ -114,8 +212,8 @@ impl Step {
     }
 }
 
-fn call(gateway: SocketAddr, method: &str, path: &str, body: &[u8]) {
-    let mut answer = send(gateway, method, path, &BTreeMap::new(), body).expect("an answer");
+fn call(caller: &Caller<'_>, method: &str, path: &str, body: &[u8]) {
+    let mut answer = send(caller.gateway, method, path, caller.headers, body).expect("an answer");
     if let Some(location) = answer.headers.get("location") {
         let rest = location.strip_prefix("http://").expect("an http URL");
         let (host, path) = rest.split_once('/').expect("a path");

@@ -34,6 +34,7 @@ const MEMBERS: &[&str] = &[
     "glob.id",
     "id_digest",
     "node_ip_addr",
+    "port",
     "remote_addr",
     "start-time",
     "stats",
@@ -81,25 +82,19 @@ pub(crate) fn header(name: &str, value: &str) -> String {
 /// depends on what else is built.
 pub(crate) fn json(value: Value) -> Value {
     match value {
-        Value::Object(map) => Value::Object(
-            map.into_iter()
-                .map(|(name, value)| {
-                    let varies = MEMBERS.contains(&name.as_str()) || VERSIONED.contains(&name.as_str());
-                    let blank = match &value {
-                        Value::String(text) => text.is_empty(),
-                        Value::Object(_) if name == "stats" => false,
-                        Value::Object(_) | Value::Array(_) | Value::Null => true,
-                        _ => false,
-                    };
-                    let value = if varies && !blank { Value::from("*") } else { json(value) };
-                    (text(&name), value)
-                })
-                .filter(|(name, _)| !OPTIONAL.contains(&name.as_str()))
-                .collect::<BTreeMap<_, _>>()
-                .into_iter()
-                .collect(),
-        ),
-        Value::Array(items) => Value::Array(items.into_iter().map(json).collect()),
+        // Any change of the cluster is a new version.
+        Value::Object(mut map) if map.get("pmap").is_some_and(Value::is_object) => {
+            map.remove("version");
+            members(map)
+        }
+        Value::Object(map) => members(map),
+        Value::Array(mut items) => {
+            // Roles come in any order.
+            if items.iter().all(|item| item["admin"].is_boolean()) {
+                items.sort_by_key(|item| item["name"].to_string());
+            }
+            Value::Array(items.into_iter().map(json).collect())
+        }
         // User metadata in a listing comes in any order.
         Value::String(string) if string.starts_with('[') && string.ends_with(']') && string.contains(':') => {
             let mut pairs: Vec<_> = string[1..string.len() - 1].split(' ').collect();
@@ -111,10 +106,29 @@ pub(crate) fn json(value: Value) -> Value {
     }
 }
 
+fn members(map: serde_json::Map<String, Value>) -> Value {
+    let member = |(name, value): (String, Value)| {
+        let varies = MEMBERS.contains(&name.as_str()) || VERSIONED.contains(&name.as_str());
+        let blank = match &value {
+            Value::String(text) => text.is_empty(),
+            Value::Object(_) if name == "stats" => false,
+            Value::Object(_) | Value::Array(_) | Value::Null => true,
+            _ => false,
+        };
+        let value = if varies && !blank { Value::from("*") } else { json(value) };
+        (text(&name), value)
+    };
+    let members = map.into_iter().map(member);
+    let sorted: BTreeMap<_, _> = members.filter(|(name, _)| !OPTIONAL.contains(&name.as_str())).collect();
+    Value::Object(sorted.into_iter().collect())
+}
+
 /// Text without what varies.
 pub(crate) fn text(input: &str) -> String {
     let input = nodes(input);
     let input = after(&input, "127.0.0.1:", |c| c.is_ascii_digit(), "PORT");
+    let input = after(&input, "localhost:", |c| c.is_ascii_digit(), "PORT");
+    let input = after(&input, "token expires in ", |c| c.is_ascii_alphanumeric(), "TIME");
     let input = after(&input, "utm=", |c| c.is_ascii_alphanumeric(), "TIME");
     let input = after(&input, "(0x", |c| c.is_ascii_hexdigit(), "ID");
     let input = after(&input, "Smap v", |c| c.is_ascii_digit(), "N");

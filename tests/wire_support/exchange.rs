@@ -32,6 +32,16 @@ pub(crate) struct Response {
     pub(crate) body: Body,
 }
 
+impl Exchange {
+    /// When it was recorded, in seconds since the epoch; zero if the answer does not tell.
+    #[allow(dead_code, reason = "not every test program asks")]
+    pub(crate) fn time(&self) -> f64 {
+        let date = self.response.as_ref().and_then(|r| r.headers.get("date"));
+        let time = date.and_then(|d| jiff::fmt::rfc2822::parse(d).ok());
+        time.map_or(0.0, |t| t.timestamp().as_duration().as_secs_f64())
+    }
+}
+
 /// A recorded body.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "Value")]

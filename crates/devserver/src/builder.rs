@@ -10,7 +10,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::aistore::{Cluster, Node, NodeAddress, Settings, TARGETS};
+use crate::aistore::ids::short_id;
+use crate::aistore::{Cluster, Guard, Node, NodeAddress, Settings, TARGETS};
+use crate::authn::{self, OwnCluster, Service};
 use crate::fault::Faults;
 use crate::handle::Handle;
 use crate::http::{Restart, serve};
@@ -32,12 +34,20 @@ impl DevServer {
             journal_capacity: DEFAULT_CAPACITY,
             promote_root: PathBuf::from("/var/lib/ais/promote"),
             job_idle: Duration::from_secs(5),
+            authn: None,
+            guarded: false,
+            secret: None,
+            users: authn::Settings {
+                superuser: ("admin".into(), "admin".into()),
+                lifetime: Duration::from_hours(24),
+                max_age: Duration::from_hours(90 * 24),
+            },
         }
     }
 }
 
 /// Settings of a server that is not running yet.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "a server runs once it is started"]
 pub struct DevServerBuilder {
     data_dir: Option<PathBuf>,
@@ -47,6 +57,22 @@ pub struct DevServerBuilder {
     journal_capacity: usize,
     promote_root: PathBuf,
     job_idle: Duration,
+    authn: Option<String>,
+    guarded: bool,
+    secret: Option<String>,
+    users: authn::Settings,
+}
+
+impl std::fmt::Debug for DevServerBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DevServerBuilder")
+            .field("data_dir", &self.data_dir)
+            .field("aistore", &self.aistore)
+            .field("authn", &self.authn)
+            .field("guarded", &self.guarded)
+            .field("users", &self.users)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a server did not start.
@@ -110,7 +136,8 @@ impl DevServerBuilder {
         self
     }
 
-    /// Allows addresses other machines can reach. The server checks no credentials. Default: off.
+    /// Allows addresses other machines can reach. Unless [`guarded`](Self::guarded) it checks no
+    /// credentials. Default: off.
     pub fn allow_non_loopback(mut self, allow: bool) -> Self {
         self.allow_non_loopback = allow;
         self
@@ -134,6 +161,47 @@ impl DevServerBuilder {
         self
     }
 
+    /// Runs an AuthN service at `HOST:PORT`; port 0 takes a free one. Users, roles and revocations live in the data
+    /// directory. Clusters that trust its tokens can be registered with it; the own cluster trusts them from the start.
+    /// Default: none, unless [`guarded`](Self::guarded).
+    pub fn authn(mut self, address: impl Into<String>) -> Self {
+        self.authn = Some(address.into());
+        self
+    }
+
+    /// Makes the AIStore cluster require tokens, and registers it with the AuthN service under the alias `dev`. Starts
+    /// that service on a free loopback port if [`authn`](Self::authn) names none. Default: off.
+    pub fn guarded(mut self, guarded: bool) -> Self {
+        self.guarded = guarded;
+        self
+    }
+
+    /// Name and password of the AuthN administrator; a data directory that has users keeps those. Default: `admin` and
+    /// `admin`.
+    pub fn superuser(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
+        self.users.superuser = (name.into(), password.into());
+        self
+    }
+
+    /// Secret that tokens are signed with (HS256). Default: a random one, kept in the data directory.
+    pub fn authn_secret(mut self, secret: impl Into<String>) -> Self {
+        self.secret = Some(secret.into());
+        self
+    }
+
+    /// Lifetime of tokens that are asked for without one, in whole seconds; here it may be shorter than the minute that
+    /// a login can ask for, so that tests can see tokens expire. Default: 24 h.
+    pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.users.lifetime = lifetime;
+        self
+    }
+
+    /// Longest lifetime of tokens, which is also what a login gets that asks for zero. Default: 90 days.
+    pub fn max_token_age(mut self, age: Duration) -> Self {
+        self.users.max_age = age;
+        self
+    }
+
     /// Starts the server on threads of its own; returns once it accepts requests.
     pub async fn start(self) -> Result<Handle, StartError> {
         let (ready, started) = oneshot::channel();
@@ -149,7 +217,12 @@ impl DevServerBuilder {
     }
 
     fn launch(self, ready: oneshot::Sender<Result<Ready, StartError>>) -> Result<Starting, StartError> {
-        let address = self.address()?;
+        let address = self.address(&self.aistore)?;
+        let authn = match &self.authn {
+            Some(text) => Some(self.address(text)?),
+            None if self.guarded => Some(SocketAddr::new(address.ip(), 0)),
+            None => None,
+        };
         let (stop, stopping) = watch::channel(false);
         let (done, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -160,7 +233,7 @@ impl DevServerBuilder {
             .map_err(StartError::Threads)?;
         let main = move || {
             runtime.block_on(async move {
-                match Running::open(&self, address).await {
+                match Running::open(&self, address, authn).await {
                     Ok((running, what)) => {
                         if ready.send(Ok(what)).is_ok() {
                             running.run(stopping).await;
@@ -179,9 +252,9 @@ impl DevServerBuilder {
         Ok(Starting { stop, ended, thread })
     }
 
-    fn address(&self) -> Result<SocketAddr, StartError> {
-        let bad = |reason: String| StartError::Address { address: self.aistore.clone(), reason };
-        let mut found = self.aistore.to_socket_addrs().map_err(|e| bad(e.to_string()))?;
+    fn address(&self, text: &str) -> Result<SocketAddr, StartError> {
+        let bad = |reason: String| StartError::Address { address: text.to_owned(), reason };
+        let mut found = text.to_socket_addrs().map_err(|e| bad(e.to_string()))?;
         let address = found.next().ok_or_else(|| bad("no address".into()))?;
         if !address.ip().is_loopback() && !self.allow_non_loopback {
             return Err(StartError::NotLoopback(address));
@@ -222,6 +295,7 @@ pub(crate) struct Starting {
 #[derive(Debug)]
 pub(crate) struct Ready {
     pub(crate) address: SocketAddr,
+    pub(crate) authn: Option<SocketAddr>,
     pub(crate) data_dir: PathBuf,
     pub(crate) faults: Arc<Faults>,
     pub(crate) journal: Arc<Journal>,
@@ -234,12 +308,17 @@ struct Running {
     listeners: Vec<Listener>,
     cluster: Arc<Cluster>,
     storage: Arc<Storage>,
+    authn: Option<(Listener, authn::Server)>,
     // Dropped last: removes a temporary directory.
     _dir: DataDir,
 }
 
 impl Running {
-    async fn open(builder: &DevServerBuilder, address: SocketAddr) -> Result<(Self, Ready), StartError> {
+    async fn open(
+        builder: &DevServerBuilder,
+        address: SocketAddr,
+        authn_address: Option<SocketAddr>,
+    ) -> Result<(Self, Ready), StartError> {
         let dir = builder.directory()?;
         let refused = |e: StorageError| storage_error(dir.path(), &e);
         let storage = Arc::new(Storage::open(dir.path(), builder.durable).map_err(refused)?);
@@ -252,23 +331,57 @@ impl Running {
             addresses.push(at);
         }
         let gateway = addresses.remove(0);
+        let authn = match authn_address {
+            Some(wanted) => Some(bind(wanted).await?),
+            None => None,
+        };
         let ready = Ready {
             address: gateway.address,
+            authn: authn.as_ref().map(|(_, _, at)| at.address),
             data_dir: dir.path().to_owned(),
             faults: Arc::default(),
             journal: Arc::new(Journal::new(builder.journal_capacity)),
         };
+        let secret = authn::secret(&storage, builder.secret.as_deref()).map_err(refused)?;
         let cluster = Cluster::new(
             Arc::clone(&storage),
             gateway,
             addresses,
             Arc::clone(&ready.faults),
             Arc::clone(&ready.journal),
-            Settings { promote_root: builder.promote_root.clone(), job_idle: builder.job_idle },
+            Settings {
+                promote_root: builder.promote_root.clone(),
+                job_idle: builder.job_idle,
+                uuid: storage.cluster_id(short_id).await.map_err(refused)?,
+                guard: Arc::new(Guard::new(secret.clone(), builder.guarded)),
+            },
         )
         .map_err(refused)?;
         cluster.buckets.purge_strays().await.map_err(refused)?;
-        Ok((Self { listeners, cluster: Arc::new(cluster), storage, _dir: dir }, ready))
+        let authn = match authn {
+            Some((listener, restarts, at)) => {
+                let own = OwnCluster {
+                    uuid: cluster.uuid.clone(),
+                    url: cluster.gateway.url(),
+                    guard: Arc::clone(&cluster.guard),
+                };
+                let place = authn::Place {
+                    address: at.address,
+                    restarts: at.restarts,
+                    faults: Arc::clone(&ready.faults),
+                    journal: Arc::clone(&ready.journal),
+                };
+                let (store, users) = (Arc::clone(&storage), &builder.users);
+                let service = Service::open(store, users, secret, own, builder.guarded, place).await;
+                let service = service.map_err(|fail| StartError::Storage {
+                    dir: dir.path().to_owned(),
+                    reason: fail.message,
+                })?;
+                Some(((listener, restarts), authn::Server(Arc::new(service))))
+            }
+            None => None,
+        };
+        Ok((Self { listeners, cluster: Arc::new(cluster), storage, authn, _dir: dir }, ready))
     }
 
     async fn run(self, stopping: watch::Receiver<bool>) {
@@ -276,6 +389,9 @@ impl Running {
         for (index, (listener, restarts)) in self.listeners.into_iter().enumerate() {
             let node = Node { cluster: Arc::clone(&self.cluster), target: index.checked_sub(1) };
             nodes.spawn(serve(listener, Arc::new(node), restarts, stopping.clone()));
+        }
+        if let Some(((listener, restarts), server)) = self.authn {
+            nodes.spawn(serve(listener, Arc::new(server), restarts, stopping.clone()));
         }
         while let Some(ended) = nodes.join_next().await {
             if let Ok(Err(error)) = ended {

@@ -15,6 +15,7 @@ use crate::journal::Journal;
 pub struct Handle {
     aistore_url: String,
     address: SocketAddr,
+    authn: Option<(SocketAddr, String)>,
     data_dir: PathBuf,
     faults: Arc<Faults>,
     journal: Arc<Journal>,
@@ -26,6 +27,7 @@ impl Handle {
         Self {
             aistore_url: format!("http://{}", ready.address),
             address: ready.address,
+            authn: ready.authn.map(|address| (address, format!("http://{address}"))),
             data_dir: ready.data_dir,
             faults: ready.faults,
             journal: ready.journal,
@@ -41,6 +43,16 @@ impl Handle {
     /// Address of the AIStore gateway.
     pub fn aistore_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// URL of the AuthN service, if there is one: what `AIS_AUTHN_URL` is to be set to.
+    pub fn authn_url(&self) -> Option<&str> {
+        self.authn.as_ref().map(|(_, url)| url.as_str())
+    }
+
+    /// Address of the AuthN service, if there is one.
+    pub fn authn_addr(&self) -> Option<SocketAddr> {
+        self.authn.as_ref().map(|(address, _)| *address)
     }
 
     /// Where buckets and objects are kept; removed with the server unless

@@ -17,6 +17,8 @@ pub enum NodeKind {
     Gateway,
     /// A target: it stores objects.
     Target,
+    /// The AuthN service.
+    Authn,
 }
 
 /// One request, as seen by the server. Holds no credential: of `Authorization` only the presence is recorded.

@@ -1,12 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod aistore;
+mod authn;
 mod builder;
 mod checksum;
 mod fault;
 mod handle;
 mod http;
 mod journal;
+mod raw;
 mod storage;
 mod sync;
 

@@ -4,14 +4,17 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 
 use super::error::{Fail, Relayed, Result};
+use super::guard::{self, Form};
 use super::node::Cx;
 use super::reply::Reply;
+use crate::access::bits::ADMIN;
 
 /// Answers `/v1/sort`, `/v1/etl` and `/v1/download`.
 pub(crate) fn handle(cx: &Cx, what: &str) -> Result<Reply> {
     if what == "download" {
         return download(cx);
     }
+    guard::cluster(cx, ADMIN)?;
     if cx.method == Method::GET {
         return Ok(Reply::text("[]"));
     }
@@ -21,6 +24,9 @@ pub(crate) fn handle(cx: &Cx, what: &str) -> Result<Reply> {
 
 fn download(cx: &Cx) -> Result<Reply> {
     if cx.method == Method::POST {
+        if cx.cluster.guard.required() {
+            guard::bearer(cx, Form::Wrapped)?;
+        }
         return Err(Fail::new(StatusCode::NOT_IMPLEMENTED, "downloads are not supported by this cluster"));
     }
     let message: Value = serde_json::from_slice(&cx.json).unwrap_or_default();

@@ -7,11 +7,13 @@ use serde_json::Value;
 use super::actmsg::Action;
 use super::error::{Fail, Relayed, Result};
 use super::gateway::{absent, bucket, other_method};
+use super::guard::Form;
 use super::names::{BucketName, Namespace, Provider};
 use super::node::Cx;
 use super::props::{self, Permission};
 use super::reply::Reply;
-use super::{bucket_jobs, list, multi, promote};
+use super::{bucket_jobs, guard, list, multi, promote};
+use crate::access::{Bits, bits};
 
 const BUCKET_PROPS: HeaderName = HeaderName::from_static("ais-bucket-props");
 const ALLOW: &str = "DELETE, GET, HEAD, PATCH, POST";
@@ -51,8 +53,15 @@ async fn get(cx: &mut Cx, rest: &str) -> Result<Reply> {
     let rest = rest.trim_end_matches('/');
     if rest.is_empty() {
         return match action.action.as_str() {
-            "list" => list_buckets(cx),
-            "summary-bck" => bucket_jobs::summary(cx, None, &action),
+            "list" => {
+                let system = if cx.query.flag("sys") { bits::ADMIN } else { 0 };
+                guard::cluster(cx, bits::LIST_BUCKETS | system)?;
+                list_buckets(cx)
+            }
+            "summary-bck" => {
+                guard::cluster(cx, bits::BCK_HEAD)?;
+                bucket_jobs::summary(cx, None, &action)
+            }
             _ => Err(invalid_action(&action)),
         };
     }
@@ -64,11 +73,17 @@ async fn get(cx: &mut Cx, rest: &str) -> Result<Reply> {
             action.display()
         ))),
         "list" => {
-            let bucket = bucket(cx, &name)?;
+            let bucket = guard::bucket(cx, &name, bits::OBJ_LIST)?;
             list::list_objects(cx, bucket, &action).await
         }
-        "summary-bck" => bucket_jobs::summary(cx, Some(&name), &action),
-        "summary-shard" => bucket_jobs::shard_summary(cx, &name),
+        "summary-bck" => {
+            guard::existing(cx, &name, bits::BCK_HEAD)?;
+            bucket_jobs::summary(cx, Some(&name), &action)
+        }
+        "summary-shard" => {
+            guard::existing(cx, &name, bits::BCK_HEAD | bits::OBJ_LIST)?;
+            bucket_jobs::shard_summary(cx, &name)
+        }
         _ => Err(invalid_action(&action)),
     }
 }
@@ -129,7 +144,7 @@ fn head(cx: &Cx, rest: &str) -> Result<Reply> {
             "{node}: parse 'flt-presence': strconv.Atoi: parsing {presence:?}: invalid syntax"
         )));
     }
-    let bucket = bucket(cx, &name)?;
+    let bucket = guard::bucket(cx, &name, bits::BCK_HEAD)?;
     let reply = Reply::ok().with(BUCKET_PROPS, &bucket.props().to_string());
     if cx.query.value("bsumm_remote").is_empty() {
         return Ok(reply);
@@ -141,6 +156,9 @@ async fn post(cx: &mut Cx, rest: &str) -> Result<Reply> {
     let item = one_item(cx, rest)?.to_owned();
     let action = cx.action()?;
     let name = cx.bucket_name(&item)?;
+    if let Some(bits) = bits_of_post(&action.action) {
+        guard::existing(cx, &name, bits)?;
+    }
     match action.action.as_str() {
         "create-bck" => create(cx, &name, &action).await,
         "move-bck" => bucket_jobs::rename(cx, &name).await,
@@ -150,7 +168,7 @@ async fn post(cx: &mut Cx, rest: &str) -> Result<Reply> {
             Err(Fail::new(http::StatusCode::NOT_FOUND, "the operation requires Kubernetes"))
         }
         "rechunk" => bucket_jobs::rechunk(cx, &name, &action).await,
-        "make-n-copies" => bucket_jobs::make_copies(cx, &name, &action),
+        "make-n-copies" => bucket_jobs::make_copies(cx, &name, &action).await,
         "ec-encode" => bucket_jobs::encode(cx, &name, &action).await,
         kind @ "index-shard" => bucket_jobs::record_only(cx, &name, kind),
         kind @ "prefetch-listrange" => {
@@ -159,6 +177,16 @@ async fn post(cx: &mut Cx, rest: &str) -> Result<Reply> {
         }
         _ => Err(invalid_action(&action)),
     }
+}
+
+/// What a call on a bucket needs; creating one is another matter.
+fn bits_of_post(action: &str) -> Option<Bits> {
+    Some(match action {
+        "move-bck" => bits::MOVE_BUCKET,
+        "copy-bck" | "copy-listrange" | "etl-bck" | "etl-listrange" | "rechunk" | "make-n-copies"
+        | "ec-encode" | "index-shard" | "prefetch-listrange" => bits::RW,
+        _ => return None,
+    })
 }
 
 async fn create(cx: &Cx, name: &BucketName, action: &Action) -> Result<Reply> {
@@ -180,6 +208,7 @@ async fn create(cx: &Cx, name: &BucketName, action: &Action) -> Result<Reply> {
             Fail::bad(format!("{node}: failed to unmarshal create-bck (map[string]interface {{}}), err: {e}"))
         })?;
     }
+    guard::cluster(cx, bits::CREATE_BUCKET)?;
     cx.cluster.buckets.create(name, None, &action.value).await?;
     Ok(Reply::ok())
 }
@@ -187,7 +216,10 @@ async fn create(cx: &Cx, name: &BucketName, action: &Action) -> Result<Reply> {
 fn put(cx: &Cx, rest: &str) -> Result<Reply> {
     let item = one_item(cx, rest)?;
     let action = cx.action()?;
-    cx.bucket_name(item)?;
+    let name = cx.bucket_name(item)?;
+    if action.action == "archive" {
+        guard::existing(cx, &name, bits::RW)?;
+    }
     Err(invalid_action(&action))
 }
 
@@ -211,7 +243,8 @@ async fn patch(cx: &mut Cx, rest: &str) -> Result<Reply> {
             )));
         }
     };
-    let known = bucket(cx, &name)?;
+    let acl = change.is_some_and(|c| c.get("access").is_some());
+    let known = guard::bucket(cx, &name, bits::PATCH | if acl { bits::BCK_SET_ACL } else { 0 })?;
     if let Some(cloud) = change.and_then(backend) {
         return Err(absent(cx, &cloud?));
     }
@@ -257,22 +290,22 @@ async fn delete(cx: &mut Cx, rest: &str) -> Result<Reply> {
         )
         .tcode("ErrUnsupp")),
         "destroy-bck" => {
-            bucket(cx, &name)?.allow(Permission::DESTROY_BUCKET)?;
+            guard::bucket(cx, &name, bits::DESTROY_BUCKET)?.allow(Permission::DESTROY_BUCKET)?;
             cx.cluster.buckets.destroy(&name).await?;
             Ok(Reply::ok())
         }
         "evict-remote-bck" if name.provider != Provider::Ais => Ok(Reply::ok()),
         action @ "evict-remote-bck" => {
-            bucket(cx, &name)?;
+            guard::bucket(cx, &name, bits::DESTROY_BUCKET)?;
             Err(not_remote(action, &name))
         }
         "delete-listrange" => {
-            let bucket = bucket(cx, &name)?;
+            let bucket = guard::bucket(cx, &name, bits::OBJ_DELETE)?;
             bucket.allow(Permission::DELETE)?;
             multi::delete(cx, &bucket, &action).await
         }
         "evict-listrange" => {
-            bucket(cx, &name)?;
+            guard::bucket(cx, &name, bits::OBJ_DELETE)?;
             Err(not_remote("evict-remote-bck", &name))
         }
         _ => Err(invalid_action(&action)),
@@ -290,8 +323,12 @@ pub(crate) async fn object_actions(cx: &Cx, item: &str) -> Result<Reply> {
     let name = cx.bucket_name(item)?;
     let bucket = bucket(cx, &name)?;
     match action.action.as_str() {
-        "blob-download" => Err(not_remote("blob-download", &name)),
+        "blob-download" => {
+            guard::check(cx, Some(&bucket), bits::RW, Form::Wrapped)?;
+            Err(not_remote("blob-download", &name))
+        }
         "promote" => {
+            guard::check(cx, Some(&bucket), bits::PROMOTE, Form::Wrapped)?;
             bucket.allow(Permission::PROMOTE)?;
             promote::promote(cx, &bucket, &action).await
         }

@@ -13,6 +13,7 @@ use super::buckets::Bucket;
 use super::error::{Fail, Relayed, Result};
 use super::gateway::{absent, bucket};
 use super::gojson::{Schema, Struct};
+use super::guard::{self, Form};
 use super::ids::{now, short_id};
 use super::jobs::Report;
 use super::names::{BucketName, Provider};
@@ -21,6 +22,7 @@ use super::objects::{self, Object};
 use super::props::{self, Permission};
 use super::reply::Reply;
 use super::target::locate;
+use crate::access::bits;
 use crate::storage::StorageError;
 use crate::sync::lock;
 
@@ -165,10 +167,12 @@ pub(crate) async fn ensure_destination(cx: &Cx, from: &Bucket, to: &BucketName) 
     if to.provider != Provider::Ais || !to.namespace.uuid.is_empty() {
         return bucket(cx, to);
     }
-    match cx.cluster.buckets.find(to) {
-        Some(found) => Ok(found),
-        None => cx.cluster.buckets.create(to, Some(from.settings()), &Value::Null).await,
+    if let Some(found) = cx.cluster.buckets.find(to) {
+        guard::check(cx, Some(&found), bits::PUT, Form::Wrapped)?;
+        return Ok(found);
     }
+    guard::cluster(cx, bits::CREATE_BUCKET)?;
+    cx.cluster.buckets.create(to, Some(from.settings()), &Value::Null).await
 }
 
 /// `copy-bck`.
@@ -285,8 +289,8 @@ fn in_transaction(cx: &Cx, name: &BucketName, fail: Fail) -> Fail {
     fail.relayed(Relayed { method: "POST", path, caller: cx.node_name(), node })
 }
 
-/// `make-n-copies`: checked and recorded; every object here has one copy.
-pub(crate) fn make_copies(cx: &Cx, name: &BucketName, action: &Action) -> Result<Reply> {
+/// `make-n-copies`: checked, recorded, and kept as a property; every object here has one copy.
+pub(crate) async fn make_copies(cx: &Cx, name: &BucketName, action: &Action) -> Result<Reply> {
     bucket(cx, name)?;
     let copies = match &action.value {
         Value::Number(n) => n.as_i64(),
@@ -306,6 +310,8 @@ pub(crate) fn make_copies(cx: &Cx, name: &BucketName, action: &Action) -> Result
             format!("{node}: number of copies ({copies}) exceeds the number of mountpaths ({MOUNT_PATHS})");
         return Err(in_transaction(cx, name, Fail::bad(text)));
     }
+    let mirror = json!({"mirror": {"copies": copies, "enabled": copies > 1}});
+    cx.cluster.buckets.set_props(name, Some(&mirror)).await?;
     let report = Report { bucket: Some(name.clone()), ..Report::default() };
     Ok(Reply::text(cx.cluster.jobs.record("make-n-copies", now(), report)))
 }

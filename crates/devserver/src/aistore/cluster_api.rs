@@ -8,7 +8,8 @@ use super::error::{Fail, Relayed, Result};
 use super::gateway::other_method;
 use super::node::Cx;
 use super::reply::Reply;
-use super::{Cluster, NodeInfo, job_api, props};
+use super::{Cluster, NodeInfo, guard, job_api, props};
+use crate::access::bits::SHOW_CLUSTER;
 use crate::journal::NodeKind;
 
 /// Version of the cluster map; it never changes.
@@ -22,6 +23,9 @@ const CLUSTER_UPTIME: HeaderName = HeaderName::from_static("ais-cluster-uptime")
 pub(crate) fn daemon(cx: &Cx) -> Result<Reply> {
     if cx.method != Method::GET {
         return Ok(other_method(&cx.method, "GET, POST, PUT"));
+    }
+    if cx.target.is_none() {
+        guard::cluster(cx, SHOW_CLUSTER)?;
     }
     about(cx, cx.node())
 }
@@ -39,6 +43,7 @@ pub(crate) fn reverse(cx: &Cx, rest: &str) -> Result<Reply> {
         let (caller, node) = (String::new(), cx.node_name());
         fail.relayed(Relayed { method: "GET", path: "/v1/daemon".into(), caller, node })
     };
+    guard::cluster(cx, SHOW_CLUSTER).map_err(forwarded)?;
     let id = cx.header(NODE_ID).ok_or_else(|| forwarded(Fail::bad("missing node ID")))?;
     let nodes = cx.cluster.targets.iter().chain([&cx.cluster.gateway]);
     let Some(node) = nodes.into_iter().find(|n| n.id == id) else {
@@ -72,6 +77,7 @@ pub(crate) fn cluster(cx: &Cx) -> Result<Reply> {
     if cx.method != Method::GET {
         return Ok(other_method(&cx.method, "DELETE, GET, POST, PUT"));
     }
+    guard::cluster(cx, SHOW_CLUSTER)?;
     if let Some(answer) = job_api::query(cx) {
         return answer;
     }
@@ -141,7 +147,7 @@ fn snode(node: &NodeInfo) -> Value {
     });
     let (kind, flags) = match node.kind {
         NodeKind::Gateway => ("proxy", 2),
-        NodeKind::Target => ("target", 0),
+        _ => ("target", 0),
     };
     json!({
         "public_net": net,
@@ -179,9 +185,14 @@ fn bucket_map(cluster: &Cluster) -> Value {
 
 /// What clients read of the configuration.
 fn cluster_config(cluster: &Cluster) -> Value {
+    let auth = if cluster.guard.required() {
+        json!({"client_auth_required": true, "signature": {"method": "HS256", "key": "**********"}})
+    } else {
+        json!({"client_auth_required": false})
+    };
     let defaults = props::defaults();
     let mut config = json!({
-        "auth": {"client_auth_required": false},
+        "auth": auth,
         "backend": {"ais": null},
         "uuid": cluster.uuid,
         "config_version": "1",

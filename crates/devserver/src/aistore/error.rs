@@ -1,10 +1,16 @@
 //! Errors as AIStore words and encodes them.
 
-use http::{Method, StatusCode};
+use http::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 
+use super::reply::Reply;
+use super::s3::escape as escape_xml;
 use crate::http::Abort;
+use crate::raw;
 use crate::storage::StorageError;
+
+const HDR_ERROR: HeaderName = HeaderName::from_static("hdr-error");
 
 pub(crate) type Result<T> = std::result::Result<T, Fail>;
 
@@ -19,6 +25,8 @@ pub(crate) struct Fail {
     pub(crate) headers: Vec<(&'static str, String)>,
     /// Set if another node failed inside the gateway's call.
     pub(crate) relayed: Option<Box<Relayed>>,
+    /// Set to the code if the answer is an XML document of the S3 endpoint.
+    pub(crate) xml: Option<&'static str>,
     /// The connection is to be closed without an answer.
     pub(crate) abort: bool,
 }
@@ -34,7 +42,15 @@ pub(crate) struct Relayed {
 
 impl Fail {
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, tcode: "", message: message.into(), headers: Vec::new(), relayed: None, abort: false }
+        Self {
+            status,
+            tcode: "",
+            message: message.into(),
+            headers: Vec::new(),
+            relayed: None,
+            xml: None,
+            abort: false,
+        }
     }
 
     /// 400.
@@ -74,6 +90,39 @@ impl Fail {
     pub(crate) fn relayed(mut self, relayed: Relayed) -> Self {
         self.relayed = Some(Box::new(relayed));
         self
+    }
+
+    /// The answer that tells this failure; to HEAD, in a header.
+    pub(crate) fn reply(&self, method: &Method, path: &str, peer: &str, node: &str) -> Reply {
+        if let Some(code) = self.xml {
+            return self.xml_reply(code);
+        }
+        let mut json = raw::unescape(&self.json(method, path, peer, node));
+        let mut reply = Reply::new(self.status)
+            .with(CONTENT_TYPE, "application/json")
+            .with(X_CONTENT_TYPE_OPTIONS, "nosniff");
+        for (name, value) in &self.headers {
+            reply.set(HeaderName::from_static(name), value);
+        }
+        if method == Method::HEAD {
+            if let Ok(value) = HeaderValue::from_bytes(&json) {
+                reply.headers.insert(HDR_ERROR, value);
+            }
+            return reply;
+        }
+        json.push(b'\n');
+        reply.body(json)
+    }
+
+    fn xml_reply(&self, code: &str) -> Reply {
+        let message = escape_xml(&self.message);
+        Reply::new(self.status)
+            .with(CONTENT_TYPE, "application/xml")
+            .with(X_CONTENT_TYPE_OPTIONS, "nosniff")
+            .body(format!(
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message>\
+                 <Resource></Resource><RequestId></RequestId></Error>"
+            ))
     }
 
     /// The JSON document, without the line break that ends it in a body.

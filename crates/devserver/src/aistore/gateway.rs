@@ -5,19 +5,25 @@ use std::sync::Arc;
 use http::Method;
 use http::header::ALLOW;
 
+use super::actmsg::Action;
 use super::buckets::{self, Bucket};
 use super::error::{Fail, Relayed, Result};
+use super::guard::Form;
 use super::names::{BucketName, Provider, check_object_name};
 use super::node::Cx;
 use super::props::Permission;
 use super::reply::Reply;
-use super::{absent_api, archive, bucket_api, cluster_api, job_api, redirect, s3};
+use super::{absent_api, archive, bucket_api, cluster_api, guard, job_api, redirect, s3, token_api};
+use crate::access::bits;
 
 /// Answers a request.
 pub(crate) async fn handle(cx: &mut Cx) -> Result<Reply> {
     let path = cx.path.clone();
     if let Some(rest) = path.strip_prefix("/s3/") {
         return s3::at_gateway(cx, rest);
+    }
+    if path == "/s3" {
+        return s3::at_gateway(cx, "");
     }
     let Some(rest) = path.strip_prefix("/v1/") else { return Err(cx.invalid_uri()) };
     let (first, rest) = rest.split_once('/').unwrap_or((rest, ""));
@@ -26,6 +32,8 @@ pub(crate) async fn handle(cx: &mut Cx) -> Result<Reply> {
         "objects" => objects(cx, rest).await,
         "daemon" => cluster_api::daemon(cx),
         "cluster" if cx.method == Method::PUT => job_api::control(cx),
+        "tokens" => token_api::handle(cx, rest),
+        "ml" => batch(cx, rest),
         "cluster" => cluster_api::cluster(cx),
         "reverse" => cluster_api::reverse(cx, rest),
         "health" => cluster_api::health(cx),
@@ -103,6 +111,8 @@ async fn objects(cx: &Cx, rest: &str) -> Result<Reply> {
     }
     let name = cx.bucket_name(bucket)?;
     let bucket = self::bucket(cx, &name)?;
+    let action = if cx.method == Method::POST { Some(cx.action()?) } else { None };
+    permit(cx, &bucket, action.as_ref().map(|a| a.action.as_str()))?;
     match cx.method {
         Method::GET => {
             check_object_name(object)?;
@@ -121,7 +131,7 @@ async fn objects(cx: &Cx, rest: &str) -> Result<Reply> {
             bucket.allow(Permission::DELETE)?;
         }
         Method::PATCH => bucket.allow(Permission::UPDATE)?,
-        Method::POST => check_post(cx, &bucket, object)?,
+        Method::POST => check_post(&bucket, object, &action.unwrap_or_default())?,
         _ => {}
     }
     let index = match append_target(cx)? {
@@ -132,8 +142,48 @@ async fn objects(cx: &Cx, rest: &str) -> Result<Reply> {
     Ok(redirect::to_target(&cx.cluster, target, &cx.method, &cx.path, &cx.query, &cx.plan))
 }
 
-fn check_post(cx: &Cx, bucket: &Bucket, object: &str) -> Result<()> {
-    let action = cx.action()?;
+/// Refuses callers without the bits that an object call needs.
+fn permit(cx: &Cx, bucket: &Bucket, action: Option<&str>) -> Result<()> {
+    let object_to = cx.query.value("object_to");
+    let bits = match cx.method {
+        Method::GET => bits::GET,
+        Method::HEAD => bits::OBJ_HEAD,
+        Method::PUT if !object_to.is_empty() => {
+            // What is wrong with the destination is for the target to tell.
+            if let Ok((to, _)) = BucketName::parse_uname(object_to) {
+                guard::existing(cx, &to, bits::PUT)?;
+            }
+            bits::GET
+        }
+        Method::PUT if cx.query.has("append_type") => bits::APPEND,
+        Method::PUT => bits::PUT,
+        Method::DELETE => bits::OBJ_DELETE,
+        Method::PATCH => bits::OBJ_UPDATE,
+        _ => {
+            let bits = match action {
+                Some("rename-obj") => bits::OBJ_MOVE,
+                Some("check-lock") => bits::RO,
+                Some("mpt-upload" | "mpt-complete") => bits::RW,
+                // Refused whoever asks.
+                _ => return Ok(()),
+            };
+            return guard::check(cx, Some(bucket), bits, Form::Plain);
+        }
+    };
+    guard::check(cx, Some(bucket), bits, Form::Wrapped)
+}
+
+/// Batched reads, which this cluster does not have: only who may ask is checked.
+fn batch(cx: &Cx, rest: &str) -> Result<Reply> {
+    let mut items = rest.split('/');
+    let (Some("moss"), Some(name), &Method::GET) = (items.next(), items.next(), &cx.method) else {
+        return Err(cx.invalid_uri());
+    };
+    guard::bucket(cx, &cx.bucket_name(name)?, bits::GET)?;
+    Err(Fail::new(http::StatusCode::NOT_IMPLEMENTED, "get-batch is not supported by this cluster"))
+}
+
+fn check_post(bucket: &Bucket, object: &str, action: &Action) -> Result<()> {
     match action.action.as_str() {
         "rename-obj" => {
             bucket.allow(Permission::MOVE).map_err(|f| f.tcode(""))?;

@@ -6,6 +6,8 @@
 
 use serde_json::Value;
 
+use crate::raw;
+
 /// What is expected at some place of a document.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Schema {
@@ -13,7 +15,9 @@ pub(crate) enum Schema {
     Bool,
     Text,
     Integer,
-    /// An integer inside a string.
+    /// An integer of 64 bits, or null.
+    Long,
+    /// An unsigned integer inside a string.
     QuotedInteger,
     /// A Go duration.
     Duration,
@@ -24,6 +28,8 @@ pub(crate) enum Schema {
     Struct(&'static Struct),
     /// A list of anything, decoded into the named Go type.
     List(&'static str),
+    /// A list of structs, decoded into the named Go type.
+    ListOf(&'static str, &'static Struct),
 }
 
 /// A Go struct.
@@ -81,7 +87,7 @@ impl Reader<'_> {
         let window = |radius: usize| {
             let start = self.head.saturating_sub(radius);
             let end = (self.head + radius).min(self.input.len());
-            (start, String::from_utf8_lossy(&self.input[start..end]).into_owned())
+            (start, raw::escape(&self.input[start..end]))
         };
         let (start, near) = window(10);
         let (_, around) = window(50);
@@ -117,7 +123,7 @@ impl Reader<'_> {
     }
 
     fn expect(&mut self, operation: &str, what: &str, found: u8) {
-        self.report(operation, &format!("{what}, but found {}", char::from(found)));
+        self.report(operation, &format!("{what}, but found {}", raw::escape(&[found])));
     }
 
     /// Skips `null` if it is next.
@@ -149,9 +155,11 @@ impl Reader<'_> {
                 }
                 match self.next() {
                     b'"' => {
-                        self.integer("readUint64");
-                        if self.error.is_none() {
-                            self.next();
+                        if self.unsigned().is_some() {
+                            let found = self.next();
+                            if found != b'"' {
+                                self.expect("stringModeNumberDecoder", "expect \"", found);
+                            }
                         }
                     }
                     found => self.expect("stringModeNumberDecoder", "expect \"", found),
@@ -167,6 +175,12 @@ impl Reader<'_> {
             Schema::Size => self.unmarshal(|text| {
                 if parse_size(text).is_some() { Ok(()) } else { Err(format!("invalid size {text:?}")) }
             }),
+            Schema::Long => {
+                if !self.null() {
+                    self.signed();
+                }
+            }
+            Schema::ListOf(name, item) => self.list_of(name, item),
             Schema::TextMap => self.text_map(),
             Schema::Struct(fields) => self.structure(fields),
             Schema::List(name) => match self.peek() {
@@ -191,7 +205,7 @@ impl Reader<'_> {
         while let Some(&byte) = self.input.get(self.head) {
             self.head += 1;
             match byte {
-                b'"' => return Some(String::from_utf8_lossy(&self.input[start..self.head - 1]).into_owned()),
+                b'"' => return Some(raw::escape(&self.input[start..self.head - 1])),
                 b'\\' => self.head += 1,
                 _ => {}
             }
@@ -205,13 +219,77 @@ impl Reader<'_> {
             self.head += 1;
         }
         if !self.next().is_ascii_digit() {
-            // The original prints an index of its digit table, which is -1 here.
-            self.report(operation, "unexpected character: \u{fffd}");
+            self.report(operation, &not_a_digit());
             return;
         }
         while self.input.get(self.head).is_some_and(|b| b.is_ascii_digit() || b".eE+-".contains(b)) {
             self.head += 1;
         }
+    }
+
+    /// Reads digits as the original does: none after a leading zero, no more than 64 bits.
+    fn unsigned(&mut self) -> Option<u64> {
+        let first = self.head;
+        let Some(mut value) = digit(self.next()) else {
+            self.report("readUint64", &not_a_digit());
+            return None;
+        };
+        if value == 0 {
+            return self.no_fraction().then_some(0);
+        }
+        // The first eight digits are taken in one go, which shows in where an overflow is reported.
+        let step = if self.input.len() - self.head > 10 { first + 8 } else { self.head };
+        while let Some(next) = self.input.get(self.head).copied().and_then(digit) {
+            let Some(longer) = value.checked_mul(10).and_then(|v| v.checked_add(next)) else {
+                self.head = step;
+                self.report("readUint64", "overflow");
+                return None;
+            };
+            value = longer;
+            self.head += 1;
+        }
+        self.no_fraction().then_some(value)
+    }
+
+    /// Reports a fraction, which the next character would begin.
+    fn no_fraction(&mut self) -> bool {
+        let fraction = self.input.get(self.head) == Some(&b'.');
+        if fraction {
+            self.report("assertInteger", "can not decode float as int");
+        }
+        !fraction
+    }
+
+    /// Reads an integer of 64 bits, with a sign.
+    fn signed(&mut self) {
+        let negative = self.peek() == b'-';
+        if negative {
+            self.head += 1;
+        }
+        let Some(value) = self.unsigned() else { return };
+        if value > u64::from(negative) + i64::MAX.unsigned_abs() {
+            self.report("ReadInt64", &format!("overflow: {value}"));
+        }
+    }
+
+    fn list_of(&mut self, name: &str, item: &Struct) {
+        match self.next() {
+            b'n' => self.head = (self.head + 3).min(self.input.len()),
+            b'[' if self.peek() == b']' => self.head += 1,
+            b'[' => loop {
+                self.structure(item);
+                match self.next() {
+                    b',' => {}
+                    b']' => break,
+                    found => {
+                        self.expect("decode slice", "expect ]", found);
+                        break;
+                    }
+                }
+            },
+            found => self.expect("decode slice", "expect [ or n", found),
+        }
+        self.wrap(&format!("{name}: "));
     }
 
     /// Reads a value with a decoder of its own: a string that `check` approves of.
@@ -361,6 +439,15 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// The original prints an index of its digit table, which is -1 here, as a byte.
+fn not_a_digit() -> String {
+    format!("unexpected character: {}", raw::stand_in(0xff))
+}
+
+fn digit(byte: u8) -> Option<u64> {
+    byte.is_ascii_digit().then(|| u64::from(byte - b'0'))
 }
 
 /// Nanoseconds of a Go duration such as `1h30m` or `250ms`.

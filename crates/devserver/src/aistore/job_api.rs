@@ -14,6 +14,8 @@ use super::jobs::{Kind, Report, Selection, Start, find_kind};
 use super::names::{BucketName, Namespace, Provider};
 use super::node::Cx;
 use super::reply::Reply;
+use super::{guard, token_api};
+use crate::access::bits::ADMIN;
 
 /// Shortest id that is looked up.
 const MIN_ID: usize = 8;
@@ -215,6 +217,10 @@ fn relay(cx: &Cx, method: &'static str, fail: Fail) -> Fail {
 /// `PUT /v1/cluster`.
 pub(crate) fn control(cx: &Cx) -> Result<Reply> {
     let action = cx.action()?;
+    if action.action == "set-config" {
+        return token_api::set_config(cx, &action);
+    }
+    guard::cluster(cx, ADMIN)?;
     let value: Value = decode_value(&action, Schema::Struct(&ARGUMENTS), &cx.node_name())?;
     let message = Message::new(&value)?;
     match action.action.as_str() {

@@ -8,12 +8,13 @@ mod bucket_api;
 mod bucket_jobs;
 mod buckets;
 mod cluster_api;
-mod error;
+pub(crate) mod error;
 mod gateway;
-mod gojson;
+pub(crate) mod gojson;
 mod gotime;
+mod guard;
 mod hrw;
-mod ids;
+pub(crate) mod ids;
 mod job_api;
 mod jobs;
 mod list;
@@ -24,13 +25,14 @@ mod node;
 mod objects;
 mod promote;
 mod props;
-mod query;
+pub(crate) mod query;
 mod range;
 mod redirect;
-mod reply;
+pub(crate) mod reply;
 mod s3;
 mod target;
 mod template;
+mod token_api;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -39,6 +41,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+pub(crate) use guard::Guard;
 pub(crate) use node::Node;
 
 use crate::fault::Faults;
@@ -78,7 +81,7 @@ impl NodeInfo {
     pub(crate) fn name(&self) -> String {
         match self.kind {
             NodeKind::Gateway => format!("p[{}]", self.id),
-            NodeKind::Target => format!("t[{}]", self.id),
+            _ => format!("t[{}]", self.id),
         }
     }
 }
@@ -100,6 +103,8 @@ pub(crate) struct Cluster {
     pub(crate) jobs: Jobs,
     pub(crate) summaries: Summaries,
     pub(crate) promote_root: PathBuf,
+    /// Shared with the AuthN service, which revokes.
+    pub(crate) guard: Arc<Guard>,
 }
 
 /// What can be set from outside.
@@ -109,6 +114,10 @@ pub(crate) struct Settings {
     pub(crate) promote_root: PathBuf,
     /// How long jobs that idle stay listed as running.
     pub(crate) job_idle: Duration,
+    /// Identity of the cluster; it stays over restarts.
+    pub(crate) uuid: String,
+    /// Who may do what.
+    pub(crate) guard: Arc<Guard>,
 }
 
 /// Where a node listens and how it is restarted.
@@ -142,7 +151,7 @@ impl Cluster {
             storage,
             gateway,
             targets,
-            uuid: ids::short_id(),
+            uuid: settings.uuid,
             created: gotime::format(ids::now(), "2006-01-02 15:04:05"),
             started: Instant::now(),
             faults,
@@ -152,6 +161,7 @@ impl Cluster {
             jobs: Jobs::new(settings.job_idle),
             summaries: Summaries::default(),
             promote_root: settings.promote_root,
+            guard: settings.guard,
         })
     }
 

@@ -80,7 +80,7 @@ impl Namespace {
         Self { uuid: uuid.to_owned(), name: name.to_owned() }
     }
 
-    fn is_global(&self) -> bool {
+    pub(crate) fn is_global(&self) -> bool {
         self.uuid.is_empty() && self.name.is_empty()
     }
 

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RANGE, X_CONTENT_TYPE_OPTIONS,
-};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, RANGE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
@@ -21,8 +19,6 @@ use crate::journal::JournalEntry;
 
 /// Longest JSON body that is accepted.
 const MAX_JSON: usize = 64 << 20;
-
-const HDR_ERROR: HeaderName = HeaderName::from_static("hdr-error");
 
 /// One node of the cluster.
 #[derive(Debug)]
@@ -319,12 +315,16 @@ impl Node {
         let mut reply = match result {
             Ok(reply) => reply,
             Err(fail) if fail.abort => return Err(Abort),
-            Err(fail) => error_reply(&fail, &cx, head),
+            Err(fail) => fail.reply(&cx.method, &cx.path, &cx.peer, &cx.node_name()),
         };
         if matches!(cx.plan.kind(), Some(FaultKind::WrongChecksum)) {
             spoil_checksum(&mut reply.headers);
         }
         if head {
+            // A body that cannot be sent still has its length.
+            if let Some(length @ 1..) = reply.source.left() {
+                reply.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+            }
             reply.source = Source::empty();
         }
         if cx.body.settle().await? {
@@ -341,17 +341,6 @@ impl Node {
         *response.headers_mut() = reply.headers;
         Ok(response)
     }
-}
-
-fn error_reply(fail: &Fail, cx: &Cx, head: bool) -> Reply {
-    let json = fail.json(&cx.method, &cx.path, &cx.peer, &cx.node_name());
-    let mut reply = Reply::new(fail.status)
-        .with(CONTENT_TYPE, "application/json")
-        .with(X_CONTENT_TYPE_OPTIONS, "nosniff");
-    for (name, value) in &fail.headers {
-        reply.set(HeaderName::from_static(name), value);
-    }
-    if head { reply.with(HDR_ERROR, &json) } else { reply.body(json + "\n") }
 }
 
 /// Exchanges the first digit of a checksum header.

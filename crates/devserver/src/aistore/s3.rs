@@ -7,16 +7,19 @@ use http::{Method, StatusCode};
 
 use super::error::Result;
 use super::gotime;
+use super::guard::{self, Form};
 use super::multipart;
 use super::names::{BucketName, Namespace, Provider};
 use super::node::Cx;
 use super::objects::Object;
 use super::reply::{Html, Reply};
 use super::{gateway, redirect, target};
+use crate::access::bits;
 
 /// Answers at the gateway; `rest` is what follows `/s3/`.
 pub(crate) fn at_gateway(cx: &Cx, rest: &str) -> Result<Reply> {
     let (bucket, key) = split(rest);
+    permit(cx, bucket, key)?;
     if cx.method != Method::GET || bucket.is_empty() {
         return Err(cx.invalid_uri());
     }
@@ -41,6 +44,41 @@ pub(crate) fn at_gateway(cx: &Cx, rest: &str) -> Result<Reply> {
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>TemporaryRedirect</Code><Message>Redirect\
              </Message><Endpoint>{endpoint}</Endpoint><Bucket>{bucket}</Bucket></Error>"
         )))
+}
+
+/// Refuses callers without the bits that a call needs, also where the call itself is not implemented.
+fn permit(cx: &Cx, bucket: &str, key: &str) -> Result<()> {
+    let find = |name: &str| gateway::bucket(cx, &registered(name)?);
+    let bits = match (&cx.method, key.is_empty()) {
+        (&Method::GET, true) if bucket.is_empty() => {
+            return guard::check(cx, None, bits::LIST_BUCKETS, Form::S3);
+        }
+        (&Method::PUT, true) if !cx.query.has("versioning") => {
+            return guard::check(cx, None, bits::CREATE_BUCKET, Form::S3);
+        }
+        (&Method::GET, true) if cx.query.has("versioning") => return Ok(()),
+        (&Method::GET, true) => bits::OBJ_LIST,
+        (&Method::HEAD, true) => bits::BCK_HEAD,
+        (&Method::PUT, true) => bits::PATCH,
+        (&Method::DELETE, true) => bits::DESTROY_BUCKET,
+        (&Method::GET, false) => bits::GET,
+        (&Method::HEAD, false) => bits::OBJ_HEAD,
+        (&Method::PUT, false) => match cx.header("x-amz-copy-source") {
+            // Where the copy goes is not asked for by the original either.
+            Some(source) => {
+                let source = find(split(source.trim_start_matches('/')).0)?;
+                return guard::check(cx, Some(&source), bits::GET, Form::S3);
+            }
+            None => bits::PUT,
+        },
+        (&Method::POST, false) => bits::PUT,
+        (&Method::POST, true) | (&Method::DELETE, false) => bits::OBJ_DELETE,
+        _ => return Ok(()),
+    };
+    if !cx.cluster.guard.required() {
+        return Ok(());
+    }
+    guard::check(cx, Some(&*find(bucket)?), bits, Form::S3)
 }
 
 /// Answers at target number `index`.
@@ -71,7 +109,7 @@ fn xml(body: &str) -> Reply {
     Reply::ok().with(CONTENT_TYPE, "application/xml").body(document)
 }
 
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::Method;
+use http::{Method, StatusCode};
 
 use super::bucket_api::list_buckets;
 use super::buckets::{self, Bucket};
@@ -17,6 +17,7 @@ use crate::storage::ObjectKey;
 /// Answers a request that reached target number `index`.
 pub(crate) async fn handle(cx: &mut Cx, index: usize) -> Result<Reply> {
     let path = cx.path.clone();
+    refuse_direct(cx, &path)?;
     if let Some(rest) = path.strip_prefix("/s3/") {
         return s3::at_target(cx, index, rest);
     }
@@ -29,6 +30,27 @@ pub(crate) async fn handle(cx: &mut Cx, index: usize) -> Result<Reply> {
         "health" => cluster_api::health(cx),
         _ => Err(cx.invalid_uri()),
     }
+}
+
+/// Where tokens are required, a target serves only what a gateway sent it, by the markers that a redirect adds. Like the
+/// original it believes any.
+fn refuse_direct(cx: &Cx, path: &str) -> Result<()> {
+    let marked = !cx.query.value("pid").is_empty() && !cx.query.value("utm").is_empty();
+    if marked || !cx.cluster.guard.required() {
+        return Ok(());
+    }
+    let denied = || Fail::new(StatusCode::FORBIDDEN, "direct target access denied");
+    if path.starts_with("/s3") {
+        return Err(Fail { xml: Some("AccessDenied"), ..denied() });
+    }
+    if path.starts_with("/v1/objects") || path.starts_with("/v1/buckets") {
+        return Err(denied());
+    }
+    if path == "/v1/daemon" && cx.method == Method::PUT {
+        let text = format!("{}: PUT /v1/daemon is read-only on PUBLIC", cx.node_name());
+        return Err(Fail::new(StatusCode::FORBIDDEN, text));
+    }
+    Ok(())
 }
 
 /// What a target says to bucket calls, which are the gateway's.
@@ -59,7 +81,7 @@ async fn object_call(cx: &mut Cx, index: usize, rest: &str) -> Result<Reply> {
         .cluster
         .buckets
         .find(&name)
-        .ok_or_else(|| buckets::missing(&name).status(http::StatusCode::BAD_REQUEST))?;
+        .ok_or_else(|| buckets::missing(&name).status(StatusCode::BAD_REQUEST))?;
     let object = locate(cx, bucket, &object, index);
     match cx.method {
         Method::GET => objects::get(cx, &object).await,

@@ -64,6 +64,7 @@ fn parse(text: &str) -> Result<Fault, String> {
                 fault.node = Some(match value("gateway or target")? {
                     "gateway" => NodeKind::Gateway,
                     "target" => NodeKind::Target,
+                    "authn" => NodeKind::Authn,
                     other => return Err(format!("unknown node {other:?}, expected gateway or target")),
                 });
             }
@@ -194,6 +195,7 @@ pub(super) fn write(fault: &Fault, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match fault.node {
         Some(NodeKind::Gateway) => f.write_str(":node=gateway")?,
         Some(NodeKind::Target) => f.write_str(":node=target")?,
+        Some(NodeKind::Authn) => f.write_str(":node=authn")?,
         None => {}
     }
     f.write_str(":")?;

@@ -28,6 +28,8 @@ pub(crate) type Result<T> = std::result::Result<T, StorageError>;
 
 /// Meta entry: the number of starts so far.
 const EPOCH: &str = "epoch";
+/// Meta entry: identity of the cluster.
+const CLUSTER_ID: &str = "cluster-id";
 /// Meta entry: the database was closed in order, nothing needs sweeping.
 const CLEAN: &str = "clean";
 
@@ -193,6 +195,17 @@ impl Storage {
         let mut owners = self.snapshot()?.buckets_with_objects()?;
         owners.retain(|id| !known.contains(id));
         Ok(owners)
+    }
+
+    /// The identity of the cluster that the storage belongs to; `new` if it has none yet.
+    pub(crate) async fn cluster_id(&self, new: impl FnOnce() -> String) -> Result<String> {
+        if let Some(known) = self.snapshot()?.meta(CLUSTER_ID)? {
+            return String::from_utf8(known).map_err(|e| StorageError::Corrupt(e.to_string()));
+        }
+        let id = new();
+        let bytes = id.clone().into_bytes();
+        self.write(move |t| t.set_meta(CLUSTER_ID, &bytes)).await?;
+        Ok(id)
     }
 
     /// Marks the storage as closed in order.

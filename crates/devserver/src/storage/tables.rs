@@ -13,6 +13,7 @@ const META: TableDefinition<'static, &str, Bytes> = TableDefinition::new("meta")
 const BUCKETS: TableDefinition<'static, &str, Bytes> = TableDefinition::new("buckets");
 const OBJECTS: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("objects");
 const UPLOADS: TableDefinition<'static, &str, Bytes> = TableDefinition::new("uploads");
+const AUTHN: TableDefinition<'static, &str, Bytes> = TableDefinition::new("authn");
 const PARTS: TableDefinition<'static, (&str, u32), Bytes> = TableDefinition::new("parts");
 
 fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>> {
@@ -30,6 +31,7 @@ pub(crate) struct Tables<'t> {
     objects: Table<'t, Bytes, Bytes>,
     uploads: Table<'t, &'static str, Bytes>,
     parts: Table<'t, (&'static str, u32), Bytes>,
+    authn: Table<'t, &'static str, Bytes>,
     doomed: Vec<u64>,
 }
 
@@ -41,6 +43,7 @@ impl<'t> Tables<'t> {
             objects: txn.open_table(OBJECTS)?,
             uploads: txn.open_table(UPLOADS)?,
             parts: txn.open_table(PARTS)?,
+            authn: txn.open_table(AUTHN)?,
             doomed: Vec::new(),
         })
     }
@@ -57,6 +60,15 @@ impl<'t> Tables<'t> {
 
     pub(crate) fn meta(&self, name: &str) -> Result<Option<Vec<u8>>> {
         Ok(self.meta.get(name)?.map(|v| v.value().to_vec()))
+    }
+
+    /// Stores or, without a value, removes a record of the AuthN service.
+    pub(crate) fn set_authn(&mut self, key: &str, value: Option<&[u8]>) -> Result<()> {
+        match value {
+            Some(value) => drop(self.authn.insert(key, value)?),
+            None => drop(self.authn.remove(key)?),
+        }
+        Ok(())
     }
 
     pub(crate) fn put_bucket(&mut self, name: &str, value: &[u8]) -> Result<()> {
@@ -180,8 +192,21 @@ impl Snapshot {
         Self { txn }
     }
 
+    /// All records of the AuthN service.
+    pub(crate) fn authn(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        self.all(AUTHN)
+    }
+
+    pub(crate) fn meta(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.txn.open_table(META)?.get(name)?.map(|v| v.value().to_vec()))
+    }
+
     pub(crate) fn buckets(&self) -> Result<Vec<(String, Vec<u8>)>> {
-        let table = self.txn.open_table(BUCKETS)?;
+        self.all(BUCKETS)
+    }
+
+    fn all(&self, table: TableDefinition<'static, &'static str, Bytes>) -> Result<Vec<(String, Vec<u8>)>> {
+        let table = self.txn.open_table(table)?;
         let mut all = Vec::new();
         for entry in table.iter()? {
             let (name, value) = entry?;

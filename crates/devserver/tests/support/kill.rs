@@ -9,14 +9,18 @@ use longshore_devserver::DevServer;
 
 /// Tells the child, which is this test program, where its data are.
 const DIR: &str = "LONGSHORE_KILL_TEST_DIR";
+/// Tells the child to require tokens.
+const GUARDED: &str = "LONGSHORE_KILL_TEST_GUARDED";
 /// Begins the line in which the child tells its address.
 const MARK: &str = "listening: ";
 
 /// Serves until killed, if this process is a child of the test.
 pub(crate) fn serve_if_child() {
     let Some(dir) = std::env::var_os(DIR) else { return };
-    let server = DevServer::builder().data_dir(dir).start_blocking().expect("a server");
-    println!("{MARK}{}", server.aistore_addr());
+    let guarded = std::env::var_os(GUARDED).is_some();
+    let server = DevServer::builder().data_dir(dir).guarded(guarded).start_blocking().expect("a server");
+    let authn = server.authn_addr().map_or_else(String::new, |address| address.to_string());
+    println!("{MARK}{} {authn}", server.aistore_addr());
     loop {
         std::thread::park();
     }
@@ -27,21 +31,30 @@ pub(crate) fn serve_if_child() {
 pub(crate) struct Victim {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// Of the AuthN service, where the child requires tokens.
+    pub(crate) authn: Option<SocketAddr>,
 }
 
 impl Victim {
     /// Starts a server on `dir`; `test` is the name of the test that calls [`serve_if_child`].
     pub(crate) fn start(dir: &Path, test: &str) -> Self {
-        let mut child = Command::new(std::env::current_exe().expect("this program"))
-            .args(["--exact", test, "--nocapture"])
-            .env(DIR, dir)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a child");
+        Self::spawn(Command::new(std::env::current_exe().expect("this program")).env(DIR, dir), test)
+    }
+
+    /// As [`start`](Self::start), with a server that requires tokens.
+    pub(crate) fn start_guarded(dir: &Path, test: &str) -> Self {
+        let mut program = Command::new(std::env::current_exe().expect("this program"));
+        Self::spawn(program.env(DIR, dir).env(GUARDED, "1"), test)
+    }
+
+    fn spawn(program: &mut Command, test: &str) -> Self {
+        let mut child =
+            program.args(["--exact", test, "--nocapture"]).stdout(Stdio::piped()).spawn().expect("a child");
         let output = BufReader::new(child.stdout.take().expect("its output"));
         let line = output.lines().map_while(Result::ok).find_map(|l| Some(l.split_once(MARK)?.1.to_owned()));
-        let address = line.expect("an address").parse().expect("an address");
-        Self { child, address }
+        let line = line.expect("addresses");
+        let (address, authn) = line.split_once(' ').expect("addresses");
+        Self { child, address: address.parse().expect("an address"), authn: authn.trim().parse().ok() }
     }
 
     /// SIGKILL; returns once the process is gone.

@@ -1,5 +1,7 @@
 //! A blocking HTTP/1.1 client that shows what a proper one hides: broken connections, excess bytes, redirects.
 
+#![allow(dead_code, reason = "every test program uses a part of this")]
+
 pub(crate) mod kill;
 
 use std::fmt::Write as _;
