@@ -301,3 +301,34 @@ fn users_roles_and_revocations_survive_a_kill() {
     let clusters = text(&admin.call("GET", "/v1/clusters", ""));
     assert!(clusters.contains(&victim.address.to_string()), "registered where it is now: {clusters}");
 }
+
+#[test]
+fn another_cluster_hears_of_a_revocation() {
+    let with_secret = || DevServer::builder().guarded(true).authn_secret("shared").start_blocking();
+    let (server, other) = (with_secret().expect("a server"), with_secret().expect("a server"));
+    let mut admin = Admin::of(&server);
+    let mut client = Client::new(other.aistore_addr());
+    let id = cluster_id(&mut client, &admin.token);
+    let register = |url: &str| format!(r#"{{"id":"{id}","alias":"other","urls":["{url}/nowhere","{url}"]}}"#);
+    assert_eq!(admin.call("POST", "/v1/clusters", &register(other.aistore_url())).status, 200);
+    let token = login(&mut admin.client, "admin", "admin");
+    cluster_id(&mut client, &token);
+    let body = format!(r#"{{"token":"{token}"}}"#);
+    assert_eq!(admin.client.call("DELETE", "/v1/tokens", &[], body.as_bytes()).status, 200);
+    let refused = (0..1000).any(|_| {
+        std::thread::park_timeout(std::time::Duration::from_millis(5));
+        client.call("GET", "/v1/daemon?what=smap", &[("Authorization", &bearer(&token))], b"").status == 401
+    });
+    assert!(refused, "told within five seconds");
+}
+
+#[test]
+fn a_cluster_with_another_secret_is_not_registered() {
+    let (server, stranger) = (guarded(), guarded());
+    let mut admin = Admin::of(&server);
+    let body = format!(r#"{{"id":"x","alias":"stranger","urls":["{}"]}}"#, stranger.aistore_url());
+    let answer = admin.call("POST", "/v1/clusters", &body);
+    assert_eq!(answer.status, 400);
+    assert!(text(&answer).contains("token signature is invalid"), "{}", text(&answer));
+    assert_eq!(admin.call("GET", "/v1/clusters/stranger", "").status, 404);
+}
