@@ -27,9 +27,17 @@ fn unknown_schemes() {
 fn unsupported_schemes() {
     let home = Home::new();
     for args in
-        [&["ls", "s3://b"][..], &["cp", "s3://b/k", "x"], &["rb", "supabase://b"], &["stat", "https://h/k"]]
+        [&["ls", "s3://b"][..], &["cp", "s3://b/k", "x"], &["rb", "supabase://b"], &["stat", "gs://b/k"]]
     {
         home.run(args).exits(2).says(&["error: ", "not supported yet"]);
+    }
+    for args in [
+        &["ls", "https://h/k"][..],
+        &["cp", "x", "https://h/k"],
+        &["rm", "http://h/k"],
+        &["cp", "-r", "https://h/d/", "x"],
+    ] {
+        home.run(args).fails(2, &["can be read, nothing else"], "`cat`");
     }
     assert!(!home.dev().exists());
 }

@@ -6,7 +6,7 @@ use super::{Home, assert_same, cases, cluster, names, noise, random_file, tree};
 
 cases! { trees_there_and_back single_files several_sources between_buckets pipes wildcards_keep_their_folders
 large_objects_in_parts json_events quiet_and_verbose content_types partial_failures damaged_downloads
-broken_connections_are_repaired limits the_demonstration recursion_on_a_single_object }
+broken_connections_are_repaired limits the_demonstration recursion_on_a_single_object web_servers_as_sources }
 
 fn trees_there_and_back() {
     let cluster = cluster();
@@ -275,4 +275,21 @@ fn recursion_on_a_single_object() {
     assert_eq!(names(&home.path("back")), ["x"]);
     home.run(["cp", "-r", "ais://b/d/x", "ais://c/"]).ok();
     assert_eq!(home.run(["ls", "-r", "ais://c"]).ok().out(), "ais://c/x\n");
+}
+
+fn web_servers_as_sources() {
+    let cluster = cluster();
+    let home = Home::with_bucket(&cluster, "ais://b");
+    let size = 20 << 20;
+    random_file(home.path("x y.bin"), size);
+    home.run(["cp", "x y.bin", "ais://b/d/"]).ok();
+    // A gateway is a web server that redirects each GET.
+    let url = format!("{}/v1/objects/b/d/x%20y.bin?provider=ais", cluster.aistore_url());
+    home.run(["cp", &url, "in/"]).ok().says(&["copied 1 file"]);
+    assert_eq!(fs::read(home.path("in/x y.bin")).unwrap(), noise(size as u64 + 1, size));
+    home.run(["cp", &url, "ais://b/copy/"]).ok();
+    assert_eq!(home.run(["cat", "ais://b/copy/x y.bin"]).ok().bytes.len(), size);
+    assert_eq!(home.run(["cat", "--range", "0-9", &url]).ok().bytes.len(), 10);
+    home.run(["stat", &url]).ok();
+    home.run(["cp", &url.replace("y.bin", "z.bin"), "."]).exits(1).says(&["x%20z.bin"]);
 }

@@ -16,7 +16,8 @@ use crate::{
 
 /// Moves objects and whole trees in parallel between files and object stores.
 ///
-/// A place is a store URL such as ais://bucket/key, a local path, or `-` for standard input or output. Keys are
+/// A place is a store URL such as ais://bucket/key, a local path, or `-` for standard input or output; cp, cat and
+/// stat also read http:// and https:// URLs. Keys are
 /// taken as they are: nothing in them is decoded. Wildcards `*`, `?`, `[a-z]` and `**` (any depth) work in the
 /// keys of cp, ls, cat and rm; quote them against the shell.
 ///

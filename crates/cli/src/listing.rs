@@ -3,6 +3,7 @@
 use futures_util::{Stream, StreamExt, TryStreamExt, future, stream};
 use longshore::{
     AnyStore, BlobStore, BlobStoreExt, Entry, ListOptions, ObjectKey, ObjectMeta, Result, Scheme, StoreUrl,
+    http_store::HttpStore,
 };
 
 use crate::{
@@ -29,6 +30,9 @@ pub(crate) enum Selection {
 impl Selection {
     /// Reads the key of a URL. Without wildcards and `recursive` it is one object.
     pub(crate) fn of(url: &StoreUrl, glob: bool, recursive: bool) -> Result<Self, Failure> {
+        if is_web(url) && !recursive {
+            return object_of(url).map(Self::Object);
+        }
         require_bucket(url)?;
         if let Some(pattern) = Pattern::parse(url.key()).filter(|_| glob) {
             return Ok(Self::Matching { pattern, below: recursive });
@@ -36,7 +40,7 @@ impl Selection {
         if recursive {
             return Ok(Self::Tree(as_folder(url.key())));
         }
-        url.object_key().map(Self::Object).map_err(|error| Failure::of("", error))
+        object_of(url).map(Self::Object)
     }
 
     /// The folder that names in a copy are relative to.
@@ -115,11 +119,26 @@ pub(crate) fn as_folder(key: &str) -> String {
     if key.is_empty() || key.ends_with('/') { key.to_owned() } else { format!("{key}/") }
 }
 
+/// Whether the URL is that of an object on a web server.
+pub(crate) fn is_web(url: &StoreUrl) -> bool {
+    matches!(url.scheme(), Scheme::Http | Scheme::Https)
+}
+
+/// The name of the object that a URL names. On a web server it is what follows the last slash, decoded.
+pub(crate) fn object_of(url: &StoreUrl) -> Result<ObjectKey, Failure> {
+    let key = if is_web(url) {
+        HttpStore::builder(url.to_string()).build_object().map(|(_, key)| key)
+    } else {
+        url.object_key()
+    };
+    key.map_err(|error| Failure::of("", error))
+}
+
 /// Refuses what this build does not serve.
 pub(crate) fn require_support(url: &StoreUrl) -> Result<(), Failure> {
-    // The library opens them; commands would take what follows `://` for a bucket and a key.
-    if matches!(url.scheme(), Scheme::Http | Scheme::Https) {
-        return Err(Failure::usage(format!("{url}: {}:// is not supported yet", url.scheme())));
+    if is_web(url) {
+        let message = format!("{url}: single objects of web servers can be read, nothing else");
+        return Err(Failure::usage(message).hint("`cp`, `cat` and `stat` take http:// and https:// URLs"));
     }
     longshore::supports(url.scheme()).map_err(|error| Failure::usage(format!("{url}: {error}")))
 }

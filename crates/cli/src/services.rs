@@ -4,7 +4,11 @@ use longshore::{AnyStore, OpenOptions, StoreUrl, aistore};
 use tokio::sync::OnceCell;
 
 use crate::{
-    embedded::Embedded, failure::Failure, interrupt::Interrupt, listing::require_support, output::Output,
+    embedded::Embedded,
+    failure::Failure,
+    interrupt::Interrupt,
+    listing::{is_web, require_support},
+    output::Output,
     settings::Settings,
 };
 
@@ -63,6 +67,9 @@ impl Services {
     /// The bucket if a cluster has it. Names are looked at before a server is started for them.
     #[expect(clippy::unused_self, reason = "the other platforms have settings")]
     fn cluster_bucket(&self, url: &StoreUrl) -> Result<Option<aistore::BucketRef>, Failure> {
+        if is_web(url) {
+            return Ok(None);
+        }
         require_support(url)?;
         if !url.scheme().is_aistore() {
             return Ok(None);

@@ -154,10 +154,19 @@ impl StoreUrl {
         self
     }
 
-    /// Another key in the same bucket.
+    /// Another key in the same bucket. Of an `http(s)` URL, another name beside this one: what follows the last
+    /// slash is replaced, and a query is dropped.
     #[must_use]
     pub fn with_key(&self, key: impl Into<String>) -> Self {
-        Self { key: key.into(), ..self.clone() }
+        let key = key.into();
+        let key = if matches!(self.scheme, Scheme::Http | Scheme::Https) {
+            let path = self.key.split('?').next().unwrap_or_default();
+            let base = path.rfind('/').map_or("", |slash| &path[..=slash]);
+            format!("{base}{key}")
+        } else {
+            key
+        };
+        Self { key, ..self.clone() }
     }
 
     /// Which service.
@@ -338,6 +347,18 @@ mod tests {
         assert_eq!(url.key(), "a%2F?b#c//");
         assert_eq!(url.object_key().unwrap().as_str(), "a%2F?b#c//");
         assert!("ais://b".parse::<StoreUrl>().unwrap().object_key().is_err());
+    }
+
+    #[test]
+    fn another_key() {
+        for (text, expected) in [
+            ("ais://b/a/b?c", "ais://b/x"),
+            ("ais://#ns/b", "ais://#ns/b/x"),
+            ("https://h/a/b?sig=1/2", "https://h/a/x"),
+            ("https://h/a/", "https://h/a/x"),
+        ] {
+            assert_eq!(text.parse::<StoreUrl>().unwrap().with_key("x").to_string(), expected);
+        }
     }
 
     #[test]

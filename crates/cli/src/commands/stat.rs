@@ -8,7 +8,7 @@ use super::store_url;
 use crate::{
     app::App,
     failure::Failure,
-    listing::require_bucket,
+    listing::{is_web, object_of, require_bucket},
     output::{Message, Stat},
     units::show_time,
 };
@@ -32,7 +32,9 @@ pub(crate) struct StatArgs {
 pub(crate) async fn run(app: &App, args: StatArgs) -> Result<(), Failure> {
     let urls = args.urls.iter().map(|text| store_url(text)).collect::<Result<Vec<_>, _>>()?;
     for url in urls {
-        require_bucket(&url)?;
+        if !is_web(&url) {
+            require_bucket(&url)?;
+        }
         let facts = if url.key().is_empty() { bucket(app, &url).await? } else { object(app, &url).await? };
         app.out.print_now(&Message::Stat(&Stat { url: url.to_string(), facts }))?;
     }
@@ -58,7 +60,7 @@ fn bucket_facts(props: &BucketProps) -> Map<String, Value> {
 }
 
 async fn object(app: &App, url: &StoreUrl) -> Result<Map<String, Value>, Failure> {
-    let key = url.object_key().map_err(|error| Failure::of("", error))?;
+    let key = object_of(url)?;
     let meta = app.services.store(url).await?.head(&key, HeadOptions::default()).await;
     Ok(object_facts(&meta.map_err(|error| Failure::of(format!("cannot look at {url}"), error))?))
 }

@@ -24,7 +24,7 @@ use crate::{
     commands::cat,
     failure::{Exit, Failure},
     interrupt::GRACE,
-    listing::{Selection, nothing_found},
+    listing::{Selection, nothing_found, object_of},
     output::{Message, Output, Summary},
     progress::{Board, Extent},
     units::count,
@@ -364,7 +364,7 @@ impl NewFolders {
 
 /// The object that a URL names.
 pub(super) fn key(url: &StoreUrl) -> Result<ObjectKey, Failure> {
-    url.object_key().map_err(|error| Failure::of("", error))
+    object_of(url)
 }
 
 fn tell_event(out: &Output, event: &TransferEvent) {

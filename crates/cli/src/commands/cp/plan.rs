@@ -6,7 +6,7 @@ use longshore::{Location, StoreUrl};
 
 use crate::{
     failure::Failure,
-    listing::{Selection, as_folder, require_bucket},
+    listing::{Selection, as_folder, is_web, require_bucket},
 };
 
 /// One thing to copy.
@@ -168,6 +168,9 @@ fn finds_its_copies(selection: &Selection, prefix: &str) -> bool {
 
 /// What a source in a store means.
 fn single_or_tree(from: &StoreUrl, mode: Mode) -> Result<Selection, Failure> {
+    if is_web(from) {
+        return Selection::of(from, mode.glob, mode.recursive);
+    }
     require_bucket(from)?;
     if !mode.recursive && (from.key().is_empty() || from.key().ends_with('/')) {
         let what = if from.key().is_empty() { "a bucket" } else { "a folder" };
