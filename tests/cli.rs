@@ -13,12 +13,13 @@ mod cli_support;
 
 use std::process::ExitCode;
 
-use cli_support::{bad_input, buckets, copying, embedded, interrupt, listing, removing, settings};
+use cli_support::{authn, bad_input, buckets, copying, embedded, interrupt, listing, removing, settings};
 use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let groups: [(&str, &[Case]); 8] = [
+    let groups: [(&str, &[Case]); 9] = [
+        ("authn", authn::CASES),
         ("bad-input", bad_input::CASES),
         ("buckets", buckets::CASES),
         ("copying", copying::CASES),

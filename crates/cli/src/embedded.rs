@@ -71,6 +71,10 @@ pub(crate) struct Info {
 pub(crate) struct Wishes {
     /// Address of the gateway; any free port of the loopback interface by default.
     pub(crate) aistore: Option<String>,
+    /// Address of an AuthN service; none by default, unless the cluster is guarded.
+    pub(crate) authn: Option<String>,
+    /// Whether the cluster requires tokens.
+    pub(crate) guarded: bool,
     /// Whether that address may be one that other machines reach.
     pub(crate) allow_remote: bool,
     /// What it does wrong on purpose.
@@ -175,6 +179,11 @@ impl Own {
         self.handle.aistore_url()
     }
 
+    /// Base URL of the AuthN service, if there is one.
+    pub(crate) fn authn(&self) -> Option<&str> {
+        self.handle.authn_url()
+    }
+
     /// Ends the server; what was committed is on disk.
     pub(crate) async fn stop(self, out: &Output) {
         // A file that stays is harmless: the next process finds nobody at that address and takes over.
@@ -186,7 +195,11 @@ impl Own {
 }
 
 async fn start_server(data: &Path, wishes: Wishes) -> Result<Handle, StartError> {
-    let mut builder = DevServer::builder().data_dir(data).allow_non_loopback(wishes.allow_remote);
+    let mut builder =
+        DevServer::builder().data_dir(data).guarded(wishes.guarded).allow_non_loopback(wishes.allow_remote);
+    if let Some(address) = wishes.authn {
+        builder = builder.authn(address);
+    }
     if let Some(address) = wishes.aistore {
         builder = builder.aistore(address);
     }

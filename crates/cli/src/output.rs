@@ -81,7 +81,11 @@ pub(crate) enum Message<'a> {
     /// Where the embedded server is, for `dev --json`.
     #[cfg(feature = "dev")]
     #[serde(untagged)]
-    Server { aistore: String },
+    Server {
+        aistore: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        authn: Option<String>,
+    },
     /// A line of text that is the result itself.
     #[cfg(feature = "dev")]
     #[serde(untagged)]
@@ -192,7 +196,7 @@ impl fmt::Display for Message<'_> {
             }
             Self::Summary(summary) => summary.fmt(f),
             #[cfg(feature = "dev")]
-            Self::Server { aistore } => f.write_str(aistore),
+            Self::Server { aistore, .. } => f.write_str(aistore),
             #[cfg(feature = "dev")]
             Self::Line { line } => f.write_str(line),
             Self::Progress { .. } => crate::progress::line(f, self),
@@ -416,7 +420,7 @@ mod tests {
         );
         #[cfg(feature = "dev")]
         {
-            let server = Message::Server { aistore: "http://127.0.0.1:1".into() };
+            let server = Message::Server { aistore: "http://127.0.0.1:1".into(), authn: None };
             assert_eq!(both(&server).1, r#"{"aistore":"http://127.0.0.1:1"}"#);
         }
         let total = Message::Total { objects: 1, prefixes: 2, bytes: 10 };

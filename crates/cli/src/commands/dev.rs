@@ -16,7 +16,8 @@ use crate::{
 /// Run the embedded server in the foreground
 ///
 /// An AIStore cluster of one gateway and two targets on this machine, for trying things out and for the tests of
-/// your own software. It listens on the loopback interface unless told otherwise, and asks nobody for a token.
+/// your own software. It listens on the loopback interface unless told otherwise, and asks nobody for a token
+/// unless it is guarded.
 /// Data survives; the folder is the one that `longshore` uses by itself when no endpoint is known.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -27,7 +28,9 @@ Examples:
      longshore dev --data ./devdata --aistore 127.0.0.1:51080
   3. Start it from a script: one line of JSON when it accepts requests
      longshore dev --json --data \"$(mktemp -d)\"
-  4. See how your software takes a connection that breaks twice after a mebibyte
+  4. A cluster that requires tokens, and the service that gives them (user admin, password admin)
+     longshore dev --guarded
+  5. See how your software takes a connection that breaks twice after a mebibyte
      longshore dev --fault get:reset-at=1MiB:count=2")]
 pub(crate) struct DevArgs {
     /// Keep the data here [default: $XDG_DATA_HOME/longshore/dev]
@@ -37,6 +40,14 @@ pub(crate) struct DevArgs {
     /// Address of the AIStore gateway [default: a free port of 127.0.0.1]
     #[arg(long, value_name = "ADDR")]
     aistore: Option<String>,
+
+    /// Run an AuthN service too, at this address; port 0 takes a free one
+    #[arg(long, value_name = "ADDR")]
+    authn: Option<String>,
+
+    /// Require tokens, which the AuthN service gives; its administrator is `admin` with the password `admin`
+    #[arg(long)]
+    guarded: bool,
 
     /// Let the address be one that other machines reach: whoever does may read and write everything
     #[arg(long)]
@@ -49,14 +60,24 @@ pub(crate) struct DevArgs {
 
 pub(crate) async fn run(app: &App, args: DevArgs) -> Result<(), Failure> {
     let dir = args.data.unwrap_or_else(|| app.settings.dirs.dev());
-    let wishes = Wishes { aistore: args.aistore, allow_remote: args.allow_remote, faults: args.faults };
+    let wishes = Wishes {
+        aistore: args.aistore,
+        authn: args.authn,
+        guarded: args.guarded,
+        allow_remote: args.allow_remote,
+        faults: args.faults,
+    };
     let server = Own::claim(&dir, wishes).await?;
-    let aistore = server.aistore().to_owned();
+    let (aistore, authn) = (server.aistore().to_owned(), server.authn().map(str::to_owned));
     let announced = if app.out.is_json() {
-        app.out.print_now(&Message::Server { aistore })
+        app.out.print_now(&Message::Server { aistore, authn })
     } else {
         app.out.notice_text(format!("serving {}; Ctrl-C ends it", dir.display()));
-        app.out.print_now(&Message::Line { line: format!("export AIS_ENDPOINT={aistore}") })
+        let lines = [
+            Some(format!("export AIS_ENDPOINT={aistore}")),
+            authn.map(|url| format!("export AIS_AUTHN_URL={url}")),
+        ];
+        lines.into_iter().flatten().try_for_each(|line| app.out.print_now(&Message::Line { line }))
     };
     if announced.is_ok() {
         app.interrupt.wait().await;

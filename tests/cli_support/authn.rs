@@ -1,0 +1,145 @@
+//! `authn`, and what it changes for the other commands.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use longshore_devserver::{DevServer, Handle};
+
+use super::{Home, cases, random_file};
+
+cases! { login_and_logout a_guarded_cluster_from_the_first_login users_roles_and_clusters
+passwords_are_never_arguments the_guarded_embedded_server }
+
+fn guarded() -> Handle {
+    DevServer::builder().guarded(true).start_blocking().expect("the server starts")
+}
+
+fn home(cluster: &Handle) -> Home {
+    Home::on(cluster).with("AIS_AUTHN_URL", cluster.authn_url().expect("an AuthN service"))
+}
+
+fn login(home: &Home, user: &str, password: &str) {
+    home.run_with_input(["authn", "login", user, "--password-stdin"], format!("{password}\n").as_bytes())
+        .ok();
+}
+
+fn login_and_logout() {
+    let cluster = guarded();
+    let home = home(&cluster);
+    home.run(["authn", "whoami"]).fails(1, &["nobody is logged in"], "authn login");
+    home.run(["authn", "logout"]).fails(2, &["nobody is logged in"], "authn login");
+    home.run_with_input(["authn", "login", "admin", "--password-stdin"], b"wrong\n").fails(
+        1,
+        &["invalid credentials", "401"],
+        "password",
+    );
+    home.run_with_input(["authn", "login", "admin", "--password-stdin", "--expires", "10s"], b"admin\n")
+        .exits(2)
+        .says(&["a minute"]);
+
+    login(&home, "admin", "admin");
+    let file = home.work().parent().unwrap().join(".config/ais/cli/auth.token");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let token = fs::read_to_string(&file).unwrap();
+    let token = token.split('"').nth(3).unwrap();
+
+    let who = home.run(["--json", "authn", "whoami"]).ok();
+    assert_eq!(who.json()[0]["name"], "admin");
+    assert_eq!(who.json()[0]["administrator"], true);
+    assert!(!who.out().contains(token));
+    home.run(["authn", "logout"]).ok().says(&["revoked and forgotten"]);
+    assert!(!file.exists());
+    // A refused token is not shown, although the server repeats it.
+    let refused =
+        home.with("AIS_AUTHN_TOKEN", token).run(["authn", "user", "ls"]).exits(1).says(&["revoked", "***"]);
+    assert!(!refused.out().contains(token));
+}
+
+fn a_guarded_cluster_from_the_first_login() {
+    let cluster = guarded();
+    let admin = home(&cluster);
+    admin.run(["ls", "ais://"]).fails(1, &["token required", "401"], "authn login");
+    login(&admin, "admin", "admin");
+    admin.run(["mb", "ais://b"]).ok();
+    random_file(admin.path("small"), 100);
+    random_file(admin.path("large"), 1_000_000);
+    admin.run(["cp", "small", "large", "ais://b/"]).ok();
+
+    admin.run(["authn", "role", "add", "readers", "--cluster", "dev", "ro,cluster_ro"]).ok();
+    let add = ["authn", "user", "add", "bob", "--role", "readers", "--password-stdin"];
+    admin.run_with_input(add, b"a long password\n").ok();
+
+    let bob = home(&cluster);
+    login(&bob, "bob", "a long password");
+    assert_eq!(bob.run(["ls", "ais://b"]).ok().out(), "ais://b/large\nais://b/small\n");
+    bob.run(["cp", "ais://b/large", "copy"]).ok();
+    assert_eq!(fs::read(bob.path("copy")).unwrap(), fs::read(admin.path("large")).unwrap());
+    // Neither a small upload nor one that could go past the gateway.
+    random_file(bob.path("small"), 1);
+    for file in ["small", "copy"] {
+        bob.run(["cp", file, "ais://b/new"]).fails(1, &["insufficient permissions", "403"], "token");
+    }
+    bob.run(["authn", "user", "ls"]).fails(1, &["requires admin"], "token");
+    bob.run(["authn", "user", "show", "bob"]).ok();
+}
+
+fn users_roles_and_clusters() {
+    let cluster = guarded();
+    let home = home(&cluster);
+    login(&home, "admin", "admin");
+    let clusters = home.run(["--json", "authn", "cluster", "ls"]).ok().json();
+    assert_eq!(clusters[0]["alias"], "dev");
+    home.run(["authn", "role", "add", "w", "--bucket", "dev", "photos", "rw", "--description", "writes"])
+        .ok();
+    let role = home.run(["--json", "authn", "role", "show", "w"]).ok().json();
+    assert_eq!(role[0]["description"], "writes");
+    assert!(
+        role[0]["buckets"]
+            .as_object()
+            .unwrap()
+            .values()
+            .any(|access| access.as_str().unwrap().contains("PUT"))
+    );
+
+    // A role that does not exist would be dropped without a word by the service.
+    let add = |roles: &[&str]| {
+        let args = ["authn", "user", "add", "eve", "--password-stdin"];
+        home.run_with_input(args.iter().chain(roles).copied().collect::<Vec<_>>(), b"password\n")
+    };
+    add(&["--role", "nosuch"]).exits(1).says(&["nosuch"]);
+    home.run(["authn", "user", "show", "eve"]).exits(1).says(&["404"]);
+    add(&["--role", "w"]).ok();
+    add(&[]).exits(1).says(&["already exists"]);
+    let cleared = home.run(["--json", "authn", "user", "set", "eve", "--no-roles"]).ok().json();
+    assert_eq!(cleared[0]["roles"], serde_json::json!([]));
+    home.run(["authn", "user", "rm", "eve"]).ok();
+    home.run(["authn", "role", "rm", "w"]).ok();
+    home.run(["authn", "role", "add", "x", "--cluster", "nowhere", "ro"]).exits(1).says(&["nowhere"]);
+    home.run(["authn", "role", "add", "x", "--cluster", "dev", "fly"]).exits(2).says(&["unknown access"]);
+}
+
+fn passwords_are_never_arguments() {
+    let cluster = guarded();
+    let home = home(&cluster);
+    // No terminal to ask on, and nothing on standard input to read.
+    home.run(["authn", "login", "admin"]).fails(2, &["no terminal"], "--password-stdin");
+    home.run(["authn", "login", "admin", "admin"]).exits(2);
+    home.run_with_input(["authn", "login", "admin", "--password-stdin"], b"\n").exits(2).says(&["empty"]);
+    login(&home, "admin", "admin");
+    // The service would hang up.
+    let long = format!("{}\n", "p".repeat(73));
+    let refused = home.run_with_input(["authn", "user", "add", "bob", "--password-stdin"], long.as_bytes());
+    refused.exits(2).says(&["73 bytes"]);
+}
+
+fn the_guarded_embedded_server() {
+    let home = Home::new();
+    let mut server = home.start(["dev", "--guarded", "--json"]);
+    let line: serde_json::Value = serde_json::from_str(&server.first_line()).unwrap();
+    let (aistore, authn) = (line["aistore"].as_str().unwrap(), line["authn"].as_str().unwrap());
+    let user = Home::new().with("AIS_ENDPOINT", aistore).with("AIS_AUTHN_URL", authn);
+    user.run(["mb", "ais://b"]).exits(1).says(&["token required"]);
+    login(&user, "admin", "admin");
+    user.run(["mb", "ais://b"]).ok();
+    server.signal(rustix::process::Signal::INT);
+    server.wait().ok();
+}
