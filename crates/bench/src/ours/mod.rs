@@ -7,8 +7,9 @@ pub(crate) mod stack;
 mod store;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use longshore_transfer::Transfer;
+use longshore_transfer::{Transfer, TransferBuilder};
 use longshore_transport::{PoolConfig, TlsConfig, Transport, TransportConfig};
 use tokio::runtime::{Builder, Runtime};
 
@@ -26,6 +27,9 @@ pub(crate) struct Common {
     /// The engine, or the least that does the same without its safety
     #[arg(long, value_enum, default_value_t = Through::Engine)]
     through: Through,
+    /// Milliseconds after which the engine takes a read or write of a file for slow [default: the engine's own]
+    #[arg(long)]
+    slow_io_ms: Option<u64>,
     /// Certificate (PEM) to trust besides the system's
     #[arg(long)]
     ca: Option<PathBuf>,
@@ -41,9 +45,13 @@ enum Through {
 }
 
 impl Common {
-    /// The engine with its defaults.
-    fn engine(&self) -> longshore_transfer::TransferBuilder {
-        Transfer::builder().concurrency(self.concurrency)
+    /// The engine with its defaults, but for what was asked for.
+    fn engine(&self) -> TransferBuilder {
+        let builder = Transfer::builder().concurrency(self.concurrency);
+        match self.slow_io_ms {
+            Some(limit) => builder.slow_io(Duration::from_millis(limit)),
+            None => builder,
+        }
     }
 
     fn runtime(&self) -> Result<Runtime, Failure> {

@@ -10,7 +10,7 @@ use crate::app::{Failure, at};
 use crate::content;
 
 /// How often a disturbed run is repeated before the least disturbed one has to do.
-const ATTEMPTS: u32 = 4;
+const ATTEMPTS: u32 = 3;
 /// One look at how busy the machine is.
 const LOOK: Duration = Duration::from_millis(300);
 

@@ -106,7 +106,7 @@ fn all(args: &Args, workspace: Workspace) -> Result<ExitCode, Failure> {
     let rules = Rules {
         rounds: args.runs.unwrap_or(if args.quick { 2 } else { 3 }).max(1),
         most_others: args.busy,
-        patience: Duration::from_secs(if args.quick { 3 } else { 20 }),
+        patience: Duration::from_secs(if args.quick { 2 } else { 8 }),
         deadline: started + Duration::from_secs(args.minutes.unwrap_or(if args.quick { 5 } else { 30 }) * 60),
     };
     let size = args.size.unwrap_or(if args.quick { GIB / 4 } else { 4 * GIB });
