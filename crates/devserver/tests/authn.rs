@@ -174,6 +174,27 @@ fn a_list_for_the_bucket_decides_alone() {
 }
 
 #[test]
+fn the_journal_holds_no_secret() {
+    let server = DevServer::builder()
+        .guarded(true)
+        .superuser("root", "sesame-open")
+        .start_blocking()
+        .expect("a server");
+    let mut client = Client::new(server.authn_addr().expect("an AuthN service"));
+    let token = login(&mut client, "root", "sesame-open");
+    let mut cluster = Client::new(server.aistore_addr());
+    cluster_id(&mut cluster, &token);
+    cluster.call("GET", "/v1/daemon?what=smap", &[("X-Amz-Security-Token", &token)], b"");
+    cluster.call("GET", "/v1/daemon?what=smap", &[("Authorization", "Bearer sesame-wrong")], b"");
+    let entries = server.journal().entries();
+    let text = format!("{entries:?} {:?} {server:?}", server.journal());
+    assert!(entries.len() >= 4, "{text}");
+    for secret in [token.as_str(), "sesame"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+}
+
+#[test]
 fn what_is_checked_before_the_token() {
     let server = guarded();
     let admin = Admin::of(&server);
