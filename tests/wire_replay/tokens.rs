@@ -125,10 +125,15 @@ pub(crate) fn normal(text: &str, ids: impl Fn(&str) -> String) -> String {
             || "?".to_owned(),
             |life| if life < 10.0 { "short".into() } else { life.to_string() },
         );
+        // Sorted by the ids of here.
+        claims = serde_json::from_str(&ids(&claims.to_string())).expect("claims");
+        if let Some(audience) = claims["aud"].as_array_mut() {
+            audience.sort_by_key(Value::to_string);
+        }
         if let Some(map) = claims.as_object_mut() {
             map.retain(|name, _| !matches!(name.as_str(), "exp" | "iat" | "nbf" | "jti"));
         }
         // Quotes would end the string that the token stands in.
-        format!("TOKEN({header} {claims} for {life})", claims = ids(&claims.to_string())).replace('"', "'")
+        format!("TOKEN({header} {claims} for {life})").replace('"', "'")
     })
 }
