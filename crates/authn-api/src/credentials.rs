@@ -6,9 +6,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http::{HeaderValue, header::AUTHORIZATION, request::Parts};
+use http::request::Parts;
 use longshore_core_types::{Error, ErrorKind, Result, Secret};
-use longshore_transport::CredentialProvider;
+use longshore_transport::{BearerToken, CredentialProvider};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
@@ -33,7 +33,7 @@ pub struct LoginCredentials {
 
 #[derive(Debug)]
 struct Current {
-    header: HeaderValue,
+    bearer: BearerToken,
     renew_at: Option<SystemTime>,
 }
 
@@ -57,29 +57,28 @@ impl LoginCredentials {
         self
     }
 
-    /// The header to use now, after a login if there is none that is good.
-    async fn header(&self) -> Result<HeaderValue> {
+    /// The token to use now, after a login if there is none that is good.
+    async fn bearer(&self) -> Result<BearerToken> {
         // Held during the login, so that there is only one at a time.
         let mut current = self.current.lock().await;
         let refused = self.refused.swap(false, std::sync::atomic::Ordering::AcqRel);
         if let Some(known) = current.as_ref().filter(|_| !refused)
             && known.renew_at.is_none_or(|at| SystemTime::now() < at)
         {
-            return Ok(known.header.clone());
+            return Ok(known.bearer.clone());
         }
         tracing::debug!(user = self.user, refused, "logging in");
         let began = SystemTime::now();
         let token = self.client.login(self.user.as_str(), &self.password).lifetime(self.lifetime).await?;
-        let header = bearer(token.secret())?;
-        *current = Some(Current { header: header.clone(), renew_at: renew_at(began, &token) });
-        Ok(header)
+        let bearer = BearerToken::new(token.secret())?;
+        *current = Some(Current { bearer: bearer.clone(), renew_at: renew_at(began, &token) });
+        Ok(bearer)
     }
 }
 
 impl CredentialProvider for LoginCredentials {
     async fn authorize(&self, parts: &mut Parts) -> Result<()> {
-        parts.headers.insert(AUTHORIZATION, self.header().await?);
-        Ok(())
+        self.bearer().await?.authorize(parts).await
     }
 
     fn invalidate(&self) {
@@ -94,15 +93,6 @@ fn renew_at(began: SystemTime, token: &Token) -> Option<SystemTime> {
     expires.checked_sub(EARLY.min(life / 10))
 }
 
-fn bearer(token: &Secret) -> Result<HeaderValue> {
-    let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
-    let mut value = value.map_err(|_| {
-        Error::new(ErrorKind::InvalidConfig, "the token has characters that a header cannot hold")
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
 /// The token in a file, as `ais auth login` and `longshore authn login` write it: `{"token":"..."}`, or the
 /// bare token.
 ///
@@ -110,7 +100,7 @@ fn bearer(token: &Secret) -> Result<HeaderValue> {
 #[derive(Debug)]
 pub struct TokenFile {
     path: PathBuf,
-    current: Mutex<Option<(SystemTime, HeaderValue)>>,
+    current: Mutex<Option<(SystemTime, BearerToken)>>,
     refused: std::sync::atomic::AtomicBool,
 }
 
@@ -194,16 +184,15 @@ impl CredentialProvider for TokenFile {
         let refused = self.refused.swap(false, std::sync::atomic::Ordering::AcqRel);
         let modified = fs::metadata(&self.path).and_then(|meta| meta.modified());
         let modified = modified.map_err(|error| unreadable(&self.path, error))?;
-        let header = match current.as_ref() {
-            Some((read, header)) if *read == modified && !refused => header.clone(),
+        let bearer = match current.as_ref() {
+            Some((read, bearer)) if *read == modified && !refused => bearer.clone(),
             _ => {
-                let header = bearer(Self::read(&self.path)?.secret())?;
-                *current = Some((modified, header.clone()));
-                header
+                let bearer = BearerToken::new(Self::read(&self.path)?.secret())?;
+                *current = Some((modified, bearer.clone()));
+                bearer
             }
         };
-        parts.headers.insert(AUTHORIZATION, header);
-        Ok(())
+        bearer.authorize(parts).await
     }
 
     fn invalidate(&self) {
@@ -240,10 +229,7 @@ impl EnvToken {
 impl CredentialProvider for EnvToken {
     async fn authorize(&self, parts: &mut Parts) -> Result<()> {
         match self {
-            Self::Value(token) => {
-                parts.headers.insert(AUTHORIZATION, bearer(token.secret())?);
-                Ok(())
-            }
+            Self::Value(token) => BearerToken::new(token.secret())?.authorize(parts).await,
             Self::File(file) => file.authorize(parts).await,
         }
     }
@@ -259,6 +245,7 @@ impl CredentialProvider for EnvToken {
 mod tests {
     use std::sync::Arc;
 
+    use http::header::AUTHORIZATION;
     use longshore_transport::{
         Transport,
         testing::{Reply, ScriptedService},

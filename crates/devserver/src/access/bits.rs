@@ -30,7 +30,8 @@ pub(crate) const RW: Bits = RO | PUT | APPEND | OBJ_DELETE | OBJ_MOVE;
 pub(crate) const CLUSTER_BITS: Bits =
     LIST_BUCKETS | SHOW_CLUSTER | CREATE_BUCKET | DESTROY_BUCKET | MOVE_BUCKET | ADMIN;
 
-const NAMES: [&str; 18] = [
+/// Names of the bits, the lowest first.
+pub(crate) const NAMES: [&str; 18] = [
     "GET",
     "HEAD-OBJECT",
     "PUT",

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::error::{Fail, Result};
 use super::gojson::{self, Schema, Struct, parse_duration, parse_size};
+use crate::access::bits;
 use crate::checksum::ChecksumKind;
 
 /// Properties of a new bucket, without what is its own (`bid`, `created`).
@@ -225,38 +226,17 @@ impl Permission {
     pub(crate) const DESTROY_BUCKET: Self = Self(15);
     pub(crate) const MOVE_BUCKET: Self = Self(16);
 
-    const NAMES: [&'static str; 18] = [
-        "GET",
-        "HEAD-OBJECT",
-        "PUT",
-        "APPEND",
-        "DELETE-OBJECT",
-        "MOVE-OBJECT",
-        "PROMOTE",
-        "UPDATE-OBJECT",
-        "HEAD-BUCKET",
-        "LIST-OBJECTS",
-        "PATCH",
-        "SET-BUCKET-ACL",
-        "LIST-BUCKETS",
-        "SHOW-CLUSTER",
-        "CREATE-BUCKET",
-        "DESTROY-BUCKET",
-        "MOVE-BUCKET",
-        "ADMIN",
-    ];
-
     pub(crate) fn granted(self, mask: u64) -> bool {
         mask & (1 << self.0) != 0
     }
 
     pub(crate) fn name(self) -> &'static str {
-        Self::NAMES.get(self.0 as usize).copied().unwrap_or("UNKNOWN")
+        bits::NAMES.get(self.0 as usize).copied().unwrap_or("UNKNOWN")
     }
 
     /// The names in a mask, as messages list them.
     pub(crate) fn describe(mask: u64) -> String {
-        let names: Vec<_> = Self::NAMES
+        let names: Vec<_> = bits::NAMES
             .iter()
             .enumerate()
             .filter(|(bit, _)| mask & (1 << bit) != 0)
