@@ -23,6 +23,7 @@ pub struct Lister<'a, S: ?Sized> {
     entries: VecDeque<Entry>,
     /// Where the page that is being read began, which is where a later listing can start.
     current: Option<PageToken>,
+    incomplete: bool,
     state: State<'a>,
 }
 
@@ -34,7 +35,8 @@ enum State<'a> {
 
 impl<'a, S: BlobStore + ?Sized> Lister<'a, S> {
     pub(crate) fn new(store: &'a S, opts: ListOptions) -> Self {
-        Self { store, opts, entries: VecDeque::new(), current: None, state: State::Next(None) }
+        let state = State::Next(None);
+        Self { store, opts, entries: VecDeque::new(), current: None, incomplete: false, state }
     }
 
     /// Starts at the page that `token` points at, which an earlier listing with the same options gave.
@@ -52,6 +54,11 @@ impl<'a, S: BlobStore + ?Sized> Lister<'a, S> {
             State::Next(token) if self.entries.is_empty() => token.as_ref().or(self.current.as_ref()),
             _ => self.current.as_ref(),
         }
+    }
+
+    /// Whether a page that was fetched so far may lack objects; see [`ListPage::incomplete`].
+    pub fn is_incomplete(&self) -> bool {
+        self.incomplete
     }
 
     /// The same listing, page by page.
@@ -91,6 +98,7 @@ impl<S: BlobStore + ?Sized> Stream for Lister<'_, S> {
                 }
                 State::Waiting(page) => match ready!(page.as_mut().poll(cx)) {
                     Ok(page) => {
+                        this.incomplete |= page.incomplete;
                         this.entries = page.entries.into();
                         this.state = page.next.map_or(State::Done, |token| State::Next(Some(token)));
                     }

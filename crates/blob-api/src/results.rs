@@ -128,12 +128,22 @@ pub struct ListPage {
     pub entries: Vec<Entry>,
     /// Where the listing goes on; `None` at its end.
     pub next: Option<PageToken>,
+    /// Objects may be missing between the entries, because the store is moving them about. What is absent from such a
+    /// listing must not be taken for deleted.
+    pub incomplete: bool,
 }
 
 impl ListPage {
-    /// A page; an empty token means the end.
+    /// A complete page; an empty token means the end.
     pub fn new(entries: Vec<Entry>, next: Option<PageToken>) -> Self {
-        Self { entries, next: next.filter(|token| !token.as_str().is_empty()) }
+        Self { entries, next: next.filter(|token| !token.as_str().is_empty()), incomplete: false }
+    }
+
+    /// Says whether objects may be missing between the entries.
+    #[must_use]
+    pub fn with_incomplete(mut self, incomplete: bool) -> Self {
+        self.incomplete = incomplete;
+        self
     }
 }
 

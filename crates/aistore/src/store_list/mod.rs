@@ -6,6 +6,8 @@ mod scan;
 #[cfg(test)]
 mod model;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use longshore_blob_api::{Entry, ListDetail, ListOptions, ListPage, PageToken};
 use longshore_core_types::{ObjectKey, ObjectMeta, Result};
 
@@ -43,7 +45,7 @@ pub(crate) async fn page(store: &Store, opts: &ListOptions, page: Option<PageTok
     if scan.size == 0 {
         return Err(store.refuse(invalid("a page of a listing cannot have zero entries"), OPERATION, None));
     }
-    let source = Pages { store, props: props(opts) };
+    let source = Pages { store, props: props(opts), incomplete: AtomicBool::new(false) };
     let from = match (&page, &opts.start_after) {
         (Some(token), _) => Position::parse(token).map_err(|error| store.refuse(error, OPERATION, None))?,
         (None, Some(name)) => scan.start_after(name),
@@ -59,7 +61,7 @@ pub(crate) async fn page(store: &Store, opts: &ListOptions, page: Option<PageTok
     }
     entries.extend(found.into_iter().filter_map(to_entry));
     let next = next.map(|position| position.token()).transpose()?;
-    Ok(ListPage::new(entries, next))
+    Ok(ListPage::new(entries, next).with_incomplete(source.incomplete.into_inner()))
 }
 
 /// The directory of the level in which a name lies, if there are names after it.
@@ -80,6 +82,8 @@ async fn around(source: &Pages<'_>, prefix: &str, name: &str) -> Result<Option<E
 struct Pages<'a> {
     store: &'a Store,
     props: Vec<ListProp>,
+    /// Whether an answer said that names may be missing.
+    incomplete: AtomicBool,
 }
 
 impl Source for Pages<'_> {
@@ -97,6 +101,7 @@ impl Source for Pages<'_> {
         if page.flags != 0 {
             let bucket = self.store.reference();
             tracing::warn!(%bucket, dir = ask.dir, "the cluster is moving objects; this listing may miss some");
+            self.incomplete.store(true, Ordering::Relaxed);
         }
         Ok(page)
     }
@@ -126,6 +131,7 @@ async fn remote_page(store: &Store, opts: &ListOptions, page: Option<PageToken>)
         ..ListParams::default()
     };
     let page = list::page(store.client(), store.reference(), &params).await?;
+    let incomplete = page.flags != 0;
     let mut entries: Vec<Entry> = page.entries.into_iter().filter_map(to_entry).collect();
     if !opts.delimited {
         entries.retain(|entry| matches!(entry, Entry::Object(_)));
@@ -133,7 +139,7 @@ async fn remote_page(store: &Store, opts: &ListOptions, page: Option<PageToken>)
     entries.dedup_by(|a, b| a.name() == b.name());
     let next = Position { after: page.token, uuid: page.uuid, ..Position::default() };
     let next = (!next.after.is_empty()).then(|| next.token()).transpose()?;
-    Ok(ListPage::new(entries, next))
+    Ok(ListPage::new(entries, next).with_incomplete(incomplete))
 }
 
 /// `None` for names that this client could not use.
