@@ -9,7 +9,7 @@ use super::{Home, Running, cases, random_file};
 
 cases! { started_when_no_endpoint_is_known data_survives_kill_and_the_next_takes_over a_second_process_attaches
 the_first_waits_for_the_second many_at_once dev_prints_what_to_paste dev_refuses_data_in_use dev_on_bad_addresses
-dev_with_faults }
+dev_with_faults dev_ends_with_who_started_it }
 
 /// Waits for something that another process does.
 fn eventually(what: &str, mut happens: impl FnMut() -> bool) {
@@ -166,4 +166,14 @@ fn dev_with_faults() {
     home.run(["mb", "ais://b"]).exits(1).says(&["403"]);
     #[cfg(unix)]
     end(server);
+}
+
+fn dev_ends_with_who_started_it() {
+    let home = Home::new();
+    // What is written there means nothing; that it is closed then ends the server.
+    let ran = home.run_with_input(["dev", "--json", "--end-with-stdin"], b"quit?\n").ok();
+    assert!(
+        ran.json()[0]["aistore"].as_str().is_some_and(|address| address.starts_with("http://127.0.0.1:"))
+    );
+    assert!(!home.dev().join("server.json").exists());
 }

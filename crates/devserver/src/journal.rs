@@ -124,7 +124,12 @@ impl Journal {
         let Some(first) = inner.entries.front().map(|e| e.seq) else { return };
         let Some(index) = seq.checked_sub(first).and_then(|i| usize::try_from(i).ok()) else { return };
         if let Some(entry) = inner.entries.get_mut(index) {
+            let waits = entry.status.is_none();
             change(entry);
+            if waits && let Some(status) = entry.status {
+                let JournalEntry { seq, node_id, method, path, .. } = entry;
+                tracing::debug!(seq, node = node_id, status, "{method} {path}");
+            }
         }
     }
 }

@@ -1,10 +1,11 @@
 //! `longshore dev`: the embedded server in the foreground.
 #![expect(clippy::doc_markdown, reason = "the comments on flags are their help texts")]
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use clap::Args;
 use longshore_devserver::Fault;
+use tokio::sync::oneshot;
 
 use crate::{
     app::App,
@@ -53,6 +54,10 @@ pub(crate) struct DevArgs {
     #[arg(long)]
     allow_remote: bool,
 
+    /// End when standard input is closed, so that the server never outlives the program that started it
+    #[arg(long)]
+    end_with_stdin: bool,
+
     /// Do something wrong on purpose, such as get:key=big*:reset-at=1MiB:count=2; may be repeated
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<Fault>,
@@ -80,9 +85,24 @@ pub(crate) async fn run(app: &App, args: DevArgs) -> Result<(), Failure> {
         lines.into_iter().flatten().try_for_each(|line| app.out.print_now(&Message::Line { line }))
     };
     if announced.is_ok() {
-        app.interrupt.wait().await;
+        tokio::select! {
+            _ = app.interrupt.wait() => {}
+            () = stdin_closed(), if args.end_with_stdin => {}
+        }
     }
     // Ctrl-C is how a server is meant to end, so it is no failure.
     server.stop(&app.out).await;
     announced
+}
+
+/// Waits until nobody can write to standard input any more.
+async fn stdin_closed() {
+    let (sender, closed) = oneshot::channel::<()>();
+    // A thread of its own: a read that never returns must not keep the runtime from ending.
+    std::thread::spawn(move || {
+        // A standard input that cannot be read is as good as closed.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        drop(sender);
+    });
+    let _ = closed.await;
 }
