@@ -4,12 +4,19 @@ use std::time::{Duration, Instant};
 
 use crate::cmd::{Failure, Outcome};
 use crate::workspace::Workspace;
-use crate::{dag, lint, test, tree};
+use crate::{dag, lint, peers, test, tree};
 
 type Task = fn(&Workspace, &[String]) -> Outcome;
 
-const STEPS: [(&str, Task); 4] =
-    [("lint", lint::run), ("dag", dag::run), ("tree", tree::run), ("test", test::run)];
+/// Each step as it is written in `.ci/run`, by the words after the command.
+const STEPS: [(&str, Task, &[&str]); 6] = [
+    ("lint", lint::run, &[]),
+    ("dag", dag::run, &[]),
+    ("tree", tree::run, &[]),
+    ("test", test::run, &[]),
+    ("setup", peers::setup, &["peers"]),
+    ("test", test::run, &["peers", "--require", "all"]),
+];
 
 /// Runs every step, stops at the first that fails, and prints how long each took.
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Outcome {
@@ -20,10 +27,12 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Outcome {
     };
     let mut times = Vec::new();
     let mut outcome = Ok(());
-    for (name, task) in STEPS {
+    for (name, task, words) in STEPS {
+        let Some(arguments) = arguments(name, words, fast) else { continue };
+        let name = [&[name], words].concat().join(" ");
         println!("\n=== ci: {name} ===");
         let start = Instant::now();
-        outcome = task(workspace, &arguments(name, fast));
+        outcome = task(workspace, &arguments);
         times.push((name, start.elapsed(), outcome.is_ok()));
         if outcome.is_err() {
             break;
@@ -36,9 +45,14 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Outcome {
     outcome
 }
 
-fn arguments(step: &str, fast: bool) -> Vec<String> {
-    let classes: &[&str] = if fast && step == "test" { &["unit", "wire"] } else { &[] };
-    classes.iter().map(|class| (*class).to_owned()).collect()
+/// What a step is started with; `None` if it is left out of the short form.
+fn arguments(step: &str, words: &[&str], fast: bool) -> Option<Vec<String>> {
+    let words = match (step, words) {
+        ("test", []) if fast => &["unit", "wire"],
+        (_, ["peers", ..]) if fast => return None,
+        _ => words,
+    };
+    Some(words.iter().map(|word| (*word).to_owned()).collect())
 }
 
 fn seconds(time: Duration) -> String {
@@ -53,13 +67,17 @@ mod tests {
     fn the_script_has_the_same_steps_in_the_same_order() {
         let script = include_str!("../../.ci/run");
         let steps = script.lines().filter_map(|line| line.strip_prefix("step cargo xtask "));
-        assert_eq!(steps.collect::<Vec<_>>(), STEPS.map(|(name, _)| name));
+        let own = STEPS.map(|(name, _, words)| [&[name], words].concat().join(" "));
+        assert_eq!(steps.collect::<Vec<_>>(), own);
     }
 
     #[test]
-    fn fast_shortens_the_tests_only() {
-        assert_eq!(arguments("test", true), ["unit", "wire"]);
-        assert_eq!(arguments("test", false), [""; 0]);
-        assert_eq!(arguments("lint", true), [""; 0]);
+    fn fast_shortens_the_tests_and_leaves_the_peers_out() {
+        let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        assert_eq!(arguments("test", &[], true), words(&["unit", "wire"]));
+        assert_eq!(arguments("test", &[], false), words(&[]));
+        assert_eq!(arguments("lint", &[], true), words(&[]));
+        assert_eq!(arguments("test", &["peers"], true), None);
+        assert_eq!(arguments("setup", &["peers"], false), words(&["peers"]));
     }
 }

@@ -1,6 +1,6 @@
 //! Running other programs: every exit status is checked, every command line can be shown.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -113,25 +113,21 @@ pub(crate) fn capture(command: &mut Command) -> Result<String, Failure> {
 /// Runs `command`, hands every line of its stdout to `each`, and returns how it ended.
 pub(crate) fn stream(command: &mut Command, mut each: impl FnMut(&str)) -> Result<ExitStatus, Failure> {
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| cannot_start(command, &error))?;
-    let mut read = Ok(());
-    if let Some(stdout) = child.stdout.take() {
-        let mut lines = BufReader::new(stdout);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            match lines.read_until(b'\n', &mut line) {
-                Ok(0) => break,
-                Ok(_) => each(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r'])),
-                Err(error) => {
-                    read = Err(error);
-                    break;
-                }
-            }
-        }
-    }
+    let read = child.stdout.take().map_or(Ok(()), |stdout| lines(stdout, &mut each));
     // The pipe is closed by now, so the child cannot block on it, and it is always waited for.
     let status = child.wait().and_then(|status| read.map(|()| status));
     status.map_err(|error| Failure::Failed(format!("reading from `{}`: {error}", shown(command))))
+}
+
+/// Hands every line of `output` to `each`, whatever its encoding.
+pub(crate) fn lines(output: impl Read, mut each: impl FnMut(&str)) -> std::io::Result<()> {
+    let mut output = BufReader::new(output);
+    let mut line = Vec::new();
+    while output.read_until(b'\n', &mut line)? > 0 {
+        each(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']));
+        line.clear();
+    }
+    Ok(())
 }
 
 /// Turns an exit status other than 0 into a failure that names the command.

@@ -11,6 +11,7 @@ mod dag;
 mod demo;
 mod lint;
 mod live;
+mod peers;
 mod report;
 mod test;
 mod text;
@@ -39,10 +40,15 @@ Commands:
                     cli          the built program against the dev server
                     examples     every program in examples/ must end well
                     live         your own servers: needs LONGSHORE_LIVE=1 and variables that name them
-                  Without a class: all but `examples` and `live`. Nothing leaves this machine.
-                  --require BACKEND   fail unless cases of that backend ran (as in `--require aistore`)
+                    peers [NAME]...  official clients of the platforms, against the dev server
+                  Without a class: all but the last three. Nothing leaves this machine.
+                  --require BACKEND   fail unless cases of that backend or peer ran (as in `--require
+                                      aistore`; with `peers` also `--require all`)
                   --heavy             also run the large cases
                   -- FILTER           hand FILTER to the test programs, to run one case
+  setup peers [NAME]...
+                  Install the official clients that `test peers` runs, into the target folder. Needs Python 3
+                  with venv, Node with npm, and their package registries.
   lint            Formatting, clippy, documentation, and what no file may contain.
   dag             Check which crate may depend on which.
   tree            Check which third-party crates must stay out.
@@ -50,8 +56,8 @@ Commands:
                   Measure transfers beside curl, aria2c, rclone, wrk and Python clients. Tables: download,
                   upload, small, tail, tls, stack; all of them by default. `bench -- --help` lists the options,
                   docs/performance.md says how to read the tables.
-  ci [--fast]     lint, dag, tree, test: what .ci/run does, in the same order.
-                  --fast runs only the test classes `unit` and `wire`.
+  ci [--fast]     lint, dag, tree, test, setup peers, test peers: what .ci/run does, in the same order.
+                  --fast runs only the test classes `unit` and `wire`, and no peers.
   help            Print this text.
 
 docs/testing.md says more about the tests, CONTRIBUTING.md about working on the project.
@@ -86,6 +92,7 @@ fn dispatch(args: &[String]) -> Outcome {
     }
     let run: fn(&Workspace, &[String]) -> Outcome = match command.as_str() {
         "test" => test::run,
+        "setup" => peers::setup,
         "lint" => lint::run,
         "dag" => dag::run,
         "tree" => tree::run,
@@ -115,7 +122,17 @@ mod tests {
 
     #[test]
     fn unknown_commands_and_stray_arguments_are_usage_errors() {
-        for line in ["tset", "lint unit", "dag --verbose", "tree x", "ci --slow", "test uint", "demo a b"] {
+        for line in [
+            "tset",
+            "lint unit",
+            "dag --verbose",
+            "tree x",
+            "ci --slow",
+            "test uint",
+            "demo a b",
+            "setup",
+            "setup pears",
+        ] {
             let outcome = dispatch(&words(line));
             assert!(matches!(outcome, Err(Failure::Usage(_))), "`{line}` gave {outcome:?}");
         }

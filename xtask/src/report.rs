@@ -91,6 +91,12 @@ impl Tally {
 
     /// Counts what went wrong without any test saying so: a build error, a crash, nothing to run.
     pub(crate) fn close(&mut self, status: ExitStatus) {
+        self.check(status);
+        self.require_some();
+    }
+
+    /// A failure if the programs did not end well and no test has said so.
+    pub(crate) fn check(&mut self, status: ExitStatus) {
         if !status.success() {
             let crashed = self.started.saturating_sub(self.finished);
             if crashed > 0 {
@@ -102,9 +108,25 @@ impl Tally {
                 self.problem(1, format!("no test failed, but the command did ({status}): see above"));
             }
         }
+    }
+
+    /// A failure unless some test ran.
+    pub(crate) fn require_some(&mut self) {
         if self.counts.executed() == 0 && self.counts.failed == 0 {
             self.problem(1, "no test ran, and that is a failure".to_owned());
         }
+    }
+
+    /// Adds what another program of the same class has given.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.counts.add(other.counts);
+        self.skips.extend(other.skips);
+        for (name, counts) in other.backends {
+            self.backends.entry(name).or_default().add(counts);
+        }
+        self.started += other.started;
+        self.finished += other.finished;
+        self.problems.extend(other.problems);
     }
 
     /// A failure unless cases of `backend` ran and none was left out for want of the backend itself.
@@ -152,6 +174,11 @@ fn result_line(line: &str) -> Option<Counts> {
 fn is_title(line: &str) -> bool {
     let number = line.strip_prefix("running ").and_then(|rest| rest.split_once(" test"));
     number.is_some_and(|(count, tail)| count.parse::<u64>().is_ok() && matches!(tail, "" | "s"))
+}
+
+/// Whether a line is the result of one test, and if so, whether that test failed.
+pub(crate) fn test_failed(line: &str) -> Option<bool> {
+    test_line(&without_colours(line)).map(|(_, end, _)| end == End::Failed)
 }
 
 /// `test NAME ... ok`, with the reason of a skip.
@@ -294,6 +321,22 @@ test result: ok. 2 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; fini
             "test result: pending\nrunning 3 testers\ntest of a sentence ... and more\nrunning late tests";
         let read = tally(noise);
         assert_eq!((read.counts, read.started, read.skips.len()), (Counts::default(), 0, 0));
+    }
+
+    #[test]
+    fn tallies_of_several_programs_are_joined() {
+        let mut all = tally(LIBTEST);
+        all.absorb(tally(MIMIC));
+        assert_eq!(all.counts, Counts { passed: 3, failed: 1, skipped: 4 });
+        assert_eq!((all.skips.len(), all.started, all.finished), (4, 2, 2));
+        assert_eq!(all.backends["aistore"], Counts { passed: 1, failed: 0, skipped: 1 });
+    }
+
+    #[test]
+    fn results_of_single_tests_are_told_apart() {
+        assert_eq!(test_failed("test a::b ... FAILED"), Some(true));
+        assert_eq!(test_failed("test a::b ... ok"), Some(false));
+        assert_eq!(test_failed("running 3 tests"), None);
     }
 
     #[test]

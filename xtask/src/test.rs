@@ -5,6 +5,7 @@ use std::process::Command;
 
 use crate::cmd::{self, Failure, Outcome};
 use crate::live;
+use crate::peers;
 use crate::report::{Counts, Tally};
 use crate::workspace::{self, Metadata, Workspace};
 
@@ -26,11 +27,20 @@ pub(crate) enum Class {
     Cli,
     Examples,
     Live,
+    Peers,
 }
 
 impl Class {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Unit, Self::Doc, Self::Wire, Self::Conformance, Self::Cli, Self::Examples, Self::Live];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Unit,
+        Self::Doc,
+        Self::Wire,
+        Self::Conformance,
+        Self::Cli,
+        Self::Examples,
+        Self::Live,
+        Self::Peers,
+    ];
     /// What runs when nothing is named.
     const DEFAULT: [Self; 5] = [Self::Unit, Self::Doc, Self::Wire, Self::Conformance, Self::Cli];
 
@@ -43,6 +53,7 @@ impl Class {
             Self::Cli => "cli",
             Self::Examples => "examples",
             Self::Live => "live",
+            Self::Peers => "peers",
         }
     }
 
@@ -66,7 +77,7 @@ impl Class {
 
     /// Whether the names of its tests start with the backend that they are about.
     const fn has_backends(self) -> bool {
-        matches!(self, Self::Conformance | Self::Live)
+        matches!(self, Self::Conformance | Self::Live | Self::Peers)
     }
 }
 
@@ -75,6 +86,8 @@ struct Options {
     classes: Vec<Class>,
     required: Vec<String>,
     heavy: bool,
+    /// The peers to be run; empty means all.
+    peers: Vec<String>,
     /// Handed to every test program as it is.
     passed_on: Vec<String>,
 }
@@ -96,6 +109,11 @@ impl Options {
                 options.require(names);
             } else {
                 let class = Class::ALL.into_iter().find(|class| class.name() == arg);
+                // What follows `peers` and is no class is the name of a peer.
+                if class.is_none() && options.classes.contains(&Class::Peers) && !arg.starts_with('-') {
+                    options.peers.push(arg.clone());
+                    continue;
+                }
                 let names = Class::ALL.map(Class::name).join(", ");
                 let class = class.ok_or_else(|| usage(&format!("`{arg}` is no class of tests ({names})")))?;
                 if !options.classes.contains(&class) {
@@ -107,7 +125,9 @@ impl Options {
             options.classes.extend(Class::DEFAULT);
         }
         if !options.required.is_empty() && !options.classes.iter().any(|class| class.has_backends()) {
-            return Err(usage("`--require` counts cases of `conformance` or `live`, and neither is chosen"));
+            return Err(usage(
+                "`--require` counts cases of `conformance`, `live` or `peers`, and none of them is chosen",
+            ));
         }
         Ok(options)
     }
@@ -134,9 +154,10 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Outcome {
         println!("\n== {} ==", class.name());
         let mut tally = match class {
             Class::Examples => run_examples(workspace, &options)?,
+            Class::Peers => peers::test(workspace, &options.peers, &options.required, &options.passed_on)?,
             _ => run_class(workspace, &metadata, class, &options)?,
         };
-        if class.has_backends() {
+        if class.has_backends() && class != Class::Peers {
             options.required.iter().for_each(|backend| tally.require(backend));
         }
         tally.closing(class.name(), class.has_backends()).iter().for_each(|line| println!("{line}"));
@@ -289,6 +310,7 @@ mod tests {
             classes: vec![Class::Conformance],
             required: ["aistore", "memory", "s3"].map(str::to_owned).into(),
             heavy: true,
+            peers: Vec::new(),
             passed_on: ["put", "--nocapture"].map(str::to_owned).into(),
         };
         assert_eq!(options.expect("valid"), expected);
@@ -301,8 +323,23 @@ mod tests {
     }
 
     #[test]
+    fn peers_can_be_named() {
+        let options = parse("peers aistore-2.0.0 boto3 --require all -- bucket").expect("valid");
+        assert_eq!(
+            (options.classes, options.peers.join(" ")),
+            (vec![Class::Peers], "aistore-2.0.0 boto3".into())
+        );
+        assert_eq!(
+            (options.required.join(" "), options.passed_on.join(" ")),
+            ("all".into(), "bucket".into())
+        );
+    }
+
+    #[test]
     fn mistakes_are_usage_errors() {
-        for line in ["nuit", "--require", "unit --require aistore", "--verbose"] {
+        for line in
+            ["nuit", "--require", "unit --require aistore", "--verbose", "boto3 peers", "peers --verbose"]
+        {
             assert!(matches!(parse(line), Err(Failure::Usage(_))), "{line}");
         }
     }
