@@ -54,7 +54,7 @@ Commands:
   tree            Check which third-party crates must stay out.
   bench [TABLE]... [--quick] [--json] [OPTION]...
                   Measure transfers beside curl, aria2c, rclone, wrk and Python clients. Tables: download,
-                  upload, small, tail, tls, stack; all of them by default. `bench -- --help` lists the options,
+                  upload, small, tail, tls, stack, aistore; all by default. `bench -- --help` lists the options,
                   docs/performance.md says how to read the tables.
   ci [--fast]     lint, dag, tree, test, setup peers, test peers: what .ci/run does, in the same order.
                   --fast runs only the test classes `unit` and `wire`, and no peers.

@@ -42,6 +42,8 @@ enum Command {
     Put(ours::put::Args),
     /// Get many small objects
     Small(ours::small::Args),
+    /// Work on a bucket of an AIStore cluster
+    Cluster(ours::cluster::Args),
     /// Get one small object many times, through a chosen part of the stack
     Stack(ours::stack::Args),
 }
@@ -56,6 +58,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Put(args) => ours::put::run(&args),
         Command::Small(args) => ours::small::run(&args),
         Command::Stack(args) => ours::stack::run(&args),
+        Command::Cluster(args) => ours::cluster::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error}");

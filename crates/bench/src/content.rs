@@ -38,7 +38,7 @@ pub(crate) fn create(path: &Path, seed: u64, size: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Bytes of each small object.
+/// Bytes of each small object that the bench's own server serves.
 pub(crate) const SMALL_SIZE: u64 = 4096;
 /// Small objects in one directory.
 const PER_DIR: u64 = 100;
@@ -46,6 +46,11 @@ const PER_DIR: u64 = 100;
 /// Key of small object `number`.
 pub(crate) fn small_name(number: u64) -> String {
     format!("d{:04}/f{number:06}", number / PER_DIR)
+}
+
+/// The same without directories.
+pub(crate) fn flat_name(number: u64) -> String {
+    format!("f{number:06}")
 }
 
 /// Directories of the first `count` small objects.
@@ -62,6 +67,12 @@ pub(crate) fn create_small(root: &Path, count: u64) -> io::Result<()> {
         create(&root.join(small_name(number)), number + 1, SMALL_SIZE)?;
     }
     Ok(())
+}
+
+/// Writes `count` objects of `size` bytes into one directory.
+pub(crate) fn create_flat(dir: &Path, count: u64, size: u64) -> io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    (0..count).try_for_each(|number| create(&dir.join(flat_name(number)), number + 1, size))
 }
 
 /// The checksum of a file.

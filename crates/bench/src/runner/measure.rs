@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::process::{Invocation, Sample, Server, busy_seconds, run};
+use super::process::{FarEnd, Invocation, Sample, busy_seconds, run};
 use crate::app::{Failure, at};
 use crate::content;
 
@@ -32,6 +32,8 @@ pub(super) struct Contender {
     pub(super) name: String,
     pub(super) invocation: Invocation,
     pub(super) check: Check,
+    /// Somebody else's program: that it fails is reported, and no more.
+    pub(super) peer: bool,
 }
 
 /// What must be there after a run, or it does not count.
@@ -40,11 +42,13 @@ pub(super) enum Check {
     /// The file holds the same bytes as the other. It is deleted before and after.
     SameFile(PathBuf, PathBuf),
     /// The directory holds the same small objects as the other. It is emptied before and removed after.
-    SameSmall(PathBuf, PathBuf, u64),
+    SameSmall { dir: PathBuf, like: PathBuf, count: u64, name: fn(u64) -> String },
     /// The server received so many bytes.
     Received(u64),
     /// The server sent at least so many bytes.
     Sent(u64),
+    /// A program of ours knows how to empty the place, before and after, and what must be there.
+    Asked { clean: Invocation, verify: Invocation },
 }
 
 /// All runs of one contender.
@@ -58,16 +62,19 @@ pub(super) struct Runs {
     pub(super) disturbed: u32,
     /// Why there are none.
     pub(super) failed: Option<String>,
+    /// They are of somebody else's program.
+    pub(super) peer: bool,
 }
 
 /// Runs every contender once in each round, so that slow changes of the machine meet all of them.
 pub(super) fn interleaved(
     contenders: &[Contender],
-    server: &Server,
+    server: &dyn FarEnd,
     scratch: &Path,
     rules: &Rules,
 ) -> Vec<Runs> {
-    let mut all: Vec<Runs> = contenders.iter().map(|_| Runs::default()).collect();
+    let mut all: Vec<Runs> =
+        contenders.iter().map(|contender| Runs { peer: contender.peer, ..Runs::default() }).collect();
     for round in 1..=rules.rounds {
         for (contender, runs) in contenders.iter().zip(&mut all) {
             if runs.failed.is_some() || (round > 1 && Instant::now() > rules.deadline) {
@@ -98,7 +105,7 @@ pub(super) fn interleaved(
 /// One run that counts, and the rejected ones before it.
 fn once(
     contender: &Contender,
-    server: &Server,
+    server: &dyn FarEnd,
     scratch: &Path,
     rules: &Rules,
     runs: &mut Runs,
@@ -148,13 +155,14 @@ impl Check {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at(file)(error)),
                 _ => Ok(()),
             },
-            Self::SameSmall(dir, _, _) => {
+            Self::SameSmall { dir, .. } => {
                 if dir.exists() {
                     std::fs::remove_dir_all(dir).map_err(at(dir))?;
                 }
                 std::fs::create_dir_all(dir).map_err(at(dir))
             }
             Self::Received(_) | Self::Sent(_) => Ok(()),
+            Self::Asked { clean, .. } => clean.check(),
         }
     }
 
@@ -171,11 +179,12 @@ impl Check {
         };
         match self {
             Self::SameFile(file, like) => same(file, like),
-            Self::SameSmall(dir, like, count) => (0..*count)
-                .map(content::small_name)
-                .try_for_each(|name| same(&dir.join(&name), &like.join(&name))),
+            Self::SameSmall { dir, like, count, name } => {
+                (0..*count).map(name).try_for_each(|name| same(&dir.join(&name), &like.join(&name)))
+            }
             Self::Received(bytes) => counted("received", sample.server.received, *bytes),
             Self::Sent(bytes) => counted("sent", sample.server.sent, *bytes),
+            Self::Asked { verify, .. } => verify.check(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The runner: prepares content, runs our programs and their peers in turn, prints tables.
 
+mod cluster;
 mod machine;
 mod measure;
 mod peers;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 
 use crate::app::{Failure, at};
+use cluster::Cluster;
 use measure::Rules;
 use peers::Peers;
 use report::Report;
@@ -48,6 +50,15 @@ pub(crate) struct Args {
     /// Python with the packages `requests` and `aistore`
     #[arg(long, default_value = "python3")]
     python: String,
+    /// Gateway of a real AIStore cluster on this machine, for the table `aistore`; a bucket is made and removed
+    #[arg(long)]
+    ais_endpoint: Option<String>,
+    /// AIStore's own command line
+    #[arg(long, default_value = "ais")]
+    ais: String,
+    /// Name of the cluster's processes, whose CPU time counts as the server's
+    #[arg(long, default_value = "aisnode")]
+    ais_process: String,
     /// A run is repeated if other processes used more than this share of a core
     #[arg(long, default_value_t = 0.12)]
     busy: f64,
@@ -67,6 +78,7 @@ enum Name {
     Tail,
     Tls,
     Stack,
+    Aistore,
 }
 
 /// What every table needs.
@@ -78,6 +90,7 @@ struct Bench {
     /// Bytes of the large object.
     size: u64,
     quick: bool,
+    cluster: Option<Cluster>,
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
@@ -110,7 +123,10 @@ fn all(args: &Args, workspace: Workspace) -> Result<ExitCode, Failure> {
         deadline: started + Duration::from_secs(args.minutes.unwrap_or(if args.quick { 5 } else { 30 }) * 60),
     };
     let size = args.size.unwrap_or(if args.quick { GIB / 4 } else { 4 * GIB });
-    let bench = Bench { workspace, peers: Peers::find(&args.python), rules, size, quick: args.quick };
+    let peers = Peers::find(&args.python, &args.ais);
+    let cluster = args.ais_endpoint.clone();
+    let cluster = cluster.map(|endpoint| Cluster { endpoint, process: args.ais_process.clone() });
+    let bench = Bench { workspace, peers, rules, size, quick: args.quick, cluster };
     let names = if args.tables.is_empty() { Name::value_variants() } else { &args.tables };
     if !args.no_touch {
         bench.workspace.touch_memory(if args.quick { 4 * size } else { u64::MAX })?;
@@ -124,6 +140,7 @@ fn all(args: &Args, workspace: Workspace) -> Result<ExitCode, Failure> {
             Name::Tail => tables::tail::table(&bench),
             Name::Tls => tables::tls::table(&bench),
             Name::Stack => tables::stack::table(&bench),
+            Name::Aistore => tables::aistore::table(&bench),
         }?;
         if !args.json {
             eprintln!("{}", table.text());

@@ -17,11 +17,19 @@ use crate::server::{Ready, Stats};
 pub(super) struct Invocation {
     pub(super) program: PathBuf,
     pub(super) args: Vec<OsString>,
+    /// Variables besides those of this program.
+    pub(super) env: Vec<(&'static str, OsString)>,
+}
+
+/// The far end of what is measured.
+pub(super) trait FarEnd {
+    /// What it has done so far, with the CPU time that took.
+    fn stats(&self) -> Result<Stats, Failure>;
 }
 
 impl Invocation {
     pub(super) fn new(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), args: Vec::new() }
+        Self { program: program.into(), args: Vec::new(), env: Vec::new() }
     }
 
     /// This very program.
@@ -32,6 +40,20 @@ impl Invocation {
     pub(super) fn arg(mut self, arg: impl Into<OsString>) -> Self {
         self.args.push(arg.into());
         self
+    }
+
+    pub(super) fn env(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.env.push((name, value.into()));
+        self
+    }
+
+    /// Runs it for its effect, outside of what is measured.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        let mut command = Command::new(&self.program);
+        command.args(&self.args).envs(self.env.iter().cloned()).stdin(Stdio::null());
+        on_loopback(&mut command);
+        let output = command.output().map_err(at(&self.program))?;
+        if output.status.success() { Ok(()) } else { Err(last_lines(&output.stderr).into()) }
     }
 
     /// Adds the words of a text; for arguments without spaces in them.
@@ -78,8 +100,10 @@ impl Server {
     pub(super) fn endpoint(&self) -> &str {
         &self.ready.url
     }
+}
 
-    pub(super) fn stats(&self) -> Result<Stats, Failure> {
+impl FarEnd for Server {
+    fn stats(&self) -> Result<Stats, Failure> {
         let mut socket = TcpStream::connect(&self.ready.control)?;
         socket.write_all(b"GET /-/stats HTTP/1.1\r\nConnection: close\r\n\r\n")?;
         let mut answer = String::new();
@@ -135,22 +159,20 @@ impl Sample {
 }
 
 /// Runs a program through the launcher, in `scratch`, beside the server.
-pub(super) fn run(invocation: &Invocation, server: &Server, scratch: &Path) -> Result<Sample, Failure> {
+pub(super) fn run(invocation: &Invocation, server: &dyn FarEnd, scratch: &Path) -> Result<Sample, Failure> {
     let (report, output) = (scratch.join("cost.json"), scratch.join("stdout"));
     let own = Invocation::own()?;
     let mut command = Command::new(own.program);
     command.current_dir(scratch).arg("launch").arg("--report").arg(&report).arg("--stdout").arg(&output);
     command.arg("--").arg(&invocation.program).args(&invocation.args).stdin(Stdio::null());
+    command.envs(invocation.env.iter().cloned());
     on_loopback(&mut command);
 
     let before = (server.stats()?, busy_seconds()?, own_cpu()?);
     let result = command.stderr(Stdio::piped()).output()?;
     let after = (server.stats()?, busy_seconds()?, own_cpu()?);
     if !result.status.success() {
-        let text = String::from_utf8_lossy(&result.stderr);
-        let lines: Vec<_> = text.lines().rev().take(6).collect();
-        let lines: Vec<_> = lines.into_iter().rev().collect();
-        return Err(format!("it failed: {}", lines.join(" | ")).into());
+        return Err(format!("it failed: {}", last_lines(&result.stderr)).into());
     }
     let client: Cost = serde_json::from_slice(&std::fs::read(&report).map_err(at(&report))?)?;
     let server = difference(&before.0, &after.0);
@@ -161,6 +183,14 @@ pub(super) fn run(invocation: &Invocation, server: &Server, scratch: &Path) -> R
     let said: Said =
         serde_json::from_slice(&std::fs::read(&output).map_err(at(&output))?).unwrap_or_default();
     Ok(Sample { client, server, others, budget_in_use: said.budget_in_use })
+}
+
+/// The end of what a program complained about, in one line.
+fn last_lines(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let mut lines: Vec<_> = text.lines().rev().take(6).collect();
+    lines.reverse();
+    lines.join(" | ")
 }
 
 /// Nothing may stand between a client and loopback.
@@ -193,8 +223,13 @@ pub(super) fn busy_seconds() -> Result<f64, Failure> {
     let path = Path::new("/proc/stat");
     let stat = std::fs::read_to_string(path).map_err(at(path))?;
     busy_ticks(&stat)
-        .map(|ticks| ticks / f64::from(u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100)))
+        .map(|ticks| ticks / ticks_per_second())
         .ok_or_else(|| "/proc/stat is in an unknown form".into())
+}
+
+/// The unit of CPU times in /proc.
+pub(super) fn ticks_per_second() -> f64 {
+    f64::from(u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100))
 }
 
 /// user, nice, system, irq, softirq and steal of the first line; not idle and iowait.

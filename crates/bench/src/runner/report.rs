@@ -38,7 +38,7 @@ pub(super) struct Row {
     /// One text for each column, or why there is none.
     #[serde(skip)]
     pub(super) cells: Result<Vec<String>, String>,
-    /// All runs, with all figures; `None` for a peer that is not here.
+    /// All runs, with all figures; `None` for what could not be measured here.
     pub(super) runs: Option<Runs>,
 }
 
@@ -110,10 +110,8 @@ pub(super) fn ratio(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 impl Report {
     /// Whether one of our own programs failed. A peer that fails is reported, and no more.
     pub(super) fn ours_failed(&self) -> bool {
-        let of_peer = |table: &Table, row: &Row| table.peers.iter().any(|peer| peer.name == row.name);
-        self.tables
-            .iter()
-            .any(|table| table.rows.iter().any(|row| row.cells.is_err() && !of_peer(table, row)))
+        let failed = |row: &Row| row.runs.as_ref().is_some_and(|runs| runs.failed.is_some() && !runs.peer);
+        self.tables.iter().any(|table| table.rows.iter().any(failed))
     }
 
     pub(super) fn text(&self) -> String {

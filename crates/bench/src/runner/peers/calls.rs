@@ -55,7 +55,7 @@ impl Peers {
                 let call = call.arg("-c").arg(include_str!("aistore_get.py")).arg(endpoint);
                 call.arg(from.bucket).arg(from.key).arg(to)
             }
-            Peer::Wrk => return None,
+            Peer::Wrk | Peer::Ais => return None,
         })
     }
 
@@ -75,7 +75,7 @@ impl Peers {
                 let call = call.arg("-c").arg(include_str!("aistore_put.py")).arg(from);
                 call.arg(endpoint).arg(to.bucket).arg(to.key)
             }
-            Peer::Aria2c | Peer::S5cmd | Peer::Wrk => return None,
+            Peer::Aria2c | Peer::S5cmd | Peer::Wrk | Peer::Ais => return None,
         })
     }
 

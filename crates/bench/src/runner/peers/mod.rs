@@ -19,6 +19,8 @@ pub(super) enum Peer {
     Requests,
     Aistore,
     S5cmd,
+    /// AIStore's own command line.
+    Ais,
 }
 
 /// A peer as it was found on this machine.
@@ -38,8 +40,16 @@ pub(super) struct Found {
 pub(super) struct Peers(Vec<Found>);
 
 impl Peer {
-    const ALL: [Self; 7] =
-        [Self::Curl, Self::Aria2c, Self::Rclone, Self::Wrk, Self::Requests, Self::Aistore, Self::S5cmd];
+    const ALL: [Self; 8] = [
+        Self::Curl,
+        Self::Aria2c,
+        Self::Rclone,
+        Self::Wrk,
+        Self::Requests,
+        Self::Aistore,
+        Self::S5cmd,
+        Self::Ais,
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -50,6 +60,7 @@ impl Peer {
             Self::Requests => "requests (Python)",
             Self::Aistore => "aistore (Python)",
             Self::S5cmd => "s5cmd",
+            Self::Ais => "ais",
         }
     }
 
@@ -63,10 +74,11 @@ impl Peer {
             Self::Requests => "pip install requests, and name that Python with --python",
             Self::Aistore => "pip install aistore, and name that Python with --python",
             Self::S5cmd => "optional: go install github.com/peak/s5cmd/v2@latest",
+            Self::Ais => "build cmd/cli of NVIDIA/aistore, and name the program with --ais",
         }
     }
 
-    fn find(self, python: &str) -> Found {
+    fn find(self, python: &str, ais: &str) -> Found {
         let (program, args): (&str, &[&str]) = match self {
             Self::Curl => ("curl", &["--version"]),
             Self::Aria2c => ("aria2c", &["--version"]),
@@ -77,6 +89,7 @@ impl Peer {
                 (python, &["-c", "import aistore.sdk, importlib.metadata as m; print(m.version('aistore'))"])
             }
             Self::S5cmd => ("s5cmd", &["version"]),
+            Self::Ais => (ais, &["--version"]),
         };
         let output = Command::new(program).args(args).stdin(Stdio::null()).output().ok();
         // wrk prints its version and then ends with an error.
@@ -97,9 +110,9 @@ fn version(text: &str) -> Option<String> {
 }
 
 impl Peers {
-    /// Looks for all of them; `python` is the interpreter to ask for packages.
-    pub(super) fn find(python: &str) -> Self {
-        Self(Peer::ALL.into_iter().map(|peer| peer.find(python)).collect())
+    /// Looks for all of them; `python` is the interpreter to ask for packages, `ais` AIStore's command line.
+    pub(super) fn find(python: &str, ais: &str) -> Self {
+        Self(Peer::ALL.into_iter().map(|peer| peer.find(python, ais)).collect())
     }
 
     /// Those of them that matter to a table, found or not.
@@ -108,7 +121,7 @@ impl Peers {
     }
 
     /// The program of a peer that is here.
-    fn program(&self, peer: Peer) -> Option<&PathBuf> {
+    pub(super) fn program(&self, peer: Peer) -> Option<&PathBuf> {
         self.0.iter().find(|found| found.peer == peer && found.version.is_some()).map(|found| &found.program)
     }
 }

@@ -1,5 +1,6 @@
 //! The tables. Each decides who is measured, how it is checked, and which ratios matter.
 
+pub(super) mod aistore;
 pub(super) mod download;
 pub(super) mod small;
 pub(super) mod stack;
@@ -9,7 +10,7 @@ pub(super) mod upload;
 
 use super::measure::{Check, Contender, Runs, interleaved};
 use super::peers::Peer;
-use super::process::{Invocation, Sample, Server};
+use super::process::{FarEnd, Invocation, Sample};
 use super::report::{Goal, Row, Table};
 use super::{Bench, GIB};
 
@@ -41,18 +42,26 @@ impl Lineup {
 
     /// A program with a check of its own.
     fn add(&mut self, name: &str, invocation: Invocation, check: Check) {
-        self.contenders.push(Contender { name: name.to_owned(), invocation, check });
+        self.contenders.push(Contender { name: name.to_owned(), invocation, check, peer: false });
     }
 
     /// A peer; `None` if it is not on this machine.
     fn peer(&mut self, peer: Peer, invocation: Option<Invocation>) {
-        self.peers.push(peer);
+        self.peer_as(peer.name(), peer, invocation);
+    }
+
+    /// A peer that has several rows, each with a name of its own.
+    fn peer_as(&mut self, name: &str, peer: Peer, invocation: Option<Invocation>) {
+        if !self.peers.contains(&peer) {
+            self.peers.push(peer);
+        }
         if let Some(invocation) = invocation {
-            self.add(peer.name(), invocation, self.check.clone());
+            let (name, check) = (name.to_owned(), self.check.clone());
+            self.contenders.push(Contender { name, invocation, check, peer: true });
         }
     }
 
-    fn measure(self, bench: &Bench, server: &Server) -> Measured {
+    fn measure(self, bench: &Bench, server: &dyn FarEnd) -> Measured {
         let runs = interleaved(&self.contenders, server, &bench.workspace.out(), &bench.rules);
         let names = self.contenders.into_iter().map(|contender| contender.name);
         Measured { rows: names.zip(runs).collect(), peers: self.peers }

@@ -8,7 +8,7 @@ use super::super::report::{Goal, Table, ratio};
 use super::super::workspace::SMALL;
 use super::{Lineup, client_per_request, per_request};
 use crate::app::{Failure, at};
-use crate::content::SMALL_SIZE;
+use crate::content::{self, SMALL_SIZE};
 
 const OURS: &str = "longshore, to nowhere";
 const OURS_FILES: &str = "longshore, to files";
@@ -25,7 +25,12 @@ pub(in crate::runner) fn table(bench: &Bench) -> Result<Table, Failure> {
     let script = bench.workspace.path().join("rotate.lua");
     std::fs::write(&script, WRK_SCRIPT).map_err(at(&script))?;
     let files = bench.workspace.out().join("small");
-    let to_files = || Check::SameSmall(files.clone(), small.clone(), objects);
+    let to_files = || Check::SameSmall {
+        dir: files.clone(),
+        like: small.clone(),
+        count: objects,
+        name: content::small_name,
+    };
     let sent = |requests: u64| Check::Sent(requests * SMALL_SIZE);
 
     let ours = |requests: u64| {

@@ -35,8 +35,12 @@ pub(in crate::runner) fn table(bench: &Bench) -> Result<Table, Failure> {
             let url = server.url(&format!("{BUCKET}/{KEY}"));
             let words = format!("get --concurrency {CONNECTIONS}");
             let invocation = Invocation::own()?.words(&words).arg(url).arg(&file);
-            let contender =
-                Contender { name: format!("{name}, seed {seed}"), invocation, check: check.clone() };
+            let contender = Contender {
+                name: format!("{name}, seed {seed}"),
+                invocation,
+                check: check.clone(),
+                peer: false,
+            };
             for runs in interleaved(&[contender], &server, &bench.workspace.out(), &rules) {
                 all.samples.extend(runs.samples);
                 all.failed = all.failed.or(runs.failed);
