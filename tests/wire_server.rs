@@ -24,6 +24,7 @@ const FILES: &[&str] = &[
     "routing",
     "errors",
     "multipart-append",
+    "get-batch",
     "authn-users",
     "authn-roles",
     "authn-clusters",

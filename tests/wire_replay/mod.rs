@@ -1,5 +1,6 @@
 //! Replaying recorded exchanges against the dev server.
 
+mod archive;
 mod http;
 mod replay;
 mod setup;

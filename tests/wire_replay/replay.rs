@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::http::{Answer, send};
 use super::setup::{Caller, Setup};
 use super::tokens::{self, Tokens};
-use super::{standin, volatile};
+use super::{archive, standin, volatile};
 use crate::wire_support::exceptions::Exceptions;
 use crate::wire_support::exchange::{Exchange, Response};
 
@@ -50,6 +50,8 @@ pub(crate) struct Replay<'a> {
     ids: BTreeMap<String, String>,
     /// The dev server's own redirect for the exchange before.
     location: Option<String>,
+    /// Where the dev server redirected to, by the recorded path.
+    places: BTreeMap<String, SocketAddr>,
     tokens: Tokens,
     /// Authorization of calls that are not recorded, where one is needed.
     admin: BTreeMap<String, String>,
@@ -84,6 +86,7 @@ impl<'a> Replay<'a> {
             homes: BTreeMap::new(),
             ids,
             location: None,
+            places: BTreeMap::new(),
             tokens: Tokens::default(),
             admin: BTreeMap::new(),
             short,
@@ -227,6 +230,9 @@ impl<'a> Replay<'a> {
         if exchange.node != "target" {
             return (gateway, path);
         }
+        if let Some(place) = self.places.get(&object_path(&path)) {
+            return (*place, path);
+        }
         // Straight to a target: to the object's own, or to the other one, as recorded.
         let home = self.homes.get(&object_path(&path));
         let asked = exchange.request.headers.get("host");
@@ -285,6 +291,21 @@ impl<'a> Replay<'a> {
                 }
             }
         }
+        // Batches have their identities in the path.
+        if let (Some(old), Some(new)) = (response.headers.get("location"), answer.headers.get("location")) {
+            let ((_, old), (host, new)) = (split(old), split(new));
+            if old.starts_with("/v1/ml/") {
+                self.places.insert(object_path(&old), host.parse().expect("an address"));
+                let (old, new) = (object_path(&old), object_path(&new));
+                old.split('/').zip(new.split('/')).for_each(|(old, new)| learn(old, new));
+                // The last item counts the targets.
+                let tail =
+                    |path: &str| path.rmatch_indices('/').nth(1).map(|(at, _)| path[at + 1..].to_owned());
+                if let (Some(old), Some(new)) = (tail(&old), tail(&new)) {
+                    learn(&old, &new);
+                }
+            }
+        }
         let old = response.body.text();
         let new = String::from_utf8_lossy(&answer.body).into_owned();
         let is_id = |t: &str| {
@@ -335,6 +356,9 @@ impl<'a> Replay<'a> {
     /// A body in the form in which it is compared.
     fn body(&self, bytes: &[u8], recorded: bool) -> String {
         let bytes = &self.tokens_apart(bytes, recorded);
+        if let Some(text) = archive::normal(bytes) {
+            return volatile::text(&if recorded { self.translate(&text) } else { text });
+        }
         if let Some(document) = document(bytes) {
             let text = document.to_string();
             let document: Value = if recorded {

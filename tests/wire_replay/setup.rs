@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::archive;
 use super::http::send;
 use crate::wire_support::exchange::directory;
 
@@ -56,6 +57,9 @@ struct Step {
     /// A file to be made for promotion; ends in `/` for an empty directory.
     #[serde(default)]
     promote: String,
+    /// Files, name and content, of which the written object is an archive: a TAR, packed as its name says.
+    #[serde(default)]
+    members: Vec<(String, String)>,
     /// That metadata.
     #[serde(default)]
     custom: BTreeMap<String, String>,
@@ -195,7 +199,12 @@ impl Step {
         }
         if !self.put.is_empty() {
             let path = format!("/v1/objects/{}?provider=ais{query}", self.put);
-            call(caller, "PUT", &path, self.body.repeat(self.times).as_bytes());
+            let body = if self.members.is_empty() {
+                self.body.repeat(self.times).into_bytes()
+            } else {
+                archive::written(&self.put, &self.members)
+            };
+            call(caller, "PUT", &path, &body);
         }
         if !self.delete.is_empty() {
             call(caller, "DELETE", &format!("/v1/objects/{}?provider=ais{query}", self.delete), b"");

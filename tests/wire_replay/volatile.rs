@@ -130,6 +130,8 @@ pub(crate) fn text(input: &str) -> String {
     let input = after(&input, "localhost:", |c| c.is_ascii_digit(), "PORT");
     let input = after(&input, "token expires in ", |c| c.is_ascii_alphanumeric(), "TIME");
     let input = after(&input, "utm=", |c| c.is_ascii_alphanumeric(), "TIME");
+    let input = after(&input, "boundary=", |c| c.is_ascii_hexdigit(), "TEXT");
+    let input = after(&input, "/noxid/", |c| c.is_ascii_alphanumeric() || "-_/".contains(c), "ID");
     let input = after(&input, "(0x", |c| c.is_ascii_hexdigit(), "ID");
     let input = after(&input, "Smap v", |c| c.is_ascii_digit(), "N");
     let input = after(&input, "/ais/mp", |c| c.is_ascii_alphanumeric(), "N");

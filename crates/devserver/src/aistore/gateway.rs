@@ -13,7 +13,7 @@ use super::names::{BucketName, Provider, check_object_name};
 use super::node::Cx;
 use super::props::Permission;
 use super::reply::Reply;
-use super::{absent_api, archive, bucket_api, cluster_api, guard, job_api, redirect, s3, token_api};
+use super::{absent_api, archive, batch, bucket_api, cluster_api, guard, job_api, redirect, s3, token_api};
 use crate::access::bits;
 
 /// Answers a request.
@@ -33,7 +33,7 @@ pub(crate) async fn handle(cx: &mut Cx) -> Result<Reply> {
         "daemon" => cluster_api::daemon(cx),
         "cluster" if cx.method == Method::PUT => job_api::control(cx),
         "tokens" => token_api::handle(cx, rest),
-        "ml" => batch(cx, rest),
+        "ml" => batch::at_gateway(cx, rest),
         "cluster" => cluster_api::cluster(cx),
         "reverse" => cluster_api::reverse(cx, rest),
         "health" => cluster_api::health(cx),
@@ -171,16 +171,6 @@ fn permit(cx: &Cx, bucket: &Bucket, action: Option<&str>) -> Result<()> {
         }
     };
     guard::check(cx, Some(bucket), bits, Form::Wrapped)
-}
-
-/// Batched reads, which this cluster does not have: only who may ask is checked.
-fn batch(cx: &Cx, rest: &str) -> Result<Reply> {
-    let mut items = rest.split('/');
-    let (Some("moss"), Some(name), &Method::GET) = (items.next(), items.next(), &cx.method) else {
-        return Err(cx.invalid_uri());
-    };
-    guard::bucket(cx, &cx.bucket_name(name)?, bits::GET)?;
-    Err(Fail::new(http::StatusCode::NOT_IMPLEMENTED, "get-batch is not supported by this cluster"))
 }
 
 fn check_post(bucket: &Bucket, object: &str, action: &Action) -> Result<()> {

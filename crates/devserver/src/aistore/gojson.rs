@@ -30,6 +30,12 @@ pub(crate) enum Schema {
     List(&'static str),
     /// A list of structs, decoded into the named Go type.
     ListOf(&'static str, &'static Struct),
+    /// An object read member by member, without a Go type of its own.
+    Open(&'static [(&'static str, Self)]),
+    /// A list read item by item, likewise.
+    Each(&'static Self),
+    /// A value with a decoder of its own, which gets all of its bytes.
+    Own(fn(&[u8]) -> Result<(), String>),
 }
 
 /// A Go struct.
@@ -182,6 +188,18 @@ impl Reader<'_> {
             }
             Schema::ListOf(name, item) => self.list_of(name, item),
             Schema::TextMap => self.text_map(),
+            Schema::Open(fields) => self.open(fields),
+            Schema::Each(item) => self.each(item),
+            Schema::Own(check) => {
+                self.skip_space();
+                let start = self.head;
+                self.any();
+                if self.error.is_none()
+                    && let Err(message) = check(&self.input[start..self.head])
+                {
+                    self.report("unmarshalerDecoder", &message);
+                }
+            }
             Schema::Struct(fields) => self.structure(fields),
             Schema::List(name) => match self.peek() {
                 b'[' | b'n' => self.any(),
@@ -312,6 +330,61 @@ impl Reader<'_> {
         };
         if let Err(message) = result {
             self.report("unmarshalerDecoder", &message);
+        }
+    }
+
+    fn open(&mut self, fields: &[(&str, Schema)]) {
+        if self.null() {
+            return;
+        }
+        let found = self.next();
+        if found != b'{' {
+            self.expect("ReadObjectCB", "expect { or n", found);
+            return;
+        }
+        if self.peek() == b'}' {
+            self.head += 1;
+            return;
+        }
+        loop {
+            if self.peek() != b'"' {
+                let found = self.next();
+                self.expect("ReadObjectCB", "expect \" after {", found);
+                return;
+            }
+            let name = self.text().unwrap_or_default();
+            if self.next() != b':' {
+                self.report("ReadObject", "expect : after object field");
+                return;
+            }
+            match fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(&name)) {
+                Some((_, schema)) => self.read(*schema),
+                None => self.any(),
+            }
+            if self.error.is_some() || self.next() != b',' {
+                return;
+            }
+        }
+    }
+
+    fn each(&mut self, item: &Schema) {
+        if self.null() {
+            return;
+        }
+        let found = self.next();
+        if found != b'[' {
+            self.expect("ReadArrayCB", "expect [ or n", found);
+            return;
+        }
+        if self.peek() == b']' {
+            self.head += 1;
+            return;
+        }
+        loop {
+            self.read(*item);
+            if self.error.is_some() || self.next() != b',' {
+                return;
+            }
         }
     }
 

@@ -58,6 +58,20 @@ pub(crate) fn http_date(nanos: i64) -> String {
     format(nanos, "Mon, 02 Jan 2006 15:04:05 GMT")
 }
 
+/// Time and date of nanoseconds since the epoch as ZIP has them; years before 1980 wrap around as in Go.
+pub(crate) fn dos(nanos: i64) -> (u16, u16) {
+    let Ok(time) = Timestamp::from_nanosecond(i128::from(nanos)) else { return (0, 0) };
+    let time = time.to_zoned(TimeZone::UTC);
+    let part = |n: i8| n.unsigned_abs().into();
+    let (hour, minute, second): (u16, u16, u16) =
+        (part(time.hour()), part(time.minute()), part(time.second()));
+    let year = (time.year().wrapping_sub(1980) << 9).cast_unsigned();
+    (
+        second / 2 + (minute << 5) + (hour << 11),
+        year.wrapping_add((part(time.month()) << 5) + part(time.day())),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,5 +83,12 @@ mod tests {
         assert_eq!(format(time, "2006-01-02T15:04:05Z07:00"), "2026-11-21T15:32:07Z");
         assert_eq!(format(time, "2006-01-02T15:04:05.999999999Z07:00"), "2026-11-21T15:32:07.303400509Z");
         assert_eq!(http_date(time), "Sat, 21 Nov 2026 15:32:07 GMT");
+    }
+
+    #[test]
+    fn dos_times() {
+        assert_eq!(dos(0), (0, 0xec21));
+        // 2020-09-13 12:26:40
+        assert_eq!(dos(1_600_000_000_000_000_000), (0x6354, 0x512d));
     }
 }

@@ -161,6 +161,16 @@ impl Job {
         json!({"kind": self.kind.name, "uuid": self.id, "err": err, "end_time": self.end_time(), "aborted": self.aborted})
     }
 
+    /// Adds work, after which it idles anew.
+    fn extend(&mut self, more: &Report, idle: Duration) {
+        self.report.objects += more.objects;
+        self.report.bytes += more.bytes;
+        self.report.errors.extend(more.errors.iter().cloned());
+        self.report.endless |= more.endless;
+        self.idle_until = Some(Instant::now() + idle);
+        self.ended = now();
+    }
+
     fn concerns(&self, bucket: &BucketName) -> bool {
         [&self.report.bucket, &self.report.from, &self.report.to].into_iter().flatten().any(|b| b == bucket)
     }
@@ -285,13 +295,15 @@ impl Jobs {
                 && j.report.bucket.as_ref() == Some(bucket)
                 && to.is_none_or(|to| j.report.to.as_ref() == Some(to))
         })?;
-        job.report.objects += more.objects;
-        job.report.bytes += more.bytes;
-        job.report.errors.extend(more.errors.iter().cloned());
-        job.report.endless |= more.endless;
-        job.idle_until = Some(Instant::now() + self.idle);
-        job.ended = now();
+        job.extend(more, self.idle);
         Some(job.id.clone())
+    }
+
+    /// Adds work to the job of this id.
+    pub(crate) fn extend(&self, id: &str, more: &Report) {
+        if let Some(job) = lock(&self.inner).jobs.iter_mut().rev().find(|j| j.id == id) {
+            job.extend(more, self.idle);
+        }
     }
 
     /// The newest job that is selected and answers `what=status`, with its kind.

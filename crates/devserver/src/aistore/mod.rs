@@ -4,6 +4,7 @@ mod absent_api;
 mod actmsg;
 mod append;
 mod archive;
+mod batch;
 mod bucket_api;
 mod bucket_jobs;
 mod buckets;
@@ -49,6 +50,7 @@ use crate::http::Restart;
 use crate::journal::{Journal, NodeKind};
 use crate::storage::{Storage, StorageError};
 use append::WorkFiles;
+use batch::Batches;
 use bucket_jobs::Summaries;
 use buckets::{Bucket, Buckets};
 use jobs::Jobs;
@@ -102,6 +104,7 @@ pub(crate) struct Cluster {
     pub(crate) appends: WorkFiles,
     pub(crate) jobs: Jobs,
     pub(crate) summaries: Summaries,
+    pub(crate) batches: Batches,
     pub(crate) promote_root: PathBuf,
     /// Shared with the AuthN service, which revokes.
     pub(crate) guard: Arc<Guard>,
@@ -160,6 +163,7 @@ impl Cluster {
             appends: WorkFiles::default(),
             jobs: Jobs::new(settings.job_idle),
             summaries: Summaries::default(),
+            batches: Batches::default(),
             promote_root: settings.promote_root,
             guard: settings.guard,
         })

@@ -11,7 +11,7 @@ use super::names::{BucketName, Namespace, Provider};
 use super::node::Cx;
 use super::objects::{self, Object};
 use super::reply::Reply;
-use super::{append, cluster_api, multipart, s3};
+use super::{append, batch, cluster_api, multipart, s3};
 use crate::storage::ObjectKey;
 
 /// Answers a request that reached target number `index`.
@@ -26,6 +26,7 @@ pub(crate) async fn handle(cx: &mut Cx, index: usize) -> Result<Reply> {
     match first {
         "objects" => object_call(cx, index, rest).await,
         "buckets" => bucket_call(cx, rest),
+        "ml" => batch::at_target(cx, index, rest).await,
         "daemon" => cluster_api::daemon(cx),
         "health" => cluster_api::health(cx),
         _ => Err(cx.invalid_uri()),

@@ -1,6 +1,6 @@
-//! TAR, read in one pass.
+//! TAR, read and written in one pass.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 pub(super) const BLOCK: usize = 512;
 /// Longest extended header that is accepted.
@@ -194,6 +194,115 @@ fn pax(content: &[u8]) -> Vec<(&str, &str)> {
         rest = &rest[length..];
     }
     records
+}
+
+/// Longest name and longest directory of a plain header, and the largest size.
+const MAX_NAME: usize = 100;
+const MAX_PREFIX: usize = 155;
+const MAX_SIZE: u64 = 0o77_777_777_777;
+
+/// Writes a member of exactly `size` bytes; `time` is in nanoseconds since the epoch.
+pub(super) fn write(
+    to: &mut impl Write,
+    name: &str,
+    size: u64,
+    time: i64,
+    content: &mut dyn Read,
+) -> io::Result<()> {
+    let seconds = u64::try_from(time.saturating_add(500_000_000).div_euclid(1_000_000_000)).unwrap_or(0);
+    let split = split_name(name);
+    if split.is_none() || size > MAX_SIZE {
+        let mut records = Vec::new();
+        if split.is_none() {
+            records.extend(record("path", name));
+        }
+        if size > MAX_SIZE {
+            records.extend(record("size", &size.to_string()));
+        }
+        let (dir, base) = name.rsplit_once('/').map_or(("", name), |(dir, base)| (dir, base));
+        let separator = if dir.is_empty() { "" } else { "/" };
+        let own = ascii(&format!("{dir}{separator}PaxHeaders.0/{base}"));
+        to.write_all(&file_header("", &own, records.len() as u64, b'x', 0, 0))?;
+        to.write_all(&records)?;
+        pad(to, records.len() as u64)?;
+    }
+    let shortened = ascii(name);
+    let (prefix, base) = split.unwrap_or(("", &shortened));
+    to.write_all(&file_header(prefix, base, size.min(MAX_SIZE), b'0', 0o644, seconds))?;
+    copy_exactly(content, to, size)?;
+    pad(to, size)
+}
+
+/// Fills the last block of a member.
+pub(super) fn pad(to: &mut (impl Write + ?Sized), size: u64) -> io::Result<()> {
+    let zeros = usize::try_from(padding(size)).unwrap_or(0);
+    to.write_all(&[0; BLOCK][..zeros])
+}
+
+/// Writes the end of an archive.
+pub(super) fn end(to: &mut impl Write) -> io::Result<()> {
+    to.write_all(&[0; 2 * BLOCK])
+}
+
+/// Copies `size` bytes; fewer are an error.
+pub(super) fn copy_exactly(from: &mut dyn Read, to: &mut impl Write, size: u64) -> io::Result<()> {
+    let copied = io::copy(&mut from.take(size), to)?;
+    if copied < size {
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            format!("a member of {size} bytes ended after {copied}"),
+        ));
+    }
+    Ok(())
+}
+
+/// Directory and name as a plain header holds them, if it can.
+fn split_name(name: &str) -> Option<(&str, &str)> {
+    if !name.is_ascii() {
+        return None;
+    }
+    if name.len() <= MAX_NAME {
+        return Some(("", name));
+    }
+    let last = name.len().min(MAX_PREFIX + 1);
+    let slash = name[..last].rfind('/')?;
+    let (prefix, base) = (&name[..slash], &name[slash + 1..]);
+    (!prefix.is_empty() && !base.is_empty() && base.len() <= MAX_NAME).then_some((prefix, base))
+}
+
+/// What a header of an extended member holds in place of its name.
+fn ascii(name: &str) -> String {
+    name.chars().filter(char::is_ascii).take(MAX_NAME).collect()
+}
+
+fn record(key: &str, value: &str) -> Vec<u8> {
+    let rest = format!(" {key}={value}\n");
+    let mut length = rest.len();
+    while length != rest.len() + length.to_string().len() {
+        length = rest.len() + length.to_string().len();
+    }
+    format!("{length}{rest}").into_bytes()
+}
+
+fn file_header(prefix: &str, name: &str, size: u64, kind: u8, mode: u32, seconds: u64) -> [u8; BLOCK] {
+    let mut block = [0; BLOCK];
+    let mut put = |at: usize, text: &str| block[at..at + text.len()].copy_from_slice(text.as_bytes());
+    put(0, name);
+    put(100, &format!("{mode:07o}"));
+    put(108, "0000000");
+    put(116, "0000000");
+    put(124, &format!("{size:011o}"));
+    put(136, &format!("{seconds:011o}"));
+    put(257, "ustar\x0000");
+    if kind != b'x' {
+        put(329, "0000000");
+        put(337, "0000000");
+    }
+    put(345, prefix);
+    block[156] = kind;
+    let sum = checksum(&block);
+    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    block
 }
 
 #[cfg(test)]
