@@ -22,12 +22,16 @@ mod errors;
 mod job_calls;
 #[path = "wire_client/network.rs"]
 mod network;
+#[path = "wire_client/node_calls.rs"]
+mod node_calls;
 #[path = "wire_client/object_calls.rs"]
 mod object_calls;
 #[path = "wire_client/recorded.rs"]
 mod recorded;
 #[path = "wire_client/replay.rs"]
 mod replay;
+#[path = "wire_client/service_calls.rs"]
+mod service_calls;
 #[path = "wire_client/wanted.rs"]
 mod wanted;
 

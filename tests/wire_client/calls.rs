@@ -13,8 +13,10 @@ use crate::{
     batch_calls::batch_call,
     bucket_calls::{bucket_call, bucket_info, list_buckets},
     job_calls::{cluster_call, objects_call},
+    node_calls::{health, node_call, remote_cluster},
     object_calls::{object_call, upload},
     recorded::{Group, Request, Response},
+    service_calls::{download_call, dsort_call, etl_call},
     wanted::{self, Want},
 };
 
@@ -24,6 +26,8 @@ type Running = Pin<Box<dyn Future<Output = Result<Value>>>>;
 pub(crate) struct Call {
     pub(crate) run: Box<dyn FnOnce(Client) -> Running>,
     pub(crate) want: Want,
+    /// Answers to requests that the call makes before the recorded ones.
+    pub(crate) beforehand: Vec<Response>,
     /// Answers to requests that the call makes after the recorded ones.
     pub(crate) afterwards: Vec<Response>,
 }
@@ -34,7 +38,12 @@ impl Call {
         F: FnOnce(Client) -> Fut + 'static,
         Fut: Future<Output = Result<Value>> + 'static,
     {
-        Self { run: Box::new(move |client| Box::pin(run(client))), want, afterwards: Vec::new() }
+        Self {
+            run: Box::new(move |client| Box::pin(run(client))),
+            want,
+            beforehand: Vec::new(),
+            afterwards: Vec::new(),
+        }
     }
 }
 
@@ -113,23 +122,13 @@ pub(crate) fn read(group: &Group) -> Option<Call> {
                 }))
             }))
         }
-        ("GET", "/v1/reverse/daemon") => {
-            let (what, node) = (pairs.take("what")?, request.header("ais-node-id")?.to_owned());
-            pairs.end()?;
-            ["node_status", "config"].contains(&what.as_str()).then_some(())?;
-            Some(Call::new(wanted::json, move |client| async move {
-                match what.as_str() {
-                    "config" => client.cluster().node_config(&node).await,
-                    _ => client.cluster().node_status(&node).await,
-                }
-            }))
-        }
-        ("GET", "/v1/health") => {
-            (pairs.take("readiness")? == "true").then_some(())?;
-            pairs.end()?;
-            Some(Call::new(wanted::nothing, |client| async move {
-                client.cluster().health().await.map(|()| Value::Null)
-            }))
+        ("GET", "/v1/reverse/daemon") => node_call(request, pairs),
+        ("GET", "/v1/health") => health(pairs),
+        ("PUT", "/v1/cluster/attach" | "/v1/cluster/detach") => remote_cluster(request, &path, pairs),
+        (_, path) if path == "/v1/etl" || path.starts_with("/v1/etl/") => etl_call(request, path, pairs),
+        (_, path) if path == "/v1/sort" || path.starts_with("/v1/sort/") => dsort_call(request, path, pairs),
+        (_, path) if path == "/v1/download" || path.starts_with("/v1/download/") => {
+            download_call(request, path, &pairs)
         }
         _ => None,
     }

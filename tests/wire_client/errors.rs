@@ -9,6 +9,9 @@ use crate::recorded::Response;
 const KINDS: &[(u16, &str, &str, ErrorKind)] = &[
     (404, "*", "backend is missing in the cluster configuration", ErrorKind::Unsupported),
     (400, "ErrMissingBackend", "", ErrorKind::Unsupported),
+    (404, "*", "requires Kubernetes", ErrorKind::Unsupported),
+    (400, "*", "requires Kubernetes", ErrorKind::Unsupported),
+    (400, "*", "k8s client is not initialized", ErrorKind::Unsupported),
     (404, "*", "", ErrorKind::NotFound),
     (400, "ErrBckNotFound", "", ErrorKind::NotFound),
     (400, "errNodeNotFound", "", ErrorKind::NotFound),
@@ -37,6 +40,7 @@ const KINDS: &[(u16, &str, &str, ErrorKind)] = &[
     (400, "*", ": EOF", ErrorKind::Unavailable),
     (400, "*", "not supported", ErrorKind::Unsupported),
     (400, "*", "already exists", ErrorKind::AlreadyExists),
+    (409, "", "already exists", ErrorKind::AlreadyExists),
     (400, "*", "", ErrorKind::InvalidInput),
     (500, "*", "", ErrorKind::Unavailable),
     (503, "*", "", ErrorKind::Unavailable),

@@ -10,22 +10,23 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     calls::{Call, Pairs, Place},
+    node_calls::whole_cluster,
     object_calls::{action, only_headers, uname},
     recorded::Request,
     wanted,
 };
 
 /// The fields of a message, taken out one by one: what is left over belongs to no call.
-struct Fields(Map<String, Value>);
+pub(crate) struct Fields(pub(crate) Map<String, Value>);
 
 impl Fields {
     /// Keys in lower case, as the server reads them, and without fields that say nothing.
-    fn of(value: &Value) -> Option<Self> {
+    pub(crate) fn of(value: &Value) -> Option<Self> {
         let Value::Object(map) = wanted::without_zeros(value) else { return None };
         Some(Self(map.into_iter().map(|(key, value)| (key.to_lowercase(), value)).collect()))
     }
 
-    fn text(&mut self, name: &str) -> Option<String> {
+    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         match self.0.remove(name) {
             None => Some(String::new()),
             Some(Value::String(text)) => Some(text),
@@ -33,7 +34,7 @@ impl Fields {
         }
     }
 
-    fn flag(&mut self, name: &str) -> Option<bool> {
+    pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
         match self.0.remove(name) {
             None => Some(false),
             Some(Value::Bool(flag)) => Some(flag),
@@ -41,12 +42,12 @@ impl Fields {
         }
     }
 
-    fn end(&self) -> Option<()> {
+    pub(crate) fn end(&self) -> Option<()> {
         self.0.is_empty().then_some(())
     }
 }
 
-fn bucket(value: &Value) -> Option<BucketRef> {
+pub(crate) fn bucket(value: &Value) -> Option<BucketRef> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let provider = longshore_aistore::Provider::parse(value["provider"].as_str()?).ok()?;
     let namespace = longshore_core_types::Namespace {
@@ -108,6 +109,10 @@ pub(crate) fn cluster_call(request: &Request, mut pairs: Pairs) -> Option<Call> 
     match request.method.as_str() {
         "GET" => {
             let (what, body) = (pairs.take("what")?, request.json());
+            if body.is_null() {
+                pairs.end()?;
+                return whole_cluster(&what);
+            }
             body.is_object().then_some(())?;
             let fresh = pairs.flag("frc")?;
             pairs.end()?;
@@ -259,6 +264,9 @@ macro_rules! with_copy_options {
         for (from, to) in $options.extensions {
             call = call.extension(from, to);
         }
+        if let Some(timeout) = $options.timeout {
+            call = call.timeout(timeout);
+        }
         call
     }};
 }
@@ -275,6 +283,7 @@ struct CopyOptions {
     workers: Option<i32>,
     extensions: BTreeMap<String, String>,
     etl: Option<EtlCall>,
+    timeout: Option<std::time::Duration>,
 }
 
 fn copy_options(fields: &mut Fields) -> Option<CopyOptions> {
@@ -296,6 +305,10 @@ fn copy_options(fields: &mut Fields) -> Option<CopyOptions> {
             None => BTreeMap::new(),
         },
         etl: (!id.is_empty()).then(|| EtlCall::new(id)),
+        timeout: match fields.text("request_timeout")?.as_str() {
+            "" => None,
+            text => Some(crate::service_calls::duration(text)?),
+        },
     })
 }
 

@@ -60,7 +60,9 @@ pub(crate) fn trial(group: &Group, class: Option<&String>) -> Result<(), String>
 /// Makes the call, if there is one, and compares both ways.
 pub(crate) fn replay(group: &Group) -> Result<Actual, String> {
     let Some(call) = calls::read(group) else { return Ok(Actual::ServerOnly) };
-    let mut answers: Vec<_> = group.hops.iter().map(|hop| hop.response.clone()).collect();
+    let before = call.beforehand.len();
+    let mut answers: Vec<_> = call.beforehand.iter().cloned().map(Some).collect();
+    answers.extend(group.hops.iter().map(|hop| hop.response.clone()));
     // What a call asks after its recorded exchanges has an answer only if those were redirected to their end.
     let ended = group.hops.last().and_then(|hop| hop.response.as_ref()).is_some_and(|r| r.status < 300);
     if ended {
@@ -69,7 +71,8 @@ pub(crate) fn replay(group: &Group) -> Result<Actual, String> {
     let network = Network::new(answers);
     let client = network.client(|builder| builder);
     let result = RUNTIME.with_borrow(|runtime| runtime.block_on((call.run)(client)));
-    let asked = network.asked();
+    let mut asked = network.asked();
+    asked.drain(..before.min(asked.len()));
     if asked.is_empty() {
         return match result {
             Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {

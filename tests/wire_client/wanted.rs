@@ -355,7 +355,7 @@ pub(crate) fn running(_: &Request, response: &Response) -> Value {
 }
 
 /// Nanoseconds since 1970 of `2026-08-21T10:00:00.123456789Z`; `None` for the year 1.
-fn timestamp(text: &str) -> Option<String> {
+pub(crate) fn timestamp(text: &str) -> Option<String> {
     if text.starts_with("0001-") {
         return None;
     }

@@ -10,12 +10,12 @@ use longshore_transport::{ClusterRedirects, RequestOptions, ResponseBody, Transp
 
 use crate::{
     bucket::Bucket,
-    checksums::BucketChecksums,
     cluster::Cluster,
     config::ClientBuilder,
     direct::Direct,
     endpoint::Endpoint,
     error,
+    facts::BucketFacts,
     names::BucketRef,
     object::{Object, options::ObjectAt},
     wire::Request,
@@ -52,7 +52,7 @@ pub(crate) struct Inner {
     pub(crate) endpoint: Endpoint,
     pub(crate) redirects: ClusterRedirects,
     pub(crate) direct: Direct,
-    pub(crate) checksums: BucketChecksums,
+    pub(crate) facts: BucketFacts,
     /// Whether the token goes to every node of the cluster map.
     pub(crate) same_cluster: tokio::sync::OnceCell<()>,
 }
@@ -117,14 +117,19 @@ impl Client {
         &self.0.endpoint
     }
 
-    pub(crate) fn checksums(&self) -> &BucketChecksums {
-        &self.0.checksums
+    pub(crate) fn facts(&self) -> &BucketFacts {
+        &self.0.facts
     }
 
     /// Sends a request to the gateway. Any status but success is an error.
     pub(crate) async fn call(&self, request: Request) -> Result<Answer> {
+        self.call_with(request, RequestOptions::default()).await
+    }
+
+    /// Sends a request to the gateway in a way of its own.
+    pub(crate) async fn call_with(&self, request: Request, options: RequestOptions) -> Result<Answer> {
         self.ensure_trust().await?;
-        self.call_at(&self.0.endpoint, request, RequestOptions::default()).await
+        self.call_at(&self.0.endpoint, request, options).await
     }
 
     /// Sends a request with the body of an object or part: small ones with the request, large ones straight

@@ -112,6 +112,11 @@ impl Collection {
         }
     }
 
+    /// Whether it is a template with a range in braces.
+    pub(crate) fn is_braces(&self) -> bool {
+        matches!(&self.0, Kind::Template { text, .. } if text.contains('{'))
+    }
+
     /// As the selection goes over the wire.
     pub(crate) fn to_wire(&self) -> Selection<'_> {
         match &self.0 {

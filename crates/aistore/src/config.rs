@@ -13,10 +13,10 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    checksums::BucketChecksums,
     client::{Client, Inner},
     direct::Direct,
     endpoint::Endpoint,
+    facts::BucketFacts,
 };
 
 /// Assembles a [`Client`]. [`build`](Self::build) does no network I/O and reports every setting that is wrong.
@@ -306,7 +306,7 @@ impl ClientBuilder {
             transport,
             endpoint,
             redirects,
-            checksums: BucketChecksums::default(),
+            facts: BucketFacts::default(),
             direct: Direct::new(self.direct_uploads.unwrap_or(!guarded)),
             same_cluster: tokio::sync::OnceCell::new_with((!self.same_cluster).then_some(())),
         }))

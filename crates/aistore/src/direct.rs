@@ -8,7 +8,6 @@
 //! written to directly.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
@@ -21,26 +20,14 @@ use crate::{
     cluster::MAP_LIMIT,
     endpoint::Endpoint,
     error::needs_gateway,
-    names::BucketRef,
     object::options::ObjectAt,
     smap::{ClusterMap, redirect_marks},
-    wire::bucket as wire,
 };
 
 /// Age at which the map is asked for again. A target takes what it is sent, even if the object belongs
 /// elsewhere, so an upload by an old map could be stored where nobody looks for it; a change of the cluster
 /// takes many times longer than this to come into force.
 const MAP_AGE: Duration = Duration::from_secs(5);
-
-/// Age at which a bucket is asked again whether it restricts access.
-const MASK_AGE: Duration = Duration::from_secs(5);
-
-/// What a bucket must allow before it is written to without asking: reading, writing, appending, deleting and
-/// renaming objects, and listing them.
-const READ_WRITE: u64 = 831;
-
-/// Most buckets whose mask is remembered.
-const MOST_BUCKETS: usize = 1000;
 
 /// How long uploads go through the gateway after a target could not be reached.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -55,8 +42,6 @@ struct State {
     off: bool,
     paused_until: Option<Instant>,
     map: Option<(Instant, Arc<ClusterMap>)>,
-    /// Buckets that restrict nothing, and when they said so.
-    open: HashMap<BucketRef, Instant>,
 }
 
 /// Where an upload goes, and what it must carry to be taken there.
@@ -94,33 +79,12 @@ impl Direct {
                 return None;
             }
         };
-        if !self.is_open(client, at.bucket()).await {
+        if !client.facts().is_open(client, at.bucket()).await {
             return None;
         }
         let target = map.target_of(&at.uname()).ok()?;
         let endpoint = Endpoint::parse(&target.public_net.url, false).ok()?;
         Some(Place { endpoint, marks: redirect_marks(&map, SystemTime::now()) })
-    }
-
-    /// Whether the bucket lets everybody write. If that cannot be learned, the gateway decides.
-    async fn is_open(&self, client: &Client, bucket: &BucketRef) -> bool {
-        if self.state().open.get(bucket).is_some_and(|asked| asked.elapsed() < MASK_AGE) {
-            return true;
-        }
-        let asked = Instant::now();
-        let Ok(answer) = client.call(wire::head(bucket, None, true)).await else { return false };
-        let Ok(parts) = answer.done().await else { return false };
-        let open = wire::parse_head(&parts).is_ok_and(|props| props.access & READ_WRITE == READ_WRITE);
-        let mut state = self.state();
-        if state.open.len() >= MOST_BUCKETS {
-            state.open.clear();
-        }
-        if open {
-            state.open.insert(bucket.clone(), asked);
-        } else {
-            state.open.remove(bucket);
-        }
-        open
     }
 
     async fn map(&self, client: &Client) -> Result<Arc<ClusterMap>> {

@@ -80,7 +80,11 @@ fn kind(status: StatusCode, tcode: &str, text: &str) -> ErrorKind {
     if says("BAD DATA CHECKSUM") {
         return ErrorKind::ChecksumMismatch;
     }
-    if says("backend is missing in the cluster configuration") {
+    if says("backend is missing in the cluster configuration")
+        // A cluster that cannot run ETLs says so with several statuses.
+        || says("requires Kubernetes")
+        || says("k8s client is not initialized")
+    {
         return ErrorKind::Unsupported;
     }
     match status.as_u16() {
@@ -147,6 +151,8 @@ mod tests {
             (500, "", "BAD DATA CHECKSUM: xxhash2(a != b)", ErrorKind::ChecksumMismatch),
             (400, "ErrFailedTo", "failed to call t[x]: connection refused", ErrorKind::Unavailable),
             (400, "", "invalid object name", ErrorKind::InvalidInput),
+            (404, "", "the operation requires Kubernetes", ErrorKind::Unsupported),
+            (400, "", "k8s client is not initialized (non-Kubernetes deployment?)", ErrorKind::Unsupported),
             (500, "", "chunk-manifest[ais://b/o, id=x]: object mismatch: ...", ErrorKind::NotFound),
         ] {
             let error = error(status, &document(code, message));

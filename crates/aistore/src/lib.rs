@@ -2,18 +2,22 @@
 
 mod batch;
 mod bucket;
-mod checksums;
 mod client;
 mod cluster;
 mod collection;
 mod config;
 mod direct;
+mod download;
+mod dsort;
 mod endpoint;
 mod error;
+mod etl;
+mod facts;
 mod group;
 mod job;
 mod names;
 mod object;
+mod pace;
 mod smap;
 mod store;
 mod store_list;
@@ -27,9 +31,23 @@ pub use bucket::{
     ListFlags, ListObjects, ListPage, ListProp, Summary,
 };
 pub use client::Client;
-pub use cluster::Cluster;
+pub use cluster::{
+    Capacity, Cluster, ClusterStats, Counters, LoadAverage, LogSeverity, Mountpath, NodeLog, NodeState,
+    NodeStats, NodeStatus, RemoteCluster, Stability, SystemInfo, SystemOverview,
+};
 pub use collection::Collection;
 pub use config::ClientBuilder;
+pub use download::{
+    Download, DownloadError, DownloadStatus, DownloadTask, ListDownloads, StartDownload, WaitDownload,
+};
+pub use dsort::{
+    Dsort, DsortAlgorithm, DsortInfo, DsortKey, DsortOutcome, DsortPhase, DsortSize, DsortSpec, Dsorter,
+    ListDsorts, WaitDsort,
+};
+pub use etl::{
+    Etl, EtlCommunication, EtlDetails, EtlHealth, EtlInfo, EtlLog, EtlMetrics, EtlObjectError, EtlSpec,
+    EtlStage, InitEtl, PythonVersion,
+};
 pub use group::{ArchiveGroup, CopyGroup, GroupCall, ObjectGroup, Prefetch};
 pub use job::{Job, JobKind, JobOutcome, JobSnapshot, JobStats, JobStatus, StartJob, WaitJob};
 pub use names::{BucketRef, Provider};

@@ -1,15 +1,12 @@
 //! Waiting for jobs.
 
-use std::{
-    fmt,
-    future::IntoFuture,
-    time::{Duration, Instant, SystemTime},
-};
+use std::{fmt, future::IntoFuture, time::SystemTime};
 
 use futures_core::future::BoxFuture;
 use longshore_core_types::{Error, ErrorKind, Resource, Result};
 
 use super::{Job, JobKind, JobSnapshot};
+use crate::pace::{Pace, pace_options};
 
 /// How a job ended.
 #[doc(alias = "WaitResult")]
@@ -84,46 +81,16 @@ type Show = Box<dyn FnMut(&[JobSnapshot]) + Send>;
 pub struct WaitJob {
     job: Job,
     until: Until,
-    deadline: Duration,
-    interval: Duration,
-    grace: Duration,
+    pace: Pace,
     progress: Option<Show>,
 }
 
-/// Waits grow to this.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
-
 impl WaitJob {
     pub(super) fn new(job: Job, until: Until) -> Self {
-        Self {
-            job,
-            until,
-            deadline: Duration::from_secs(300),
-            interval: Duration::from_millis(100),
-            grace: Duration::from_secs(10),
-            progress: None,
-        }
+        Self { job, until, pace: Pace::default(), progress: None }
     }
 
-    /// How long to wait at most; 300 s by default. Then the wait fails (`Timeout`) and the job goes on.
-    #[doc(alias = "timeout")]
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
-        self
-    }
-
-    /// How long to wait before the targets are asked again; 100 ms at first by default, half as long again each
-    /// time, up to 5 s.
-    pub fn interval(mut self, interval: Duration) -> Self {
-        self.interval = interval;
-        self
-    }
-
-    /// How long a job may be unknown before the wait fails (`NotFound`); 10 s by default.
-    pub fn grace(mut self, grace: Duration) -> Self {
-        self.grace = grace;
-        self
-    }
+    pace_options!(pace);
 
     /// Shows what the targets say, each time they were asked.
     pub fn progress(mut self, show: impl FnMut(&[JobSnapshot]) + Send + 'static) -> Self {
@@ -132,8 +99,7 @@ impl WaitJob {
     }
 
     async fn run(mut self) -> Result<JobOutcome> {
-        let began = Instant::now();
-        let mut interval = self.interval;
+        self.pace.begin();
         let mut idle_before = false;
         loop {
             match self.job.snapshots().await {
@@ -148,20 +114,12 @@ impl WaitJob {
                     idle_before = idle;
                 }
                 Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound && began.elapsed() < self.grace => {}
+                Err(error) if error.kind() == ErrorKind::NotFound && self.pace.is_early() => {}
                 // Targets forget a job after its end; gateways may still know how it ended.
                 Err(error) if error.kind() == ErrorKind::NotFound => return self.by_record(error).await,
                 Err(error) => return Err(error),
             }
-            let left = self.deadline.saturating_sub(began.elapsed());
-            if left.is_zero() {
-                let message = format!("the job is not done after {:?}", self.deadline);
-                let name = self.job.query.id.clone().into();
-                let resource = Resource::Named { kind: "job", name };
-                return Err(Error::new(ErrorKind::Timeout, message).with_resource(resource));
-            }
-            tokio::time::sleep(interval.min(left)).await;
-            interval = (interval + interval / 2).min(LONGEST_WAIT.max(self.interval));
+            self.pace.pause("job", &self.job.query.id).await?;
         }
     }
 
@@ -214,9 +172,7 @@ impl fmt::Debug for WaitJob {
         f.debug_struct("WaitJob")
             .field("job", &self.job)
             .field("until", &self.until)
-            .field("deadline", &self.deadline)
-            .field("interval", &self.interval)
-            .field("grace", &self.grace)
+            .field("pace", &self.pace)
             .finish_non_exhaustive()
     }
 }

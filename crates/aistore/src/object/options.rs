@@ -292,12 +292,13 @@ impl BlobRead {
     }
 }
 
-/// A Go duration such as `1500ms`.
+/// A Go duration such as `5m` or `90s`.
 pub(crate) fn go_duration(duration: Duration) -> String {
-    if duration.subsec_nanos() == 0 {
-        format!("{}s", duration.as_secs())
-    } else {
-        format!("{}ns", duration.as_nanos())
+    match (duration.as_secs(), duration.subsec_nanos()) {
+        (seconds, 0) if seconds > 0 && seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
+        (seconds, 0) if seconds > 0 && seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
+        (seconds, 0) => format!("{seconds}s"),
+        _ => format!("{}ns", duration.as_nanos()),
     }
 }
 
@@ -314,7 +315,9 @@ mod tests {
 
     #[test]
     fn durations_and_etl_names() {
-        assert_eq!(go_duration(Duration::from_secs(90)), "90s");
+        for (seconds, text) in [(0, "0s"), (90, "90s"), (300, "5m"), (7200, "2h")] {
+            assert_eq!(go_duration(Duration::from_secs(seconds)), text);
+        }
         assert_eq!(go_duration(Duration::from_millis(1500)), "1500000000ns");
         assert!(EtlCall::new("my-etl").then("b").check().is_ok());
         assert!(EtlCall::new("a,b").check().is_err());

@@ -36,11 +36,11 @@ pub(crate) async fn put(
     };
     // Kept to compute a checksum of another kind afterwards, should the server state one.
     let template = body.try_clone();
-    let kind = match (client.checksums().get(at.bucket()), &template) {
+    let kind = match (client.facts().checksum(at.bucket()), &template) {
         _ if !params.verify => None,
         (Some(kind), _) => kind,
         (None, Some(_)) => Some(ChecksumKind::XxHash64),
-        (None, None) => client.checksums().ask(client, at.bucket()).await,
+        (None, None) => client.facts().ask_checksum(client, at.bucket()).await,
     };
     let (body, sent) = Sent::watch(body, kind.as_slice());
     let request = wire::put(at, body, &params.custom, params.fresh)?;
@@ -49,7 +49,7 @@ pub(crate) async fn put(
     let mut props = wire::parse_put(&answer.done().await?);
     props.size = sent.length();
     if let (Some(stated), true) = (&props.checksum, params.verify) {
-        client.checksums().learn(at.bucket(), stated.kind());
+        client.facts().learn_checksum(at.bucket(), stated.kind());
         if let Some(ours) = own_checksum(&sent, template, stated.kind(), &call).await? {
             check_stored(&ours, stated, &call)?;
         }

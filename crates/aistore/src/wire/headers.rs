@@ -45,6 +45,8 @@ headers! {
     MIRROR_PATHS = "ais-mirror-paths";
     NODE_ID = "ais-node-id";
     PRESENT = "ais-present";
+    REMOTE_ALIAS = "ais-remote-ais-alias";
+    REMOTE_URL = "ais-remote-ais-url";
     XACTION_ID = "ais-xaction-id";
     VERSION = "ais-version";
 }

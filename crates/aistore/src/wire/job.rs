@@ -10,6 +10,7 @@ use super::{
     Request,
     bucket::{WireBucket, null_default},
     from_json,
+    time::time,
 };
 use crate::{
     job::{JobKind, JobSnapshot, JobStats, JobStatus},
@@ -266,12 +267,6 @@ struct WireStats {
     received_objects: u64,
     #[serde(default, rename = "in-bytes", deserialize_with = "loose_u64")]
     received_bytes: u64,
-}
-
-/// A time of the server; the year 1 stands for none.
-fn time(text: &str) -> Option<std::time::SystemTime> {
-    let time: jiff::Timestamp = text.parse().ok()?;
-    (time > jiff::Timestamp::UNIX_EPOCH).then(|| time.into())
 }
 
 impl WireSnapshot {

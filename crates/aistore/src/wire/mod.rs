@@ -6,6 +6,10 @@ pub(crate) mod append;
 pub(crate) mod batch;
 pub(crate) mod bucket;
 pub(crate) mod bucket_jobs;
+pub(crate) mod cluster;
+pub(crate) mod download;
+pub(crate) mod dsort;
+pub(crate) mod etl;
 pub(crate) mod group;
 pub(crate) mod headers;
 pub(crate) mod job;
@@ -14,6 +18,7 @@ pub(crate) mod multipart;
 pub(crate) mod object;
 pub(crate) mod object_jobs;
 pub(crate) mod query;
+pub(crate) mod time;
 pub(crate) mod xml;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
