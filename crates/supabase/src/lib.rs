@@ -1,0 +1,32 @@
+#![doc = include_str!("../README.md")]
+
+mod bucket;
+mod buckets;
+mod client;
+mod config;
+mod endpoint;
+mod error;
+mod keys;
+mod model;
+mod names;
+mod store;
+mod store_list;
+mod store_multipart;
+mod transform;
+mod wire;
+
+pub use bucket::{
+    Bucket, CopyFile, Download, FileReader, ListFiles, ListFolder, MoveFile, PublicUrl, Resumable,
+    ResumableUpload, SignUrl, SignedEntry, SignedUpload, UploadFile, UploadProgress,
+};
+pub use buckets::{BucketColumn, Buckets, CreateBucket, ListBuckets, UpdateBucket};
+pub use client::Client;
+pub use config::{ClientBuilder, HOSTED_PART_SIZE};
+pub use model::{BucketInfo, BucketSettings, FileInfo, FileMetadata, FileObject, SizeLimit, Uploaded};
+pub use names::{decode_key, encode_key, key_fault};
+pub use store::Store;
+pub use transform::{Format, Resize, Transform};
+pub use wire::{
+    list::{FilePage, SortColumn, SortOrder},
+    object::Access,
+};

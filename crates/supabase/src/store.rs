@@ -1,0 +1,367 @@
+//! A bucket as a neutral store.
+
+use futures_util::{StreamExt, stream};
+use longshore_blob_api::{
+    BlobStore, Capability, CopyOptions, DeleteOptions, DeleteOutcome, GetManyOptions, GetManyStream,
+    GetOptions, GetResult, HeadOptions, ListOptions, ListPage, MultipartId, MultipartLimits, MultipartRef,
+    PageToken, PartInfo, PartNumber, PartOrder, PartReceipt, PartRetry, Pin, PinKind, PutOptions, PutResult,
+    SignMethod, SignRequest, SignedRequest, UploadPage,
+};
+use longshore_core_types::{
+    Attributes, Error, ErrorKind, ObjectKey, ObjectMeta, Payload, Result, Scheme, StoreUrl,
+};
+use serde_json::{Map, Value};
+
+use crate::{
+    bucket::{self, Bucket, MOST_REMOVED, batches},
+    client::Client,
+    error::is_bucket_missing,
+    model::{FileInfo, Uploaded},
+    names::{bucket_name, bucket_resource, object_resource},
+    store_list, store_multipart,
+    wire::{
+        list::MOST_OF_PAGE,
+        object::{self as wire, At, CopyParams, FileOptions, GetParams, Over},
+    },
+};
+
+/// How many single objects `delete_many` asks about at a time.
+const DELETES: usize = 8;
+
+/// A bucket as a neutral store; made by [`Bucket::store`]. Cheap to clone.
+///
+/// - Uploads in parts are resumable uploads: parts of one size ([`ClientBuilder::part_size`](crate::ClientBuilder::part_size),
+///   6 MiB by default), one after the other. The object exists when the upload is completed, not before.
+/// - The service ignores `If-Match`, so there are no conditions on the current entity tag, and a pinned read compares
+///   the entity tag and size of every answer.
+/// - A read of a whole object that is not pinned asks for the user's metadata too, which is a second request.
+/// - The service states no checksum of its own that could be relied on, so none is compared.
+#[derive(Clone, Debug)]
+pub struct Store {
+    bucket: Bucket,
+    capability: Capability,
+}
+
+impl Store {
+    pub(crate) fn new(bucket: Bucket) -> Self {
+        let capability = capability(&bucket);
+        Self { bucket, capability }
+    }
+
+    /// The bucket that it is.
+    pub fn bucket(&self) -> &Bucket {
+        &self.bucket
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        self.bucket.client()
+    }
+
+    /// The object of this name, checked before anything is sent.
+    pub(crate) fn at(&self, key: &ObjectKey, operation: &'static str) -> Result<At> {
+        At::new(self.bucket.name().clone(), key.clone())
+            .map_err(|error| self.refuse(error, operation, Some(key)))
+    }
+
+    /// Names call and object in an error that was found before anything was sent.
+    pub(crate) fn refuse(&self, error: Error, operation: &'static str, key: Option<&ObjectKey>) -> Error {
+        let resource = match key {
+            Some(key) => object_resource(self.bucket.name(), key),
+            None => bucket_resource(self.bucket.name()),
+        };
+        error.with_operation(operation).with_resource(resource)
+    }
+}
+
+/// What the service can do.
+fn capability(bucket: &Bucket) -> Capability {
+    let mut can = Capability::default();
+    can.ranged_get = true;
+    can.suffix_range = true;
+    can.if_none_match = false;
+    can.create_only = true;
+    can.pin = PinKind::VersionHeader;
+    can.copy = true;
+    can.list_delimiter = true;
+    can.list_ordered = true;
+    can.list_max_page = Some(MOST_OF_PAGE);
+    can.delete_batch = u32::try_from(MOST_REMOVED).ok();
+    can.content_headers = true;
+    can.user_metadata = true;
+    can.sign_get = true;
+    let mut limits = MultipartLimits::default();
+    limits.min_part = bucket.client().part_size();
+    limits.max_part = bucket.client().part_size();
+    limits.max_parts = u32::MAX;
+    limits.equal_parts = true;
+    limits.part_order = PartOrder::InOrder;
+    // The server compares offsets: a part that is there is not stored twice.
+    limits.part_retry = PartRetry::Safe;
+    limits.list_parts = true;
+    limits.list_uploads = false;
+    can.multipart = Some(limits);
+    can
+}
+
+/// The attributes as an upload carries them.
+pub(crate) fn file_options(attributes: &Attributes) -> Result<FileOptions> {
+    let unknown = [
+        ("Content-Encoding", &attributes.content_encoding),
+        ("Content-Disposition", &attributes.content_disposition),
+        ("Content-Language", &attributes.content_language),
+    ];
+    if let Some((name, _)) = unknown.iter().find(|(_, value)| value.is_some()) {
+        let message = format!("Supabase Storage keeps content type and cache control, but no {name}");
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    let metadata: Map<String, Value> =
+        attributes.metadata.iter().map(|(key, value)| (key.clone(), Value::String(value.clone()))).collect();
+    Ok(FileOptions {
+        content_type: attributes.content_type.clone(),
+        cache_control: attributes.cache_control.clone(),
+        metadata: (!metadata.is_empty()).then_some(metadata),
+        ..FileOptions::default()
+    })
+}
+
+fn other_version(pin: &Pin, found: &ObjectMeta) -> Error {
+    let say = |etag: &Option<String>, size| match etag {
+        Some(etag) => format!("{etag} of {size} bytes"),
+        None => format!("one of {size} bytes"),
+    };
+    let message =
+        format!("the object is {} by now, not {}", say(&found.etag, found.size), say(&pin.etag, pin.size));
+    Error::new(ErrorKind::PreconditionFailed, message)
+}
+
+impl Store {
+    async fn info(&self, at: &At) -> Result<ObjectMeta> {
+        let answer = self.client().call(wire::info(at, self.bucket.access())).await?;
+        let info: FileInfo = answer.json("the description of an object").await?;
+        Ok(info.to_meta(at.key.clone()))
+    }
+
+    /// A pinned answer must be of the same entity tag. Versions are not in the answers to reads.
+    async fn read(&self, at: &At, opts: &GetOptions) -> Result<GetResult> {
+        let params = GetParams { range: opts.range, ..GetParams::default() };
+        let found = bucket::get(self.client(), at, self.bucket.access(), &params).await;
+        let found = match (found, &opts.pin) {
+            // A shorter object than the pinned one has no such range.
+            (Err(error), Some(pin)) if error.kind() == ErrorKind::RangeNotSatisfiable => {
+                let now = self.info(at).await?;
+                return Err(if pin.matches(&now) {
+                    error
+                } else {
+                    other_version(pin, &now).with_source(error)
+                });
+            }
+            (found, _) => found?,
+        };
+        match &opts.pin {
+            Some(pin) if !pin.matches(&found.meta) => Err(other_version(pin, &found.meta)),
+            _ => Ok(found),
+        }
+    }
+
+    async fn copy_at(&self, from: &At, to: &At, opts: CopyOptions) -> Result<PutResult> {
+        let replace = match &opts.attributes {
+            Some(attributes) => Some(
+                file_options(attributes)
+                    .map_err(|error| self.refuse(error, "supabase.object.copy", Some(&to.key)))?,
+            ),
+            None => None,
+        };
+        let params = CopyParams { upsert: Some(!opts.create_only), replace };
+        let copied = bucket::copy(self.client(), from, to, &params).await?;
+        let mut result = PutResult::default();
+        result.etag = copied.metadata.and_then(|about| about.e_tag);
+        result.version = copied.version;
+        Ok(result)
+    }
+
+    /// What became of a name that the service did not report as deleted: there was no such object, or the caller may
+    /// not delete it.
+    async fn delete_again(&self, key: ObjectKey) -> DeleteOutcome {
+        let result = self.delete(&key, DeleteOptions::default()).await;
+        DeleteOutcome::new(key, result)
+    }
+}
+
+impl BlobStore for Store {
+    fn capability(&self) -> &Capability {
+        &self.capability
+    }
+
+    fn url(&self) -> StoreUrl {
+        StoreUrl::new(Scheme::Supabase, self.bucket.name().clone(), "")
+    }
+
+    async fn head(&self, key: &ObjectKey, opts: HeadOptions) -> Result<ObjectMeta> {
+        const OPERATION: &str = "supabase.object.info";
+        self.capability.check_head(&opts).map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
+        self.info(&self.at(key, OPERATION)?).await
+    }
+
+    async fn get(&self, key: &ObjectKey, opts: GetOptions) -> Result<GetResult> {
+        const OPERATION: &str = "supabase.object.get";
+        self.capability.check_get(&opts).map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
+        let at = self.at(key, OPERATION)?;
+        let found = self
+            .read(&at, &opts)
+            .await
+            .map_err(|error| error.with_resource(object_resource(&at.bucket, key)))?;
+        if opts.range.is_some() || opts.pin.is_some() {
+            return Ok(found);
+        }
+        // Only the description has the user's metadata.
+        let info = self.info(&at).await?;
+        if info.etag != found.meta.etag {
+            // Stored anew between the two. What was opened is whole; of its metadata nothing is known for sure.
+            return Ok(found);
+        }
+        let (range, mut meta) = (found.range.clone(), found.meta.clone());
+        meta.version = info.version;
+        meta.attributes = info.attributes;
+        Ok(GetResult::new(meta, range, found.into_stream()))
+    }
+
+    async fn get_many(&self, _: Vec<ObjectKey>, _: GetManyOptions) -> Result<GetManyStream> {
+        Err(match self.capability.check_get_many() {
+            Err(error) => self.refuse(error, "supabase.object.get_many", None),
+            Ok(()) => Error::new(ErrorKind::Unsupported, "there is no such call"),
+        })
+    }
+
+    async fn put(&self, key: &ObjectKey, body: Payload, opts: PutOptions) -> Result<PutResult> {
+        const OPERATION: &str = "supabase.object.upload";
+        let checked = self.capability.check_put(&body, &opts).and_then(|()| file_options(&opts.attributes));
+        let options = checked.map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
+        let at = self.at(key, OPERATION)?;
+        let over = if opts.create_only { Over::Refuse } else { Over::Replace };
+        let request =
+            wire::upload(&at, body, &options, over).map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
+        let stored: Uploaded =
+            self.client().call(request).await?.json("the name of the object that was stored").await?;
+        tracing::debug!(%stored, "stored");
+        Ok(PutResult::default())
+    }
+
+    async fn delete(&self, key: &ObjectKey, opts: DeleteOptions) -> Result<()> {
+        const OPERATION: &str = "supabase.object.delete";
+        self.capability.check_delete(&opts).map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
+        let request = wire::delete(&self.at(key, OPERATION)?);
+        match self.client().call(request).await {
+            Err(error) if error.kind() == ErrorKind::NotFound && !is_bucket_missing(&error) => Ok(()),
+            answer => answer?.done().await.map(drop),
+        }
+    }
+
+    async fn delete_many(&self, keys: Vec<ObjectKey>) -> Result<Vec<DeleteOutcome>> {
+        let mut outcomes = Vec::with_capacity(keys.len());
+        let mut good = Vec::with_capacity(keys.len());
+        for key in keys {
+            match self.at(&key, "supabase.object.remove") {
+                Ok(at) => good.push(at.key),
+                Err(error) => outcomes.push(DeleteOutcome::new(key, Err(error))),
+            }
+        }
+        for batch in batches(&good) {
+            let removed = self.bucket.remove_batch(batch).await?;
+            let removed: std::collections::HashSet<String> =
+                removed.into_iter().map(|file| file.name).collect();
+            let (gone, left): (Vec<_>, Vec<_>) =
+                batch.iter().cloned().partition(|key| removed.contains(key.as_str()));
+            outcomes.extend(gone.into_iter().map(|key| DeleteOutcome::new(key, Ok(()))));
+            let ask = stream::iter(left).map(|key| self.delete_again(key)).buffer_unordered(DELETES);
+            outcomes.extend(ask.collect::<Vec<_>>().await);
+        }
+        Ok(outcomes)
+    }
+
+    async fn copy(&self, from: &ObjectKey, to: &ObjectKey, opts: CopyOptions) -> Result<PutResult> {
+        const OPERATION: &str = "supabase.object.copy";
+        self.capability.check_copy(&opts).map_err(|e| self.refuse(e, OPERATION, Some(from)))?;
+        self.copy_at(&self.at(from, OPERATION)?, &self.at(to, OPERATION)?, opts).await
+    }
+
+    fn can_copy_from(&self, from: &StoreUrl) -> bool {
+        from.scheme() == Scheme::Supabase
+            && from.bucket().is_some_and(|bucket| bucket_name(bucket.as_str()).is_ok())
+    }
+
+    async fn copy_from(&self, from: &StoreUrl, to: &ObjectKey, opts: CopyOptions) -> Result<PutResult> {
+        const OPERATION: &str = "supabase.object.copy";
+        let source = || {
+            let bucket = from.bucket().filter(|_| self.can_copy_from(from));
+            let Some(bucket) = bucket else {
+                let message = format!("{from} is not in this project");
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            };
+            self.capability.check_copy_options(&opts)?;
+            At::new(bucket.clone(), from.object_key()?)
+        };
+        let source = source().map_err(|e| self.refuse(e, OPERATION, Some(to)))?;
+        self.copy_at(&source, &self.at(to, OPERATION)?, opts).await
+    }
+
+    async fn list_page(&self, opts: &ListOptions, page: Option<PageToken>) -> Result<ListPage> {
+        const OPERATION: &str = "supabase.bucket.list_objects";
+        self.capability.check_list(opts).map_err(|e| self.refuse(e, OPERATION, None))?;
+        store_list::page(&self.bucket, opts, page).await
+    }
+
+    async fn create_multipart(&self, key: &ObjectKey, opts: PutOptions) -> Result<MultipartId> {
+        const OPERATION: &str = "supabase.resumable.create";
+        self.capability.check_create_multipart(&opts).map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
+        let at = self.at(key, OPERATION)?;
+        let options = file_options(&opts.attributes).map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
+        store_multipart::create(self.client(), &at, &options, opts.create_only).await.map_err(|error| {
+            if error.operation().is_empty() { self.refuse(error, OPERATION, Some(key)) } else { error }
+        })
+    }
+
+    async fn upload_part(
+        &self,
+        upload: &MultipartRef,
+        number: PartNumber,
+        body: Payload,
+    ) -> Result<PartReceipt> {
+        const OPERATION: &str = "supabase.resumable.send";
+        self.capability
+            .check_part(number, &body)
+            .map_err(|e| self.refuse(e, OPERATION, Some(&upload.key)))?;
+        store_multipart::put_part(self.client(), self.at(&upload.key, OPERATION)?, &upload.id, number, body)
+            .await
+    }
+
+    async fn list_parts(&self, upload: &MultipartRef) -> Result<Vec<PartInfo>> {
+        let at = self.at(&upload.key, "supabase.resumable.offset")?;
+        store_multipart::list_parts(self.client(), at, &upload.id).await
+    }
+
+    async fn list_uploads(&self, _: &str, _: Option<PageToken>) -> Result<UploadPage> {
+        Err(match self.capability.check_list_uploads() {
+            Err(error) => self.refuse(error, "supabase.resumable.list", None),
+            Ok(()) => Error::new(ErrorKind::Unsupported, "there is no such call"),
+        })
+    }
+
+    async fn complete_multipart(&self, upload: &MultipartRef, parts: Vec<PartReceipt>) -> Result<PutResult> {
+        const OPERATION: &str = "supabase.resumable.finish";
+        self.capability.check_complete(&parts).map_err(|e| self.refuse(e, OPERATION, Some(&upload.key)))?;
+        store_multipart::complete(self.client(), self.at(&upload.key, OPERATION)?, &upload.id, &parts).await
+    }
+
+    async fn abort_multipart(&self, upload: &MultipartRef) -> Result<()> {
+        let at = self.at(&upload.key, "supabase.resumable.abort")?;
+        store_multipart::abort(self.client(), at, &upload.id).await
+    }
+
+    async fn sign(&self, request: SignRequest) -> Result<SignedRequest> {
+        self.capability
+            .check_sign(&request)
+            .map_err(|e| self.refuse(e, "supabase.object.sign", Some(&request.key)))?;
+        let url = self.bucket.create_signed_url(request.key.as_str(), request.expires_in).await?;
+        Ok(SignedRequest::new(SignMethod::Get, url))
+    }
+}
