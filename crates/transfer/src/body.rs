@@ -70,7 +70,12 @@ struct Shared {
     kind: Option<ChecksumKind>,
     /// Of the bytes of the last attempt that was read to its end.
     checksum: Mutex<Option<Checksum>>,
+    /// Called before the last bytes of an attempt are handed out.
+    at_end: Option<AtEnd>,
 }
+
+/// Something to do before the last bytes of a body are handed out.
+pub(crate) type AtEnd = Box<dyn Fn() + Send + Sync>;
 
 impl Body {
     pub(crate) fn new(
@@ -80,6 +85,18 @@ impl Body {
         kind: Option<ChecksumKind>,
         reporter: &ItemReporter,
     ) -> Self {
+        Self::observed(engine, origin, range, kind, reporter, None)
+    }
+
+    /// The same, and does something before the last bytes are handed out.
+    pub(crate) fn observed(
+        engine: &Arc<Engine>,
+        origin: Origin,
+        range: Range<u64>,
+        kind: Option<ChecksumKind>,
+        reporter: &ItemReporter,
+        at_end: Option<AtEnd>,
+    ) -> Self {
         Self(Arc::new(Shared {
             engine: Arc::clone(engine),
             origin,
@@ -88,6 +105,7 @@ impl Body {
             counted: AtomicU64::new(0),
             kind,
             checksum: Mutex::new(None),
+            at_end,
         }))
     }
 
@@ -226,6 +244,9 @@ impl Chunks {
         self.pace = shared.engine.upload_rate.claim(chunk.len()).map(|until| Box::pin(sleep_until(until)));
         if self.at == shared.range.end {
             let checksum = self.hasher.take().map(Hasher::finish);
+            if let Some(at_end) = &shared.at_end {
+                at_end();
+            }
             *shared.checksum.lock().unwrap_or_else(PoisonError::into_inner) = checksum;
         }
         Poll::Ready(Some(Ok(chunk)))

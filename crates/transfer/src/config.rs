@@ -1,12 +1,13 @@
 //! Settings of a [`Transfer`].
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use longshore_core_types::{Error, ErrorKind, Result};
 
 use crate::{
     PartSize, RetryPolicy, Transfer,
     budget::{Budget, Requests},
+    checkpoint::Checkpoints,
     plan::MIB,
     rate::RateLimit,
     slab::{SLAB, SlabPool},
@@ -53,6 +54,7 @@ pub(crate) struct Config {
     pub(crate) progress_interval: Duration,
     pub(crate) durable: bool,
     pub(crate) slow_io: Duration,
+    pub(crate) checkpoints: Option<Checkpoints>,
     /// Tests: every file fails beyond this position as if the disk were full.
     #[cfg(test)]
     pub(crate) disk_limit: Option<u64>,
@@ -99,6 +101,7 @@ impl Default for TransferBuilder {
                 progress_interval: Duration::from_millis(100),
                 durable: false,
                 slow_io: Duration::from_millis(10),
+                checkpoints: None,
                 #[cfg(test)]
                 disk_limit: None,
             },
@@ -212,6 +215,23 @@ impl TransferBuilder {
     /// limit of zero they always do. Default 10 ms.
     pub fn slow_io(mut self, limit: Duration) -> Self {
         self.config.slow_io = limit;
+        self
+    }
+
+    /// Lets transfers in parts go on where an earlier one was interrupted, even if its process was killed.
+    ///
+    /// Uploads of files leave a checkpoint below `directory`, which is created; downloads to files one beside their
+    /// target, `.NAME.longshore-part.json`, and a note of it below `directory`. A transfer that ends for good removes
+    /// them. One that was stopped, or that failed for a reason that may pass, keeps what it has moved, and the same
+    /// transfer goes on with it. [`unfinished`](crate::unfinished()) lists what nobody took up. Default off.
+    pub fn checkpoints(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.config.checkpoints = Some(Checkpoints::new(directory.into()));
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn boot(mut self, id: &str) -> Self {
+        self.config.checkpoints = self.config.checkpoints.map(|checkpoints| checkpoints.booted(id));
         self
     }
 

@@ -91,6 +91,15 @@ impl Identity {
         Self { size: meta.len(), modified: meta.modified().ok(), inode }
     }
 
+    pub(crate) fn modified(&self) -> Option<std::time::SystemTime> {
+        self.modified
+    }
+
+    /// The number of the file on its device, where there is such.
+    pub(crate) fn inode(&self) -> Option<u64> {
+        self.inode.map(|(_, inode)| inode)
+    }
+
     /// Whether both are the same file, whatever its contents.
     pub(crate) fn same_file(&self, other: &Self) -> bool {
         self.inode == other.inode

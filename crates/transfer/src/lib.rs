@@ -8,6 +8,7 @@
 mod body;
 mod budget;
 mod cancel;
+mod checkpoint;
 mod config;
 mod context;
 mod disk_speed;
@@ -36,6 +37,7 @@ use longshore_blob_api::BlobStore;
 use longshore_core_types::ObjectKey;
 
 pub use cancel::CancelToken;
+pub use checkpoint::{Unfinished, unfinished};
 pub use config::{MultipartFailure, TransferBuilder, Verify};
 pub use download::{Body, Download, DownloadHandle, DownloadOutcome};
 pub use error::TransferError;

@@ -1,6 +1,7 @@
 //! The file that a download grows in, until it gets its name.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File, OpenOptions, Permissions},
     io,
     path::{Path, PathBuf},
@@ -12,22 +13,24 @@ use std::{
 };
 
 use bytes::Bytes;
-use longshore_core_types::{Error, ErrorKind, Result, checksum::Hasher};
+use longshore_core_types::{Error, ErrorKind, ObjectMeta, Result, StoreUrl, checksum::Hasher};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
+    checkpoint::{DownloadKeeper, SavedDownload, Traces},
     config::Config,
     disk_speed::DiskSpeed,
+    download::Cut,
     error::{local, local_fault, task_failed},
     file_io::{self, Identity},
     slab::SLAB,
 };
 
 /// Ends the name of a download that has not ended.
-pub(crate) const SUFFIX: &str = ".longshore-part";
+const SUFFIX: &str = ".longshore-part";
 
-/// File systems allow names of at most so many bytes.
-const LONGEST_NAME: usize = 255;
+/// File systems allow names of at most 255 bytes. The checkpoint beside the file adds `.json`, and `.tmp` for a moment.
+const LONGEST_NAME: usize = 255 - ".json.tmp".len();
 
 /// Reserving room for more than this can take long enough to move it off the runtime's thread.
 const QUICK_ALLOCATION: u64 = 8 << 20;
@@ -35,7 +38,8 @@ const QUICK_ALLOCATION: u64 = 8 << 20;
 /// Below this nothing is reserved: one write does it.
 const WORTH_ALLOCATING: u64 = SLAB as u64;
 
-/// A temporary file beside the target, which is removed unless it is given the target's name.
+/// A temporary file beside the target, which is removed unless it is given the target's name, or its checkpoint says
+/// that it is worth keeping.
 #[derive(Debug)]
 pub(crate) struct PartFile {
     file: Arc<File>,
@@ -44,6 +48,10 @@ pub(crate) struct PartFile {
     /// Permissions of the file that is replaced, which stay.
     replaced: Option<Permissions>,
     named: AtomicBool,
+    /// Where its checkpoint is, if it has one.
+    traces: Option<Traces>,
+    /// The checkpoint was written.
+    keep: Arc<AtomicBool>,
     /// Writes go to the thread while it is slow.
     speed: Arc<DiskSpeed>,
     /// The thread that writes where the disk is slow, once it was needed.
@@ -71,16 +79,27 @@ pub(crate) struct Stash {
 }
 
 impl PartFile {
-    /// Creates the temporary file, or takes over one that a killed transfer left.
+    /// Creates the temporary file, or takes over one that a killed transfer left, with what its checkpoint says.
     ///
     /// [`ErrorKind::LocalIo`] if the directory cannot be written, and if another transfer is writing to the same
     /// target right now.
-    pub(crate) fn create(target: Target, config: &Config) -> Result<Self> {
+    pub(crate) fn create(target: Target, config: &Config) -> Result<(Self, Option<SavedDownload>)> {
         let Target { path: target, replaced } = target;
         let temp = temporary_name(&target)?;
         let file = open_locked(&temp, &target)?;
-        Ok(Self {
+        let traces = config.checkpoints.as_ref().map(|checkpoints| Traces::of(checkpoints, &temp));
+        let saved = traces.as_ref().and_then(|traces| traces.load(&file));
+        if saved.is_none() {
+            // The checkpoint goes first: it must never speak of bytes that are not there.
+            if let Some(traces) = &traces {
+                traces.remove();
+            }
+            file.set_len(0).map_err(|error| local("empty", &temp, error))?;
+        }
+        let this = Self {
             file: Arc::new(file),
+            traces,
+            keep: Arc::new(AtomicBool::new(saved.is_some())),
             temp,
             target,
             replaced,
@@ -89,7 +108,24 @@ impl PartFile {
             writer: Mutex::new(None),
             #[cfg(test)]
             disk_limit: config.disk_limit,
-        })
+        };
+        Ok((this, saved))
+    }
+
+    /// What writes the checkpoint, if there shall be one. `parts` are in the file already.
+    pub(crate) fn keeper(
+        &self,
+        source: (&StoreUrl, &ObjectMeta),
+        cut: Cut,
+        parts: BTreeMap<u64, u32>,
+    ) -> Option<DownloadKeeper> {
+        let traces = self.traces.as_ref()?;
+        Some(DownloadKeeper::new(traces, &self.keep, &self.file, source, cut, parts))
+    }
+
+    /// What has arrived is of no use any more.
+    pub(crate) fn discard(&self) {
+        self.keep.store(false, Ordering::Relaxed);
     }
 
     /// Makes room for the whole object, so that a disk that is too small is found at once.
@@ -113,6 +149,10 @@ impl PartFile {
     /// Forgets everything that was written.
     pub(crate) async fn clear(&self) -> Result<()> {
         self.drain().await?;
+        self.discard();
+        if let Some(traces) = &self.traces {
+            traces.remove();
+        }
         self.file.set_len(0).map_err(|error| local("empty", &self.temp, error))
     }
 
@@ -258,6 +298,9 @@ impl PartFile {
             local("write", &self.target, error)
         })?;
         self.named.store(true, Ordering::Relaxed);
+        if let Some(traces) = &self.traces {
+            traces.remove();
+        }
         #[cfg(unix)]
         if durable && let Some(parent) = self.target.parent() {
             // The name is in the directory, which has to reach the disk too.
@@ -271,7 +314,10 @@ impl PartFile {
 
 impl Drop for PartFile {
     fn drop(&mut self) {
-        if !self.named.load(Ordering::Relaxed) {
+        if !self.named.load(Ordering::Relaxed) && !self.keep.load(Ordering::Relaxed) {
+            if let Some(traces) = &self.traces {
+                traces.remove();
+            }
             // Nobody is left to tell; the next download to this target takes the file over.
             let _ = fs::remove_file(&self.temp);
         }
@@ -358,6 +404,24 @@ fn temporary_name(target: &Path) -> Result<PathBuf> {
     Ok(target.with_file_name(temp))
 }
 
+/// Whether a name is that of a download that has not ended, or of something that belongs to one.
+pub(crate) fn is_unfinished(name: &str) -> bool {
+    let name = name.strip_suffix(".tmp").unwrap_or(name);
+    let name = name.strip_suffix(".json").unwrap_or(name);
+    name.starts_with('.') && name.ends_with(SUFFIX)
+}
+
+/// The target that a temporary file belongs to, unless its name had to be cut.
+pub(crate) fn target_of(temp: &Path) -> Option<PathBuf> {
+    let name = temp.file_name()?.to_str()?.strip_prefix('.')?.strip_suffix(SUFFIX)?;
+    Some(temp.with_file_name(name))
+}
+
+/// Whether a download is writing to this temporary file right now.
+pub(crate) fn is_locked(temp: &Path) -> bool {
+    File::open(temp).is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)))
+}
+
 /// Opens the temporary file and locks it, so that two downloads never write the same one.
 ///
 /// The lock ends with the process, also when that is killed.
@@ -383,12 +447,7 @@ fn open_locked(temp: &Path, target: &Path) -> Result<File> {
         // Whoever held the lock may have renamed or removed the file between the two steps.
         let locked = file.metadata().map_err(|error| local("inspect", temp, error))?;
         match fs::symlink_metadata(temp) {
-            Ok(named) if Identity::of(&named).same_file(&Identity::of(&locked)) => {
-                if locked.len() > 0 {
-                    file.set_len(0).map_err(|error| local("empty", temp, error))?;
-                }
-                return Ok(file);
-            }
+            Ok(named) if Identity::of(&named).same_file(&Identity::of(&locked)) => return Ok(file),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(local("inspect", temp, error)),
@@ -408,7 +467,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let transfer = Transfer::builder().slow_io(Duration::from_secs(1)).build().unwrap();
         let target = Target::inspect(&dir.path().join("f")).unwrap().unwrap();
-        let file = PartFile::create(target, &transfer.0.config).unwrap();
+        let (file, _) = PartFile::create(target, &transfer.0.config).unwrap();
         let mut stash = Stash::default();
 
         file.speed.took(Duration::from_secs(60));

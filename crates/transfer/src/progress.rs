@@ -138,6 +138,13 @@ pub enum TransferEvent {
         /// Bytes that need not move again.
         offset: u64,
     },
+    /// An item moves, but could not go on if it were interrupted: its checkpoint cannot be written.
+    NotResumable {
+        /// Which item.
+        item: Item,
+        /// Why.
+        error: Arc<Error>,
+    },
     /// An item has arrived, whole and verified.
     ItemDone {
         /// Which one.
@@ -337,6 +344,12 @@ impl Reporter {
 #[derive(Clone)]
 pub(crate) struct ItemReporter(Arc<ItemShared>);
 
+impl fmt::Debug for ItemReporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ItemReporter").field(&self.0.item).finish()
+    }
+}
+
 struct ItemShared {
     reporter: Reporter,
     item: Item,
@@ -403,6 +416,18 @@ impl ItemReporter {
         self.0
             .reporter
             .emit(|| TransferEvent::Restarted { item: self.0.item.clone(), error: Arc::new(error) });
+    }
+
+    /// So many bytes need not move again; they count as moved.
+    pub(crate) fn resumed(&self, offset: u64) {
+        self.moved(offset);
+        self.0.reporter.emit(|| TransferEvent::Resumed { item: self.0.item.clone(), offset });
+    }
+
+    pub(crate) fn not_resumable(&self, error: Error) {
+        self.0
+            .reporter
+            .emit(|| TransferEvent::NotResumable { item: self.0.item.clone(), error: Arc::new(error) });
     }
 
     /// The item has ended, one way or the other.

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io,
+    ops::Range,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -11,13 +12,14 @@ use std::{
     time::Duration,
 };
 
-use longshore_core_types::{Error, Result};
+use longshore_core_types::{Checksum, Error, Result, checksum::Hasher};
 
 use crate::{
     disk_speed::DiskSpeed,
-    error::{local, local_fault},
+    error::{local, local_fault, task_failed},
     file_io::{self, Identity},
-    slab::Slab,
+    part_file::hash_range,
+    slab::{SLAB, Slab},
 };
 
 /// A file whose bytes are read at their positions, by as many requests as there are, and which must stay as it is.
@@ -66,6 +68,15 @@ impl SourceFile {
         self.identity.size
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it was when it was opened.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     /// Whether reads have been seen to block of late.
     pub(crate) fn is_slow(&self) -> bool {
         self.speed.is_slow()
@@ -91,6 +102,24 @@ impl SourceFile {
             return Err(io::Error::other(self.changed_error()));
         }
         Ok(())
+    }
+
+    /// The checksum of some of its bytes, read on a thread of its own.
+    pub(crate) async fn checksum(
+        self: &Arc<Self>,
+        range: Range<u64>,
+        mut hasher: Hasher,
+    ) -> Result<Checksum> {
+        let file = Arc::clone(self);
+        let task = tokio::task::spawn_blocking(move || {
+            let upto = hash_range(&file.file, &mut hasher, range.start, range.end, &mut vec![0; SLAB]);
+            match upto {
+                Ok(upto) if upto == range.end => Ok(hasher.finish()),
+                Ok(_) => Err(file.changed_error()),
+                Err(error) => Err(local("read", &file.path, error)),
+            }
+        });
+        task.await.map_err(task_failed)?
     }
 
     /// An error if the file is not what it was when it was opened: other bytes, or another file under the name.

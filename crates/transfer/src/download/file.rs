@@ -1,6 +1,6 @@
 //! A download to a file, whole and verified or not at all.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use longshore_blob_api::BlobStore;
 use longshore_core_types::{Checksum, checksum::Hasher};
@@ -11,8 +11,9 @@ use super::{
     source::{Cut, Failure, Opened, Subject, Version},
 };
 use crate::{
+    checkpoint::{SavedDownload, is_worth_keeping},
     context::{Admission, weight},
-    error::Result,
+    error::{Result, task_failed},
     part_file::{PartFile, Stash, Target},
     progress::ItemReporter,
 };
@@ -30,11 +31,12 @@ pub(crate) async fn to_file<S: BlobStore + Clone>(
     options: FileOptions,
     reporter: &ItemReporter,
 ) -> Result<DownloadOutcome> {
-    let file = Arc::new(PartFile::create(target, subject.context.config())?);
+    let (file, mut saved) = PartFile::create(target, subject.context.config())?;
+    let file = Arc::new(file);
     let mut restarts = subject.context.config().retry.restarts;
     let mut corrupt = 1;
     loop {
-        let error = match Box::pin(once(subject, &file, options, reporter)).await {
+        let error = match Box::pin(once(subject, &file, saved.take(), options, reporter)).await {
             Ok(outcome) => return Ok(outcome),
             Err(Failure::Replaced(error)) if restarts > 0 => {
                 restarts -= 1;
@@ -44,7 +46,13 @@ pub(crate) async fn to_file<S: BlobStore + Clone>(
                 corrupt -= 1;
                 error
             }
-            Err(failure) => return Err(failure.into_error().after(reporter.done())),
+            Err(failure) => {
+                let error = failure.into_error();
+                if !is_worth_keeping(error.reason()) {
+                    file.discard();
+                }
+                return Err(error.after(reporter.done()));
+            }
         };
         reporter.restarted(error);
         file.clear().await?;
@@ -54,6 +62,7 @@ pub(crate) async fn to_file<S: BlobStore + Clone>(
 async fn once<S: BlobStore + Clone>(
     subject: &Arc<Subject<S>>,
     file: &Arc<PartFile>,
+    saved: Option<SavedDownload>,
     options: FileOptions,
     reporter: &ItemReporter,
 ) -> Result<DownloadOutcome, Failure> {
@@ -63,6 +72,19 @@ async fn once<S: BlobStore + Clone>(
     } else {
         Some(subject.context.admit(weight(expected), expected.min(MEMORY)).await?)
     };
+    if let Some(saved) = saved {
+        match subject.reopen(&saved).await {
+            Ok(version) => {
+                drop(admission);
+                return resume(&version, file, saved, options, reporter).await;
+            }
+            Err(Failure::Replaced(error)) => {
+                reporter.restarted(error);
+                file.clear().await?;
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
     let (version, cut, opened) = subject.open().await?;
     let size = cut.end - cut.start;
     reporter.planned(size, cut.parts(), cut.part.min(size));
@@ -70,19 +92,54 @@ async fn once<S: BlobStore + Clone>(
     let found = if cut.parts() == 1 {
         serial(&version, file, cut, opened, admission, reporter).await?
     } else {
-        let board = Board::new(Arc::clone(&version), Arc::clone(file), cut, reporter.clone())?;
-        board.fetch_all(opened, admission).await?
+        let board =
+            Board::new(Arc::clone(&version), Arc::clone(file), cut, reporter.clone(), BTreeMap::new())?;
+        board.fetch_all(Some((opened, admission))).await?
     };
+    conclude(&version, file, cut, found, 0, options).await
+}
+
+/// Fetches the parts that are missing from what an earlier download left.
+async fn resume<S: BlobStore + Clone>(
+    version: &Arc<Version<S>>,
+    file: &Arc<PartFile>,
+    saved: SavedDownload,
+    options: FileOptions,
+    reporter: &ItemReporter,
+) -> Result<DownloadOutcome, Failure> {
+    let cut = saved.cut();
+    let size = cut.end - cut.start;
+    reporter.planned(size, cut.parts(), cut.part.min(size));
+    file.allocate(size).await?;
+    let reader = file.reader();
+    let parts = tokio::task::spawn_blocking(move || saved.parts(&reader)).await.map_err(task_failed)?;
+    let resumed = parts.keys().map(|index| cut.size(*index)).sum();
+    reporter.resumed(resumed);
+    let board = Board::new(Arc::clone(version), Arc::clone(file), cut, reporter.clone(), parts)?;
+    let found = board.fetch_all(None).await?;
+    conclude(version, file, cut, found, resumed, options).await
+}
+
+/// Compares, and gives the file its name.
+async fn conclude<S: BlobStore + Clone>(
+    version: &Version<S>,
+    file: &PartFile,
+    cut: Cut,
+    found: Option<Checksum>,
+    resumed: u64,
+    options: FileOptions,
+) -> Result<DownloadOutcome, Failure> {
     version.compare(found.as_ref())?;
     if cut.parts() > 1 {
         version.still_there().await?;
     }
     let modified = version.meta.last_modified.filter(|_| options.keep_modified);
-    file.finish(modified, subject.context.config().durable).await?;
+    file.finish(modified, version.context().config().durable).await?;
     Ok(DownloadOutcome {
         meta: version.meta.clone(),
-        bytes: size,
+        bytes: cut.end - cut.start,
         parts: cut.parts(),
+        resumed,
         verified: found.map(|sum| sum.kind()),
     })
 }

@@ -20,13 +20,13 @@ use longshore_core_types::{
 };
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-pub(crate) use self::ranged::MEMORY;
 pub use self::window::Body;
 use self::{
     file::{FileOptions, to_file},
     source::Subject,
     window::Window,
 };
+pub(crate) use self::{ranged::MEMORY, source::Cut};
 use crate::{
     cancel::CancelToken,
     config::Engine,
@@ -42,7 +42,8 @@ use crate::{
 ///
 /// The first request asks for the beginning of the object and learns its size from the answer; what is left is
 /// fetched in parts, all of the same version. A file grows beside its target as `.NAME.longshore-part` and gets
-/// its name when it is whole and its checksum right; on failure it is removed.
+/// its name when it is whole and its checksum right; on failure it is removed, unless another download could go on
+/// with it ([`TransferBuilder::checkpoints`](crate::TransferBuilder::checkpoints)).
 ///
 /// Retries as the store does, and bodies that break off by [`RetryPolicy`](crate::RetryPolicy), from the last byte
 /// that arrived. An object that is replaced meanwhile is fetched anew.
@@ -73,6 +74,8 @@ pub struct DownloadOutcome {
     pub bytes: u64,
     /// Number of parts.
     pub parts: u64,
+    /// Of the bytes, those that an earlier download had fetched.
+    pub resumed: u64,
     /// The checksum that was compared; `None` if the store stated none or verification is off.
     pub verified: Option<ChecksumKind>,
 }

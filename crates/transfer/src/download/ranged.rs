@@ -1,7 +1,7 @@
 //! A download to a file in parts, several at once.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::Range,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     budget::FULL,
+    checkpoint::DownloadKeeper,
     context::Admission,
     error::{cancelled, task_failed},
     part_file::{PartFile, Stash},
@@ -55,6 +56,10 @@ pub(crate) struct Board<S> {
     next: AtomicU64,
     state: Mutex<State>,
     follower: Option<Follower>,
+    /// Parts that were in the file from the beginning.
+    resumed: BTreeSet<u64>,
+    /// Notes what is in the file.
+    keeper: Option<DownloadKeeper>,
     /// Bytes that were fetched twice.
     wasted: AtomicU64,
     /// Tells the workers that have nothing to do that a part has ended.
@@ -93,11 +98,13 @@ impl Running {
 }
 
 impl<S: BlobStore + Clone> Board<S> {
+    /// `parts` are in the file already, with their crc32c.
     pub(crate) fn new(
         version: Arc<Version<S>>,
         file: Arc<PartFile>,
         cut: Cut,
         reporter: ItemReporter,
+        parts: BTreeMap<u64, u32>,
     ) -> longshore_core_types::Result<Arc<Self>> {
         let follower = match version.kind() {
             Some(kind) if kind != ChecksumKind::Crc32c => {
@@ -106,14 +113,22 @@ impl<S: BlobStore + Clone> Board<S> {
             }
             _ => None,
         };
+        for index in parts.keys() {
+            if let Some(follower) = &follower {
+                follower.advance(*index, cut.range(*index).end - cut.start);
+            }
+        }
+        let keeper = file.keeper((&version.url(), &version.meta), cut, parts.clone());
         Ok(Arc::new(Self {
             version,
             file,
             cut,
             reporter,
-            next: AtomicU64::new(1),
-            state: Mutex::default(),
+            next: AtomicU64::new(0),
+            resumed: parts.keys().copied().collect(),
+            state: Mutex::new(State { sums: parts, ..State::default() }),
             follower,
+            keeper,
             wasted: AtomicU64::new(0),
             ended: Notify::new(),
         }))
@@ -123,14 +138,17 @@ impl<S: BlobStore + Clone> Board<S> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fetches everything, beginning with the body of the first part, and returns the checksum of the whole.
+    /// Fetches what is missing, beginning with the body of the first part if there is one, and returns the checksum
+    /// of the whole.
     pub(crate) async fn fetch_all(
         self: &Arc<Self>,
-        opened: Opened,
-        admission: Option<Admission>,
+        first: Option<(Opened, Option<Admission>)>,
     ) -> Result<Option<Checksum>, Failure> {
         let mut tasks = JoinSet::new();
-        tasks.spawn(Arc::clone(self).work(Some((opened, admission))));
+        if first.is_some() {
+            self.next.store(1, Ordering::Relaxed);
+        }
+        tasks.spawn(Arc::clone(self).work(first));
         let concurrency = self.version.context().config().concurrency as u64;
         for _ in 1..self.cut.parts().min(concurrency) {
             tasks.spawn(Arc::clone(self).work(None));
@@ -178,10 +196,7 @@ impl<S: BlobStore + Clone> Board<S> {
             }
             let admission = context.admit(FULL, MEMORY).await?;
             // Taken only now, so that parts start in the order of their bytes.
-            let index = self.next.fetch_add(1, Ordering::Relaxed);
-            if index >= self.cut.parts() {
-                break;
-            }
+            let Some(index) = self.take() else { break };
             Box::pin(self.part(index, None, Some(admission))).await?;
         }
         while context.config().hedge {
@@ -204,6 +219,19 @@ impl<S: BlobStore + Clone> Board<S> {
         Ok(())
     }
 
+    /// The next part that is not in the file yet.
+    fn take(&self) -> Option<u64> {
+        loop {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            if index >= self.cut.parts() {
+                return None;
+            }
+            if !self.resumed.contains(&index) {
+                return Some(index);
+            }
+        }
+    }
+
     async fn part(
         &self,
         index: u64,
@@ -212,6 +240,7 @@ impl<S: BlobStore + Clone> Board<S> {
     ) -> Result<(), Failure> {
         let range = self.cut.range(index);
         let inline = self.version.kind().filter(|kind| *kind == ChecksumKind::Crc32c);
+        let inline = inline.or(self.keeper.as_ref().map(|_| ChecksumKind::Crc32c));
         let running = Arc::new(Running {
             index,
             begin: Instant::now(),
@@ -238,6 +267,13 @@ impl<S: BlobStore + Clone> Board<S> {
         };
         result.map_err(|failure| failure.in_part(index))?;
         self.written(index, range.end - self.cut.start);
+        if let Some(keeper) = &self.keeper {
+            // Only now: whichever fetcher was first, all of the part is in the file.
+            let sum = self.state().sums.get(&index).copied();
+            if let Some(sum) = sum {
+                keeper.finished(index, sum, &self.reporter);
+            }
+        }
         Ok(())
     }
 

@@ -8,9 +8,13 @@ use std::{
 use bytes::Bytes;
 use futures_util::StreamExt;
 use longshore_blob_api::{BlobStore, ByteStream, GetOptions, GetResult, HeadOptions, Pin, PinKind};
-use longshore_core_types::{ByteRange, Checksum, ChecksumKind, Error, ErrorKind, ObjectKey, ObjectMeta};
+use longshore_core_types::{
+    ByteRange, Checksum, ChecksumKind, Error, ErrorKind, ObjectKey, ObjectMeta, StoreUrl,
+};
+use serde::{Deserialize, Serialize};
 
 use crate::{
+    checkpoint::SavedDownload,
     config::Verify,
     context::Context,
     error::TransferError,
@@ -98,7 +102,7 @@ pub(crate) struct Version<S> {
 }
 
 /// How the wanted bytes are cut: what the first request brings, and the size of the parts behind it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cut {
     pub(crate) start: u64,
     pub(crate) first_end: u64,
@@ -111,12 +115,22 @@ impl Cut {
         1 + (self.end - self.first_end).div_ceil(self.part)
     }
 
+    pub(crate) fn size(&self, index: u64) -> u64 {
+        let range = self.range(index);
+        range.end - range.start
+    }
+
+    /// Whether it cuts anything, which is not certain of one that was read from a file.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.start < self.first_end && self.first_end <= self.end && self.part > 0
+    }
+
     pub(crate) fn range(&self, index: u64) -> Range<u64> {
         match index.checked_sub(1) {
             None => self.start..self.first_end,
             Some(behind) => {
-                let start = (self.first_end + behind * self.part).min(self.end);
-                start..(start + self.part).min(self.end)
+                let start = self.first_end.saturating_add(behind.saturating_mul(self.part)).min(self.end);
+                start..start.saturating_add(self.part).min(self.end)
             }
         }
     }
@@ -190,6 +204,32 @@ impl<S: BlobStore + Clone> Subject<S> {
         self.opened(answer, wanted, true).await
     }
 
+    /// The version that an interrupted download was about, if it still is the object.
+    pub(crate) async fn reopen(self: &Arc<Self>, saved: &SavedDownload) -> Result<Arc<Version<S>>, Failure> {
+        let meta = self.context.within_grace(self.store.head(&self.key, HeadOptions::default())).await?;
+        let wanted = match self.only {
+            Some(only) => only.resolve(meta.size)?,
+            None => 0..meta.size,
+        };
+        if !saved.is_of(&self.store.url().with_key(self.key.as_str()), &meta, &wanted) {
+            let text = "what an interrupted download left is of another object, or of another state of it";
+            return Err(Failure::Replaced(Error::new(ErrorKind::PreconditionFailed, text)));
+        }
+        let expected = self.expected(&meta, wanted == (0..meta.size))?;
+        let pin = Pin::from(&meta);
+        Ok(Arc::new(Version { subject: Arc::clone(self), meta, pin, expected, ranged: true }))
+    }
+
+    /// The checksum that is compared at the end.
+    fn expected(&self, meta: &ObjectMeta, whole: bool) -> Result<Option<Checksum>, Failure> {
+        let stated = if whole { best(&meta.checksums) } else { None };
+        match self.context.config().verify {
+            Verify::Never => Ok(None),
+            Verify::Always if stated.is_none() => Err(unverifiable(self.store.url()).into()),
+            Verify::Auto | Verify::Always => Ok(stated),
+        }
+    }
+
     async fn opened(
         self: &Arc<Self>,
         answer: GetResult,
@@ -199,24 +239,14 @@ impl<S: BlobStore + Clone> Subject<S> {
         let config = self.context.config();
         let mut meta = answer.meta.clone();
         let whole = wanted == (0..meta.size);
-        let mut expected = if whole { best(&meta.checksums) } else { None };
-        match config.verify {
-            Verify::Never => expected = None,
-            Verify::Always if expected.is_none() && whole => {
-                let head =
-                    self.context.within_grace(self.store.head(&self.key, HeadOptions::default())).await?;
-                if !Pin::from(&meta).matches(&head) {
-                    return Err(Failure::Replaced(replaced()));
-                }
-                meta.checksums.clone_from(&head.checksums);
-                expected = best(&head.checksums);
-                if expected.is_none() {
-                    return Err(unverifiable(self.store.url()).into());
-                }
+        if config.verify == Verify::Always && whole && best(&meta.checksums).is_none() {
+            let head = self.context.within_grace(self.store.head(&self.key, HeadOptions::default())).await?;
+            if !Pin::from(&meta).matches(&head) {
+                return Err(Failure::Replaced(replaced()));
             }
-            Verify::Always if !whole => return Err(unverifiable(self.store.url()).into()),
-            Verify::Auto | Verify::Always => {}
+            meta.checksums.clone_from(&head.checksums);
         }
+        let expected = self.expected(&meta, whole)?;
         let first_end = answer.range.end.clamp(wanted.start, wanted.end);
         let size = wanted.end - wanted.start;
         // A short answer is continued by its own request, unless the rest is worth several.
@@ -236,6 +266,11 @@ impl<S: BlobStore + Clone> Subject<S> {
 }
 
 impl<S: BlobStore + Clone> Version<S> {
+    /// The object, with its key.
+    pub(crate) fn url(&self) -> StoreUrl {
+        self.subject.store.url().with_key(self.subject.key.as_str())
+    }
+
     pub(crate) fn context(&self) -> &Context {
         &self.subject.context
     }

@@ -211,6 +211,7 @@ impl<S: BlobStore + Clone> Window<S> {
             meta: self.version.meta.clone(),
             bytes: self.cut.end - self.cut.start,
             parts: self.cut.parts(),
+            resumed: 0,
             verified: self.version.kind(),
         }
     }

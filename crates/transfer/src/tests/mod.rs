@@ -4,6 +4,7 @@ mod download;
 mod faults;
 mod limits;
 mod odd;
+mod resume;
 mod stream;
 mod tree;
 mod upload;

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     error::{local, local_fault},
-    part_file::SUFFIX,
+    part_file,
     progress::SkipReason,
 };
 
@@ -137,9 +137,7 @@ fn file(path: PathBuf, meta: &Metadata) -> Found {
 }
 
 fn is_unfinished(path: &Path) -> bool {
-    path.file_name()
-        .and_then(|name| name.to_str())
-        .is_some_and(|name| name.starts_with('.') && name.ends_with(SUFFIX))
+    path.file_name().and_then(|name| name.to_str()).is_some_and(part_file::is_unfinished)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod multipart;
 mod parts;
+mod resume;
 mod single;
 mod stream;
 
@@ -68,6 +69,8 @@ pub struct UploadOutcome {
     pub checksum: Option<Checksum>,
     /// The store stated the same checksum.
     pub verified: bool,
+    /// Of the bytes, those that an earlier upload had sent.
+    pub resumed: u64,
 }
 
 impl<S: BlobStore + Clone> Upload<S> {

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 use super::{Job, UploadOutcome};
 use crate::{
     body::{Body, Origin},
+    checkpoint::{UploadKeeper as Keeper, is_worth_keeping},
     config::MultipartFailure,
     error::TransferError,
     retry::{Attempts, outcome_unknown},
@@ -57,6 +58,12 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<TransferError> for Failure {
+    fn from(error: TransferError) -> Self {
+        Self::Final(error)
+    }
+}
+
 /// A part that the store has.
 pub(super) struct Stored {
     pub(super) receipt: PartReceipt,
@@ -69,14 +76,16 @@ pub(super) struct Begun<S> {
     pub(super) job: Arc<Job<S>>,
     pub(super) upload: MultipartRef,
     pub(super) limits: MultipartLimits,
+    /// Notes what the store has, where the upload can be taken up again.
+    pub(super) keeper: Option<Arc<Keeper>>,
 }
 
 impl<S: BlobStore + Clone> Begun<S> {
-    pub(super) async fn begin(job: &Arc<Job<S>>, limits: MultipartLimits) -> CoreResult<Arc<Self>> {
+    pub(super) async fn begin(job: &Arc<Job<S>>, limits: MultipartLimits) -> CoreResult<Self> {
         let create = job.store.create_multipart(&job.key, job.options.clone());
         let id = job.context.within_grace(create).await?;
         let upload = MultipartRef { key: job.key.clone(), id };
-        Ok(Arc::new(Self { job: Arc::clone(job), upload, limits }))
+        Ok(Self { job: Arc::clone(job), upload, limits, keeper: None })
     }
 
     /// Sends one part, as often as the store allows.
@@ -104,12 +113,14 @@ impl<S: BlobStore + Clone> Begun<S> {
                         Found::Part(info) => {
                             body.settle();
                             return Ok(Stored {
-                                receipt: receipt_of(&info, body),
+                                receipt: receipt_of(&info, body.len()),
                                 checksum: body.checksum(),
                             });
                         }
-                        Found::Nothing if absence_is_final => {}
-                        Found::Nothing | Found::UploadGone => return Err(unsettled(error)),
+                        // Another process may ask again: what the store has is not lost by that.
+                        Found::NoAnswer if self.keeper.is_some() => return Err(fatal(error)),
+                        Found::Nothing | Found::NoAnswer if absence_is_final => {}
+                        Found::Nothing | Found::NoAnswer | Found::UploadGone => return Err(unsettled(error)),
                     }
                 }
             }
@@ -146,13 +157,15 @@ impl<S: BlobStore + Clone> Begun<S> {
     }
 
     /// Asks whether the store has a part, at least once and for so long.
-    async fn look(&self, number: PartNumber, size: u64, time: Duration) -> CoreResult<Found> {
+    pub(super) async fn look(&self, number: PartNumber, size: u64, time: Duration) -> CoreResult<Found> {
         let config = self.job.context.config();
         let deadline = Instant::now() + time;
+        let mut answered = false;
         loop {
             let listed = self.job.context.within_grace(self.job.store.list_parts(&self.upload)).await;
             match listed {
                 Ok(parts) => {
+                    answered = true;
                     let found = parts.into_iter().find(|part| part.number == number);
                     if let Some(part) = found.filter(|part| part.size.is_none_or(|found| found == size)) {
                         return Ok(Found::Part(part));
@@ -164,7 +177,7 @@ impl<S: BlobStore + Clone> Begun<S> {
                 Err(_) => {}
             }
             if Instant::now() + config.part_lookup_interval > deadline {
-                return Ok(Found::Nothing);
+                return Ok(if answered { Found::Nothing } else { Found::NoAnswer });
             }
             self.job.context.pause(config.part_lookup_interval).await?;
         }
@@ -185,7 +198,7 @@ impl<S: BlobStore + Clone> Begun<S> {
         // The answer of a completion seldom has a checksum of the whole, so the store is asked for it.
         let ask = self.job.store.capability().checksums.contains(&PART_SUM);
         let verified = self.job.verify(&result, checksum.as_ref(), ask).await?;
-        Ok(UploadOutcome { result, bytes, parts: count, checksum, verified })
+        Ok(UploadOutcome { result, bytes, parts: count, checksum, verified, resumed: 0 })
     }
 
     /// The answer of a completion was lost: if the object that is there has the checksum of what was sent, it worked.
@@ -208,9 +221,13 @@ impl<S: BlobStore + Clone> Begun<S> {
 
     /// Frees what the store has, or leaves it, as was asked for; the reason of the failure stays the reason.
     pub(super) async fn clean_up(&self, failure: Failure) -> Failure {
-        let keep = self.job.on_failure == MultipartFailure::Keep && matches!(failure, Failure::Final(_));
-        if keep {
+        let resumable = self.keeper.is_some() && is_worth_keeping(failure.error().reason());
+        let wanted = resumable || self.job.on_failure == MultipartFailure::Keep;
+        if wanted && matches!(failure, Failure::Final(_)) {
             return failure.map(|error| error.keeping(self.upload.clone()));
+        }
+        if let Some(keeper) = &self.keeper {
+            keeper.forget();
         }
         // Also when stopped: it is a short request, and parts that stay cost money.
         let time = self.job.context.config().grace.max(Duration::from_millis(100));
@@ -237,9 +254,11 @@ enum Verdict {
 }
 
 /// What a store said about a part.
-enum Found {
+pub(super) enum Found {
     Part(PartInfo),
     Nothing,
+    /// It said nothing at all.
+    NoAnswer,
     /// What is sent to this upload will never count.
     UploadGone,
 }
@@ -259,8 +278,8 @@ fn accept(receipt: PartReceipt, body: &Body) -> CoreResult<Stored> {
     Ok(Stored { receipt, checksum })
 }
 
-fn receipt_of(info: &PartInfo, body: &Body) -> PartReceipt {
-    let receipt = PartReceipt::new(info.number, body.len());
+pub(super) fn receipt_of(info: &PartInfo, size: u64) -> PartReceipt {
+    let receipt = PartReceipt::new(info.number, size);
     match &info.etag {
         Some(etag) => receipt.with_etag(etag),
         None => receipt,
@@ -275,6 +294,11 @@ fn combined(parts: &[Stored]) -> Option<Checksum> {
         whole = combine_crc32c(whole, sum, part.receipt.size);
     }
     Checksum::new(PART_SUM, whole.to_be_bytes().to_vec()).ok()
+}
+
+/// The crc32c as it stands in a checkpoint, as a checksum.
+pub(super) fn part_sum(sum: u32) -> Option<Checksum> {
+    Checksum::new(PART_SUM, sum.to_be_bytes().to_vec()).ok()
 }
 
 pub(crate) fn crc32c(sum: &Checksum) -> Option<u32> {

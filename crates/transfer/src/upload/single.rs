@@ -43,6 +43,6 @@ impl<S: BlobStore + Clone> Job<S> {
         body.settle();
         let checksum = body.checksum();
         let verified = self.verify(&result, checksum.as_ref(), false).await?;
-        Ok(UploadOutcome { result, bytes: body.len(), parts: 0, checksum, verified })
+        Ok(UploadOutcome { result, bytes: body.len(), parts: 0, checksum, verified, resumed: 0 })
     }
 }

@@ -93,7 +93,7 @@ impl<S: BlobStore + Clone> Job<S> {
         grow: Growing,
         limits: MultipartLimits,
     ) -> Result<UploadOutcome> {
-        let begun = Begun::begin(&self, limits).await.map_err(|error| self.fail(error))?;
+        let begun = Arc::new(Begun::begin(&self, limits).await.map_err(|error| self.fail(error))?);
         let sent = match self.send_parts(&begun, source, first, grow).await {
             Ok(stored) => begun.complete(stored).await,
             Err(failure) => Err(failure),
@@ -206,7 +206,14 @@ impl<S: BlobStore + Clone> Job<S> {
         let result = self.context.within_grace(put).await?;
         drop(ticket);
         let verified = self.verify(&result, None, false).await?;
-        Ok(UploadOutcome { result, bytes: self.reporter.done(), parts: 0, checksum: None, verified })
+        Ok(UploadOutcome {
+            result,
+            bytes: self.reporter.done(),
+            parts: 0,
+            checksum: None,
+            verified,
+            resumed: 0,
+        })
     }
 }
 
