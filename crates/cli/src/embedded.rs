@@ -24,7 +24,7 @@ use tokio::{net::TcpStream, time::Instant};
 use crate::{
     failure::{Exit, Failure},
     interrupt::Interrupt,
-    output::Output,
+    output::{Output, S3Server},
 };
 
 /// How long another process may take to start or stop its server.
@@ -35,7 +35,7 @@ const POLL: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(crate) enum Embedded {
     /// This process runs it.
-    Own(Own),
+    Own(Box<Own>),
     /// Another process runs it.
     Attached(Attached),
 }
@@ -73,6 +73,8 @@ pub(crate) struct Wishes {
     pub(crate) aistore: Option<String>,
     /// Address of an AuthN service; none by default, unless the cluster is guarded.
     pub(crate) authn: Option<String>,
+    /// Address of an S3 endpoint; none by default.
+    pub(crate) s3: Option<String>,
     /// Whether the cluster requires tokens.
     pub(crate) guarded: bool,
     /// Whether that address may be one that other machines reach.
@@ -91,7 +93,9 @@ impl Embedded {
             if let Some(user) = try_lock(&dir.join("users.lock"), Lock::Shared)? {
                 if let Some(lock) = try_lock(&dir.join("server.lock"), Lock::Exclusive)? {
                     drop(user);
-                    return Own::start(dir, lock, Wishes::default()).await.map(Self::Own);
+                    return Own::start(dir, lock, Wishes::default())
+                        .await
+                        .map(|own| Self::Own(Box::new(own)));
                 }
                 if let Some(info) = read_info(dir)
                     && answers(&info).await
@@ -184,6 +188,16 @@ impl Own {
         self.handle.authn_url()
     }
 
+    /// The S3 endpoint, if there is one.
+    pub(crate) fn s3(&self) -> Option<S3Server> {
+        let (access_key, secret_key) = self.handle.s3_key()?;
+        Some(S3Server {
+            url: self.handle.s3_url()?.to_owned(),
+            access_key: access_key.to_owned(),
+            secret_key: secret_key.to_owned(),
+        })
+    }
+
     /// Ends the server; what was committed is on disk.
     pub(crate) async fn stop(self, out: &Output) {
         // A file that stays is harmless: the next process finds nobody at that address and takes over.
@@ -199,6 +213,9 @@ async fn start_server(data: &Path, wishes: Wishes) -> Result<Handle, StartError>
         DevServer::builder().data_dir(data).guarded(wishes.guarded).allow_non_loopback(wishes.allow_remote);
     if let Some(address) = wishes.authn {
         builder = builder.authn(address);
+    }
+    if let Some(address) = wishes.s3 {
+        builder = builder.s3(address);
     }
     if let Some(address) = wishes.aistore {
         builder = builder.aistore(address);

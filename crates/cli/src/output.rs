@@ -85,11 +85,22 @@ pub(crate) enum Message<'a> {
         aistore: String,
         #[serde(skip_serializing_if = "Option::is_none")]
         authn: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        s3: Option<S3Server>,
     },
     /// A line of text that is the result itself.
     #[cfg(feature = "dev")]
     #[serde(untagged)]
     Line { line: String },
+}
+
+/// An embedded S3 endpoint. Its keys open nothing but what this server holds.
+#[cfg(feature = "dev")]
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct S3Server {
+    pub(crate) url: String,
+    pub(crate) access_key: String,
+    pub(crate) secret_key: String,
 }
 
 /// Facts in the order in which they are shown.
@@ -420,7 +431,7 @@ mod tests {
         );
         #[cfg(feature = "dev")]
         {
-            let server = Message::Server { aistore: "http://127.0.0.1:1".into(), authn: None };
+            let server = Message::Server { aistore: "http://127.0.0.1:1".into(), authn: None, s3: None };
             assert_eq!(both(&server).1, r#"{"aistore":"http://127.0.0.1:1"}"#);
         }
         let total = Message::Total { objects: 1, prefixes: 2, bytes: 10 };

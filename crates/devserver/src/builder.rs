@@ -17,6 +17,7 @@ use crate::fault::Faults;
 use crate::handle::Handle;
 use crate::http::{Restart, serve};
 use crate::journal::{DEFAULT_CAPACITY, Journal};
+use crate::s3;
 use crate::storage::{DataDir, Storage, StorageError};
 
 /// Entry point: [`DevServer::builder`].
@@ -37,6 +38,8 @@ impl DevServer {
             authn: None,
             guarded: false,
             secret: None,
+            s3: None,
+            s3_key: ("longshore".into(), "longshore-secret".into()),
             users: authn::Settings {
                 superuser: ("admin".into(), "admin".into()),
                 lifetime: Duration::from_hours(24),
@@ -60,6 +63,8 @@ pub struct DevServerBuilder {
     authn: Option<String>,
     guarded: bool,
     secret: Option<String>,
+    s3: Option<String>,
+    s3_key: (String, String),
     users: authn::Settings,
 }
 
@@ -70,6 +75,7 @@ impl std::fmt::Debug for DevServerBuilder {
             .field("aistore", &self.aistore)
             .field("authn", &self.authn)
             .field("guarded", &self.guarded)
+            .field("s3", &self.s3)
             .field("users", &self.users)
             .finish_non_exhaustive()
     }
@@ -202,6 +208,19 @@ impl DevServerBuilder {
         self
     }
 
+    /// Runs an S3 endpoint at `HOST:PORT`; port 0 takes a free one. Its buckets and objects live in the data directory;
+    /// they are not those of the AIStore cluster. Requests are signed with [`s3_key`](Self::s3_key). Default: none.
+    pub fn s3(mut self, address: impl Into<String>) -> Self {
+        self.s3 = Some(address.into());
+        self
+    }
+
+    /// Access key and secret of the S3 endpoint. Default: `longshore` and `longshore-secret`.
+    pub fn s3_key(mut self, access_key: impl Into<String>, secret: impl Into<String>) -> Self {
+        self.s3_key = (access_key.into(), secret.into());
+        self
+    }
+
     /// Starts the server on threads of its own; returns once it accepts requests.
     pub async fn start(self) -> Result<Handle, StartError> {
         let (ready, started) = oneshot::channel();
@@ -223,6 +242,7 @@ impl DevServerBuilder {
             None if self.guarded => Some(SocketAddr::new(address.ip(), 0)),
             None => None,
         };
+        let s3 = self.s3.as_deref().map(|text| self.address(text)).transpose()?;
         let (stop, stopping) = watch::channel(false);
         let (done, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -233,7 +253,7 @@ impl DevServerBuilder {
             .map_err(StartError::Threads)?;
         let main = move || {
             runtime.block_on(async move {
-                match Running::open(&self, address, authn).await {
+                match Running::open(&self, address, authn, s3).await {
                     Ok((running, what)) => {
                         if ready.send(Ok(what)).is_ok() {
                             running.run(stopping).await;
@@ -291,11 +311,24 @@ pub(crate) struct Starting {
     pub(crate) thread: std::thread::JoinHandle<()>,
 }
 
+/// Where S3 is, and what opens it.
+pub(crate) struct S3Ready {
+    pub(crate) address: SocketAddr,
+    pub(crate) key: (String, String),
+}
+
+impl std::fmt::Debug for S3Ready {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("S3Ready").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
 /// What a handle needs of a server that accepts requests.
 #[derive(Debug)]
 pub(crate) struct Ready {
     pub(crate) address: SocketAddr,
     pub(crate) authn: Option<SocketAddr>,
+    pub(crate) s3: Option<S3Ready>,
     pub(crate) data_dir: PathBuf,
     pub(crate) faults: Arc<Faults>,
     pub(crate) journal: Arc<Journal>,
@@ -309,6 +342,7 @@ struct Running {
     cluster: Arc<Cluster>,
     storage: Arc<Storage>,
     authn: Option<(Listener, authn::Server)>,
+    s3: Option<(Listener, s3::Server)>,
     // Dropped last: removes a temporary directory.
     _dir: DataDir,
 }
@@ -318,6 +352,7 @@ impl Running {
         builder: &DevServerBuilder,
         address: SocketAddr,
         authn_address: Option<SocketAddr>,
+        s3_address: Option<SocketAddr>,
     ) -> Result<(Self, Ready), StartError> {
         let dir = builder.directory()?;
         let refused = |e: StorageError| storage_error(dir.path(), &e);
@@ -335,7 +370,14 @@ impl Running {
             Some(wanted) => Some(bind(wanted).await?),
             None => None,
         };
+        let s3 = match s3_address {
+            Some(wanted) => Some(bind(wanted).await?),
+            None => None,
+        };
+        let s3_ready =
+            s3.as_ref().map(|(_, _, at)| S3Ready { address: at.address, key: builder.s3_key.clone() });
         let ready = Ready {
+            s3: s3_ready,
             address: gateway.address,
             authn: authn.as_ref().map(|(_, _, at)| at.address),
             data_dir: dir.path().to_owned(),
@@ -381,7 +423,14 @@ impl Running {
             }
             None => None,
         };
-        Ok((Self { listeners, cluster: Arc::new(cluster), storage, authn, _dir: dir }, ready))
+        let s3 = match s3 {
+            Some((listener, restarts, at)) => {
+                let server = open_s3(&storage, builder, at.restarts, &ready).await.map_err(refused)?;
+                Some(((listener, restarts), server))
+            }
+            None => None,
+        };
+        Ok((Self { listeners, cluster: Arc::new(cluster), storage, authn, s3, _dir: dir }, ready))
     }
 
     async fn run(self, stopping: watch::Receiver<bool>) {
@@ -393,6 +442,9 @@ impl Running {
         if let Some(((listener, restarts), server)) = self.authn {
             nodes.spawn(serve(listener, Arc::new(server), restarts, stopping.clone()));
         }
+        if let Some(((listener, restarts), server)) = self.s3 {
+            nodes.spawn(serve(listener, Arc::new(server), restarts, stopping.clone()));
+        }
         while let Some(ended) = nodes.join_next().await {
             if let Ok(Err(error)) = ended {
                 tracing::error!(%error, "listener ended");
@@ -402,6 +454,20 @@ impl Running {
             tracing::warn!(%error, "storage not closed in order");
         }
     }
+}
+
+async fn open_s3(
+    storage: &Arc<Storage>,
+    builder: &DevServerBuilder,
+    restarts: mpsc::Sender<Restart>,
+    ready: &Ready,
+) -> Result<s3::Server, StorageError> {
+    let buckets: Arc<dyn s3::Catalog> = Arc::new(s3::OwnBuckets::open(Arc::clone(storage)).await?);
+    let keys = Arc::new(s3::Keys::default());
+    let (access_key, secret) = builder.s3_key.clone();
+    keys.add(access_key, s3::Key::master(secret));
+    let (faults, journal) = (Arc::clone(&ready.faults), Arc::clone(&ready.journal));
+    Ok(s3::Server::new(storage, &buckets, keys, restarts, faults, journal))
 }
 
 fn storage_error(dir: &Path, error: &StorageError) -> StartError {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::builder::{Ready, Starting};
+use crate::builder::{Ready, S3Ready, Starting};
 use crate::fault::Faults;
 use crate::journal::Journal;
 
@@ -16,6 +16,7 @@ pub struct Handle {
     aistore_url: String,
     address: SocketAddr,
     authn: Option<(SocketAddr, String)>,
+    s3: Option<(S3Ready, String)>,
     data_dir: PathBuf,
     faults: Arc<Faults>,
     journal: Arc<Journal>,
@@ -28,6 +29,10 @@ impl Handle {
             aistore_url: format!("http://{}", ready.address),
             address: ready.address,
             authn: ready.authn.map(|address| (address, format!("http://{address}"))),
+            s3: ready.s3.map(|s3| {
+                let url = format!("http://{}", s3.address);
+                (s3, url)
+            }),
             data_dir: ready.data_dir,
             faults: ready.faults,
             journal: ready.journal,
@@ -53,6 +58,21 @@ impl Handle {
     /// Address of the AuthN service, if there is one.
     pub fn authn_addr(&self) -> Option<SocketAddr> {
         self.authn.as_ref().map(|(address, _)| *address)
+    }
+
+    /// URL of the S3 endpoint, if there is one: what `AWS_ENDPOINT_URL` is to be set to. Any region will do.
+    pub fn s3_url(&self) -> Option<&str> {
+        self.s3.as_ref().map(|(_, url)| url.as_str())
+    }
+
+    /// Address of the S3 endpoint, if there is one.
+    pub fn s3_addr(&self) -> Option<SocketAddr> {
+        self.s3.as_ref().map(|(ready, _)| ready.address)
+    }
+
+    /// Access key and secret of the S3 endpoint, if there is one.
+    pub fn s3_key(&self) -> Option<(&str, &str)> {
+        self.s3.as_ref().map(|(ready, _)| (ready.key.0.as_str(), ready.key.1.as_str()))
     }
 
     /// Where buckets and objects are kept; removed with the server unless

@@ -19,6 +19,8 @@ pub enum NodeKind {
     Target,
     /// The AuthN service.
     Authn,
+    /// The S3 endpoint.
+    S3,
 }
 
 /// One request, as seen by the server. Holds no credential: of `Authorization` only the presence is recorded.

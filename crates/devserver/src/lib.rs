@@ -10,6 +10,7 @@ mod handle;
 mod http;
 mod journal;
 mod raw;
+mod s3;
 mod storage;
 mod sync;
 

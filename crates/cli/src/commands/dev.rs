@@ -31,7 +31,9 @@ Examples:
      longshore dev --json --data \"$(mktemp -d)\"
   4. A cluster that requires tokens, and the service that gives them (user admin, password admin)
      longshore dev --guarded
-  5. See how your software takes a connection that breaks twice after a mebibyte
+  5. An S3 endpoint beside the cluster, with buckets of its own
+     longshore dev --s3
+  6. See how your software takes a connection that breaks twice after a mebibyte
      longshore dev --fault get:reset-at=1MiB:count=2")]
 pub(crate) struct DevArgs {
     /// Keep the data here [default: $XDG_DATA_HOME/longshore/dev]
@@ -45,6 +47,10 @@ pub(crate) struct DevArgs {
     /// Run an AuthN service too, at this address; port 0 takes a free one
     #[arg(long, value_name = "ADDR")]
     authn: Option<String>,
+
+    /// Run an S3 endpoint too, at this address [default address: a free port of 127.0.0.1]
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:0")]
+    s3: Option<String>,
 
     /// Require tokens, which the AuthN service gives; its administrator is `admin` with the password `admin`
     #[arg(long)]
@@ -68,21 +74,28 @@ pub(crate) async fn run(app: &App, args: DevArgs) -> Result<(), Failure> {
     let wishes = Wishes {
         aistore: args.aistore,
         authn: args.authn,
+        s3: args.s3,
         guarded: args.guarded,
         allow_remote: args.allow_remote,
         faults: args.faults,
     };
     let server = Own::claim(&dir, wishes).await?;
     let (aistore, authn) = (server.aistore().to_owned(), server.authn().map(str::to_owned));
+    let s3 = server.s3();
     let announced = if app.out.is_json() {
-        app.out.print_now(&Message::Server { aistore, authn })
+        app.out.print_now(&Message::Server { aistore, authn, s3 })
     } else {
         app.out.notice_text(format!("serving {}; Ctrl-C ends it", dir.display()));
-        let lines = [
-            Some(format!("export AIS_ENDPOINT={aistore}")),
-            authn.map(|url| format!("export AIS_AUTHN_URL={url}")),
-        ];
-        lines.into_iter().flatten().try_for_each(|line| app.out.print_now(&Message::Line { line }))
+        let mut lines = vec![format!("export AIS_ENDPOINT={aistore}")];
+        lines.extend(authn.map(|url| format!("export AIS_AUTHN_URL={url}")));
+        if let Some(s3) = s3 {
+            lines.push(format!("export AWS_ENDPOINT_URL={} AWS_REGION=us-east-1", s3.url));
+            lines.push(format!(
+                "export AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}",
+                s3.access_key, s3.secret_key
+            ));
+        }
+        lines.into_iter().try_for_each(|line| app.out.print_now(&Message::Line { line }))
     };
     if announced.is_ok() {
         tokio::select! {

@@ -11,7 +11,7 @@ use super::ids::now;
 use super::names::{BucketName, Namespace, Provider};
 use super::props::{self, Permission};
 use crate::checksum::ChecksumKind;
-use crate::storage::{Storage, StorageError};
+use crate::storage::{Service, Storage, StorageError};
 use crate::sync::{read, write};
 
 /// A bucket.
@@ -108,14 +108,14 @@ impl Buckets {
         }
         // Identities of buckets that were destroyed, but not emptied, before the process died stay taken too.
         let known: HashSet<u64> = map.values().map(|b| b.id).collect();
-        next = storage.stray_buckets(&known)?.into_iter().fold(next, |n, id| n.max(id + 1));
+        next = storage.stray_buckets(Service::Aistore, &known)?.into_iter().fold(next, |n, id| n.max(id + 1));
         Ok(Self { storage, map: RwLock::new(map), changing: tokio::sync::Mutex::new(next) })
     }
 
     /// Removes what buckets left behind whose destruction was cut short.
     pub(crate) async fn purge_strays(&self) -> std::result::Result<(), StorageError> {
         let known = read(&self.map).values().map(|b| b.id).collect();
-        for id in self.storage.stray_buckets(&known)? {
+        for id in self.storage.stray_buckets(Service::Aistore, &known)? {
             self.storage.purge(id).await?;
         }
         Ok(())

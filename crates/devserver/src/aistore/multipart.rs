@@ -73,7 +73,7 @@ impl RunningHashes {
 /// `mpt-upload`: starts an upload and answers with its id.
 pub(crate) async fn create(cx: &Cx, object: &Object) -> Result<Reply> {
     let id = short_id();
-    let record = UploadRecord { key: object.key.clone(), started: now() };
+    let record = UploadRecord { key: object.key.clone(), started: now(), custom: Vec::new() };
     let stored = id.clone();
     cx.cluster.storage.write(move |t| t.put_upload(&stored, &record)).await?;
     cx.cluster.hashes.begin(&id, object.bucket.checksum());
@@ -188,6 +188,7 @@ async fn receive_part(
         piece: body.piece(),
         crc32c: u32::try_from(crc.finalize()).unwrap_or_default(),
         md5: md5.finalize().into(),
+        chosen: None,
     };
     Ok((part, running, body))
 }

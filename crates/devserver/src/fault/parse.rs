@@ -65,6 +65,7 @@ fn parse(text: &str) -> Result<Fault, String> {
                     "gateway" => NodeKind::Gateway,
                     "target" => NodeKind::Target,
                     "authn" => NodeKind::Authn,
+                    "s3" => NodeKind::S3,
                     other => return Err(format!("unknown node {other:?}, expected gateway or target")),
                 });
             }
@@ -196,6 +197,7 @@ pub(super) fn write(fault: &Fault, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Some(NodeKind::Gateway) => f.write_str(":node=gateway")?,
         Some(NodeKind::Target) => f.write_str(":node=target")?,
         Some(NodeKind::Authn) => f.write_str(":node=authn")?,
+        Some(NodeKind::S3) => f.write_str(":node=s3")?,
         None => {}
     }
     f.write_str(":")?;

@@ -18,7 +18,9 @@ use std::sync::Arc;
 use redb::Database;
 
 pub(crate) use bodies::{BodyReader, BodyWriter};
-pub(crate) use records::{ObjectKey, ObjectRecord, PartRecord, UploadRecord};
+#[cfg(test)]
+pub(crate) use records::Piece;
+pub(crate) use records::{ObjectKey, ObjectRecord, PartRecord, Service, UploadRecord};
 pub(crate) use tables::{Snapshot, Tables};
 
 use bodies::BodyDir;
@@ -190,9 +192,9 @@ impl Storage {
         }
     }
 
-    /// Ids of buckets that own objects although they are not in `known`.
-    pub(crate) fn stray_buckets(&self, known: &HashSet<u64>) -> Result<Vec<u64>> {
-        let mut owners = self.snapshot()?.buckets_with_objects()?;
+    /// Ids of a service's buckets that own objects although they are not in `known`.
+    pub(crate) fn stray_buckets(&self, service: Service, known: &HashSet<u64>) -> Result<Vec<u64>> {
+        let mut owners = self.snapshot()?.buckets_with_objects(service.ids())?;
         owners.retain(|id| !known.contains(id));
         Ok(owners)
     }

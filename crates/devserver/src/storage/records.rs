@@ -1,8 +1,40 @@
 //! What the database holds.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::checksum::Checksum;
+
+/// Who owns a bucket: each service numbers its own, so that it can tell its strays from the others' buckets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    Aistore,
+    S3,
+    #[allow(dead_code, reason = "the numbers are reserved")]
+    Supabase,
+}
+
+impl Service {
+    /// The bucket ids of the service.
+    pub(crate) fn ids(self) -> Range<u64> {
+        let start = |n: u64| n << 56;
+        match self {
+            Self::Aistore => 1..start(1),
+            Self::S3 => start(1)..start(2),
+            Self::Supabase => start(2)..start(3),
+        }
+    }
+
+    /// Prefix of the service's records.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Aistore => "aistore",
+            Self::S3 => "s3",
+            Self::Supabase => "supabase",
+        }
+    }
+}
 
 /// Identity of one file in the body directory; never reused.
 pub(crate) type BodyId = u64;
@@ -37,6 +69,9 @@ pub(crate) struct UploadRecord {
     pub(crate) key: ObjectKey,
     /// Nanoseconds since the epoch.
     pub(crate) started: i64,
+    /// What the object's `custom` is to begin with.
+    #[serde(default)]
+    pub(crate) custom: Vec<(String, String)>,
 }
 
 /// One part of an unfinished multipart upload.
@@ -45,6 +80,9 @@ pub(crate) struct PartRecord {
     pub(crate) piece: Piece,
     pub(crate) crc32c: u32,
     pub(crate) md5: [u8; 16],
+    /// A checksum that the client chose: a number for its kind, and its bytes.
+    #[serde(default)]
+    pub(crate) chosen: Option<(u8, [u8; 32])>,
 }
 
 /// Address of an object: bucket id, slot and name.

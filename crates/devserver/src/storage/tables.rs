@@ -1,10 +1,12 @@
 //! Typed access to the database inside a write transaction and in a snapshot.
 
+use std::ops::Range;
+
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::records::{ObjectKey, ObjectRecord, PartRecord, UploadRecord, encode_key};
+use super::records::{ObjectKey, ObjectRecord, PartRecord, Piece, Service, UploadRecord, encode_key};
 use super::{Result, StorageError};
 
 type Bytes = &'static [u8];
@@ -14,6 +16,7 @@ const BUCKETS: TableDefinition<'static, &str, Bytes> = TableDefinition::new("buc
 const OBJECTS: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("objects");
 const UPLOADS: TableDefinition<'static, &str, Bytes> = TableDefinition::new("uploads");
 const AUTHN: TableDefinition<'static, &str, Bytes> = TableDefinition::new("authn");
+const SERVICES: TableDefinition<'static, (&str, &str), Bytes> = TableDefinition::new("services");
 const PARTS: TableDefinition<'static, (&str, u32), Bytes> = TableDefinition::new("parts");
 
 fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>> {
@@ -32,6 +35,7 @@ pub(crate) struct Tables<'t> {
     uploads: Table<'t, &'static str, Bytes>,
     parts: Table<'t, (&'static str, u32), Bytes>,
     authn: Table<'t, &'static str, Bytes>,
+    services: Table<'t, (&'static str, &'static str), Bytes>,
     doomed: Vec<u64>,
 }
 
@@ -44,6 +48,7 @@ impl<'t> Tables<'t> {
             uploads: txn.open_table(UPLOADS)?,
             parts: txn.open_table(PARTS)?,
             authn: txn.open_table(AUTHN)?,
+            services: txn.open_table(SERVICES)?,
             doomed: Vec::new(),
         })
     }
@@ -69,6 +74,22 @@ impl<'t> Tables<'t> {
             None => drop(self.authn.remove(key)?),
         }
         Ok(())
+    }
+
+    /// Stores or, without a value, removes a record that only its service understands.
+    pub(crate) fn set_record(&mut self, service: Service, key: &str, value: Option<&[u8]>) -> Result<()> {
+        let key = (service.name(), key);
+        match value {
+            Some(value) => drop(self.services.insert(key, value)?),
+            None => drop(self.services.remove(key)?),
+        }
+        Ok(())
+    }
+
+    /// True if the bucket holds no object.
+    pub(crate) fn is_empty(&self, bucket: u64) -> Result<bool> {
+        let (start, end) = bucket_range(bucket);
+        Ok(self.objects.range(start.as_slice()..end.as_slice())?.next().is_none())
     }
 
     pub(crate) fn put_bucket(&mut self, name: &str, value: &[u8]) -> Result<()> {
@@ -147,6 +168,19 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
+    /// Stores a part in place of one with the same number, whose body is removed.
+    pub(crate) fn replace_part(&mut self, id: &str, number: u32, part: &PartRecord) -> Result<()> {
+        self.doomed.extend(self.part(id, number)?.map(|old| old.piece.id));
+        self.put_part(id, number, part)
+    }
+
+    /// Forgets an upload whose object now owns `kept`; the bodies of other parts are removed.
+    pub(crate) fn finish_upload(&mut self, id: &str, kept: &[Piece]) -> Result<()> {
+        let gone = self.parts(id)?.into_iter().map(|(_, part)| part.piece).filter(|p| !kept.contains(p));
+        self.doomed.extend(gone.map(|p| p.id));
+        self.remove_upload(id, true)
+    }
+
     /// Forgets an upload; its parts' files stay if `keep_bodies`, because an object now owns them.
     pub(crate) fn remove_upload(&mut self, id: &str, keep_bodies: bool) -> Result<()> {
         for (number, part) in self.parts(id)? {
@@ -195,6 +229,20 @@ impl Snapshot {
     /// All records of the AuthN service.
     pub(crate) fn authn(&self) -> Result<Vec<(String, Vec<u8>)>> {
         self.all(AUTHN)
+    }
+
+    /// All records of a service, in order of their keys.
+    pub(crate) fn records(&self, service: Service) -> Result<Vec<(String, Vec<u8>)>> {
+        let table = self.txn.open_table(SERVICES)?;
+        let mut all = Vec::new();
+        for entry in table.range((service.name(), "")..)? {
+            let (key, value) = entry?;
+            if key.value().0 != service.name() {
+                break;
+            }
+            all.push((key.value().1.to_owned(), value.value().to_vec()));
+        }
+        Ok(all)
     }
 
     pub(crate) fn meta(&self, name: &str) -> Result<Option<Vec<u8>>> {
@@ -257,21 +305,22 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Ids of all buckets that own an object, existing or not.
-    pub(super) fn buckets_with_objects(&self) -> Result<Vec<u64>> {
+    /// Those of the bucket ids that own an object, existing or not.
+    pub(super) fn buckets_with_objects(&self, ids: Range<u64>) -> Result<Vec<u64>> {
         let table = self.txn.open_table(OBJECTS)?;
         let mut found = Vec::new();
-        let mut from = 0_u64;
+        let mut from = ids.start;
+        let end = encode_key(ids.end, 0, b"");
         loop {
             let start = encode_key(from, 0, b"");
-            let Some(entry) = table.range(start.as_slice()..)?.next() else { return Ok(found) };
+            let mut rest = table.range(start.as_slice()..end.as_slice())?;
+            let Some(entry) = rest.next() else { return Ok(found) };
             let entry = entry?;
             let mut id = [0; 8];
             id.copy_from_slice(&entry.0.value()[..8]);
             let bucket = u64::from_be_bytes(id);
             found.push(bucket);
-            let Some(next) = bucket.checked_add(1) else { return Ok(found) };
-            from = next;
+            from = bucket + 1;
         }
     }
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test program uses a part of this")]
 
 pub(crate) mod kill;
+pub(crate) mod s3;
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read as _, Write as _};
