@@ -1,4 +1,4 @@
-//! The AIStore client against recorded exchanges of real clusters.
+//! The clients against recorded exchanges of real servers: AIStore here, Supabase in `supabase`.
 //!
 //! Each recorded request is read as the call of the client that would make it. The call is made, over a fake
 //! network that answers what the real cluster answered, and two things are compared: what the client sent with
@@ -35,6 +35,9 @@ mod service_calls;
 #[path = "wire_client/wanted.rs"]
 mod wanted;
 
+#[path = "wire_client/supabase/mod.rs"]
+mod supabase;
+
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
             }
         }
     }
+    trials.extend(supabase::trials(&coverage));
     if std::env::var_os("WIRE_CLASSES").is_some() {
         coverage::print_actual(&coverage);
         return ExitCode::SUCCESS;

@@ -18,6 +18,7 @@ use crate::{
 pub(crate) struct Coverage {
     /// By file: which of its calls the client makes, refuses to make, or has no call for.
     aistore: BTreeMap<String, File>,
+    supabase: BTreeMap<String, File>,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -44,14 +45,40 @@ impl Coverage {
         self.aistore.keys().cloned().collect()
     }
 
+    pub(crate) fn supabase_files(&self) -> Vec<String> {
+        self.supabase.keys().cloned().collect()
+    }
+
     pub(crate) fn class(&self, file: &str, name: &str) -> Option<String> {
-        let file = self.aistore.get(file)?;
+        self.aistore.get(file)?.class(name)
+    }
+
+    pub(crate) fn supabase_class(&self, file: &str, name: &str) -> Option<String> {
+        self.supabase.get(file)?.class(name)
+    }
+
+    /// The trial that every name of a file's classes is an exchange, once, and every guard a test.
+    pub(crate) fn check(&self, file: &str, groups: &[Group]) -> Trial {
+        let classes = self.aistore.get(file).cloned().unwrap_or_default();
+        let known = groups.iter().flat_map(Group::names).cloned().collect();
+        Trial::test(format!("{file}: classes"), move || classes.check(&known).map_err(Into::into))
+    }
+
+    pub(crate) fn check_supabase(&self, file: &str, names: Vec<String>) -> Trial {
+        let classes = self.supabase.get(file).cloned().unwrap_or_default();
+        let known = names.into_iter().collect();
+        Trial::test(format!("supabase/{file}: classes"), move || classes.check(&known).map_err(Into::into))
+    }
+}
+
+impl File {
+    fn class(&self, name: &str) -> Option<String> {
         let holds = |names: &Vec<String>| names.iter().any(|n| n == name);
-        let class = if holds(&file.built) {
+        let class = if holds(&self.built) {
             "built"
-        } else if file.refused.values().any(holds) {
+        } else if self.refused.values().any(holds) {
             "refused"
-        } else if file.server_only.values().any(holds) {
+        } else if self.server_only.values().any(holds) {
             "server-only"
         } else {
             return None;
@@ -59,28 +86,21 @@ impl Coverage {
         Some(class.to_owned())
     }
 
-    /// The trial that every name of a file's classes is an exchange, once, and every guard a test.
-    pub(crate) fn check(&self, file: &str, groups: &[Group]) -> Trial {
-        let classes = self.aistore.get(file).cloned().unwrap_or_default();
-        let known: BTreeSet<String> = groups.iter().flat_map(Group::names).cloned().collect();
-        Trial::test(format!("{file}: classes"), move || {
-            let mut seen = BTreeSet::new();
-            let lists = classes.refused.values().chain(classes.server_only.values());
-            for name in classes.built.iter().chain(lists.flatten()) {
-                if !known.contains(name) {
-                    return Err(format!("{name} is classed, but the file has no such exchange").into());
-                }
-                if !seen.insert(name) {
-                    return Err(format!("{name} is classed twice").into());
-                }
+    fn check(&self, known: &BTreeSet<String>) -> Result<(), String> {
+        let mut seen = BTreeSet::new();
+        let lists = self.refused.values().chain(self.server_only.values());
+        for name in self.built.iter().chain(lists.flatten()) {
+            if !known.contains(name) {
+                return Err(format!("{name} is classed, but the file has no such exchange"));
             }
-            for guard in classes.refused.keys() {
-                if !is_test(guard) {
-                    return Err(format!("{guard} is no test").into());
-                }
+            if !seen.insert(name) {
+                return Err(format!("{name} is classed twice"));
             }
-            Ok(())
-        })
+        }
+        match self.refused.keys().find(|guard| !is_test(guard)) {
+            Some(guard) => Err(format!("{guard} is no test")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -109,4 +129,5 @@ pub(crate) fn print_actual(coverage: &Coverage) {
             }
         }
     }
+    crate::supabase::print_actual(coverage);
 }

@@ -58,10 +58,25 @@ impl Network {
         }
     }
 
+    /// The network as what a client sends through.
+    pub(crate) fn service(
+        &self,
+    ) -> impl tower::Service<
+        HttpRequest,
+        Response = HttpResponse,
+        Error = TransportError,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + Sync
+    + 'static {
+        let network = self.clone();
+        tower::service_fn(move |request| network.clone().answer(request))
+    }
+
     /// A client whose every request ends here.
     pub(crate) fn client(&self, change: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Client {
-        let network = self.clone();
-        let service = tower::service_fn(move |request| network.clone().answer(request));
+        let service = self.service();
         let builder = Client::builder("http://gateway:8080")
             .service(service)
             .retry(RetryConfig::off())

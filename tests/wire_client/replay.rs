@@ -42,7 +42,7 @@ const BROKEN: &[(&str, ErrorKind)] = &[
 ];
 
 thread_local! {
-    static RUNTIME: RefCell<tokio::runtime::Runtime> = RefCell::new(
+    pub(crate) static RUNTIME: RefCell<tokio::runtime::Runtime> = RefCell::new(
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
     );
 }

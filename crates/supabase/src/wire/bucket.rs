@@ -130,3 +130,29 @@ pub(crate) fn version() -> Request {
 pub(crate) fn status() -> Request {
     Request::new(Method::GET, "/status", "supabase.status", Idempotent)
 }
+
+#[cfg(test)]
+mod tests {
+    use longshore_core_types::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn what_the_server_would_refuse() {
+        let bucket = BucketName::new("b").unwrap();
+        let nothing = update(&bucket, &BucketSettings::default());
+        let none = list(&ListParams { limit: Some(0), ..ListParams::default() });
+        for refused in [nothing, none] {
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput);
+        }
+    }
+
+    #[test]
+    fn what_is_purged() {
+        let (bucket, key) = (BucketName::new("b").unwrap(), ObjectKey::new("a b").unwrap());
+        assert_eq!(purge(None, false).path, "/cdn");
+        assert_eq!(purge(Some((&bucket, None)), false).path, "/cdn/b");
+        let one = purge(Some((&bucket, Some(&key))), true);
+        assert_eq!((one.path.as_str(), one.query.as_str()), ("/cdn/b/a%20b", "transformations=true"));
+    }
+}

@@ -421,6 +421,15 @@ mod tests {
     }
 
     #[test]
+    fn empty_ranges_are_refused() {
+        for range in [ByteRange::from(5..5), ByteRange::Bounded { start: 5, end: 2 }, ByteRange::Suffix(0)] {
+            let params = GetParams { range: Some(range), ..GetParams::default() };
+            let error = get(&at("k"), Access::Authenticated, &params).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{range}");
+        }
+    }
+
+    #[test]
     fn a_part_must_say_which() {
         let parts = |range: &str| {
             let answer = http::Response::builder().status(206).header("content-range", range);
