@@ -29,8 +29,8 @@ pub async fn open(url: &str) -> Result<(AnyStore, String)> {
 
 /// How stores are opened: where they are and who asks.
 ///
-/// Options are cheap to clone. Each [`open`](Self::open) of an AIStore bucket makes a client of its own, with its own
-/// connections, unless one is given.
+/// Options are cheap to clone. Each [`open`](Self::open) of an AIStore or Supabase bucket makes a client of its own,
+/// with its own connections, unless one is given.
 #[derive(Clone, Debug, Default)]
 #[must_use = "nothing is opened until `open` is called"]
 pub struct OpenOptions {
@@ -43,6 +43,8 @@ pub struct OpenOptions {
     max_attempts: Option<u32>,
     #[cfg(feature = "aistore")]
     aistore: Option<longshore_aistore::Client>,
+    #[cfg(feature = "supabase")]
+    supabase: Option<longshore_supabase::Client>,
 }
 
 impl OpenOptions {
@@ -52,18 +54,20 @@ impl OpenOptions {
     }
 
     /// Options that take from the environment what is not set: `AIS_ENDPOINT` and the other variables of AIStore's
-    /// own tools, and the token that the last login stored (`~/.config/ais/cli/auth.token`).
+    /// own tools, the token that the last login stored (`~/.config/ais/cli/auth.token`), and `SUPABASE_URL` with
+    /// `SUPABASE_SERVICE_ROLE_KEY` or another key.
     pub fn from_env() -> Self {
         Self { env: true, ..Self::default() }
     }
 
-    /// Address of the service: for AIStore of a gateway, `http://host:port`.
+    /// Address of the service: for AIStore of a gateway, `http://host:port`; for Supabase of a project,
+    /// `https://REF.supabase.co`.
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoint = Some(endpoint.into());
         self
     }
 
-    /// Token that proves who asks.
+    /// Token that proves who asks; for Supabase the project's key.
     pub fn token(mut self, token: impl Into<Secret>) -> Self {
         self.token = Some(token.into());
         self
@@ -118,15 +122,7 @@ impl OpenOptions {
         if let Some(file) = self.token_of_last_login() {
             builder = builder.credentials(file);
         }
-        let Self { connect_timeout, idle_timeout, max_attempts, .. } = *self;
-        let builder = builder.configure(|mut config| {
-            config.timeouts.connect = connect_timeout.or(config.timeouts.connect);
-            config.timeouts.head = idle_timeout.or(config.timeouts.head);
-            config.timeouts.idle = idle_timeout.or(config.timeouts.idle);
-            config.retry.max_attempts = max_attempts.unwrap_or(config.retry.max_attempts);
-            config
-        });
-        builder.build()
+        builder.configure(|config| self.limits(config)).build()
     }
 
     /// The token file of `longshore authn login` and of AIStore's own command line, if nothing else names a token.
@@ -146,8 +142,53 @@ impl OpenOptions {
         }
     }
 
+    /// Opens Supabase buckets through this client, whatever else is set. Stores then share its connections.
+    #[cfg(feature = "supabase")]
+    pub fn supabase(mut self, client: longshore_supabase::Client) -> Self {
+        self.supabase = Some(client);
+        self
+    }
+
+    /// The client that Supabase buckets are opened through.
+    ///
+    /// [`ErrorKind::InvalidConfig`] names every setting that is wrong, or that there is no project. No I/O.
+    #[cfg(feature = "supabase")]
+    pub fn supabase_client(&self) -> Result<longshore_supabase::Client> {
+        if let Some(client) = &self.supabase {
+            return Ok(client.clone());
+        }
+        let mut builder = match (&self.endpoint, self.env) {
+            (Some(endpoint), true) => longshore_supabase::ClientBuilder::from_env().project(endpoint),
+            (Some(endpoint), false) => longshore_supabase::Client::builder(endpoint),
+            (None, true) => longshore_supabase::ClientBuilder::from_env(),
+            (None, false) => {
+                return Err(Error::new(ErrorKind::InvalidConfig, "no Supabase project is set"));
+            }
+        };
+        if let Some(key) = &self.token {
+            builder = builder.key(key.clone());
+        }
+        builder.configure(|config| self.limits(config)).build()
+    }
+
+    /// The limits that are set, over those that are usual.
+    #[cfg(any(feature = "aistore", feature = "supabase"))]
+    fn limits(
+        &self,
+        mut config: longshore_transport::TransportConfig,
+    ) -> longshore_transport::TransportConfig {
+        config.timeouts.connect = self.connect_timeout.or(config.timeouts.connect);
+        config.timeouts.head = self.idle_timeout.or(config.timeouts.head);
+        config.timeouts.idle = self.idle_timeout.or(config.timeouts.idle);
+        config.retry.max_attempts = self.max_attempts.unwrap_or(config.retry.max_attempts);
+        config
+    }
+
     /// Opens the bucket of a URL and returns the key of the URL beside it; see [`open`](crate::open()).
-    #[cfg_attr(not(feature = "aistore"), expect(clippy::unused_self, reason = "nothing to open yet"))]
+    #[cfg_attr(
+        not(any(feature = "aistore", feature = "supabase")),
+        expect(clippy::unused_self, reason = "nothing to open yet")
+    )]
     #[cfg_attr(not(feature = "http"), expect(clippy::unused_async, reason = "web servers are asked first"))]
     pub async fn open(&self, url: &StoreUrl) -> Result<(AnyStore, String)> {
         supports(url.scheme())?;
@@ -158,6 +199,14 @@ impl OpenOptions {
             }
             let bucket = longshore_aistore::BucketRef::from_url(url)?;
             let store = self.aistore_client()?.bucket_ref(bucket).store();
+            return Ok((AnyStore::new(store), url.key().to_owned()));
+        }
+        #[cfg(feature = "supabase")]
+        if url.scheme() == Scheme::Supabase {
+            let Some(bucket) = url.bucket() else {
+                return Err(Error::new(ErrorKind::InvalidInput, format!("{url} names no bucket")));
+            };
+            let store = self.supabase_client()?.bucket(bucket)?.store();
             return Ok((AnyStore::new(store), url.key().to_owned()));
         }
         #[cfg(feature = "http")]
@@ -175,14 +224,17 @@ fn is_web(scheme: Scheme) -> bool {
 
 /// Whether [`open`](crate::open()) serves this scheme; if not, [`ErrorKind::Unsupported`] says why and what to do.
 pub fn supports(scheme: Scheme) -> Result<()> {
-    let served =
-        (scheme.is_aistore() && cfg!(feature = "aistore")) || (is_web(scheme) && cfg!(feature = "http"));
+    let served = (scheme.is_aistore() && cfg!(feature = "aistore"))
+        || (scheme == Scheme::Supabase && cfg!(feature = "supabase"))
+        || (is_web(scheme) && cfg!(feature = "http"));
     if served { Ok(()) } else { Err(not_supported(scheme)) }
 }
 
 fn not_supported(scheme: Scheme) -> Error {
     let why = if scheme.is_aistore() {
         "needs the feature `aistore` of the crate `longshore`, which this build lacks"
+    } else if scheme == Scheme::Supabase {
+        "needs the feature `supabase` of the crate `longshore`, which this build lacks"
     } else if is_web(scheme) {
         "needs the feature `http` of the crate `longshore`, which this build lacks"
     } else if scheme == Scheme::Memory {
@@ -225,6 +277,24 @@ mod tests {
             (options.clone(), "ais://a b/k", ErrorKind::InvalidInput),
             (OpenOptions::new(), "ais://b", ErrorKind::InvalidConfig),
             (OpenOptions::new().endpoint("ftp://x"), "ais://b", ErrorKind::InvalidConfig),
+        ] {
+            assert_eq!(options.open(&url.parse().unwrap()).await.unwrap_err().kind(), kind, "{url}");
+        }
+    }
+
+    #[cfg(feature = "supabase")]
+    #[tokio::test]
+    async fn supabase() {
+        let options = OpenOptions::new().endpoint("http://localhost:1").token("sentinel");
+        let (store, key) = options.open(&"supabase://b/a/b c".parse().unwrap()).await.unwrap();
+        assert_eq!(
+            (longshore_blob_api::BlobStore::url(&store).to_string(), key.as_str()),
+            ("supabase://b".into(), "a/b c")
+        );
+        for (options, url, kind) in [
+            (options.clone(), "supabase://", ErrorKind::InvalidInput),
+            (options.clone(), "supabase://a#b/k", ErrorKind::InvalidInput),
+            (OpenOptions::new(), "supabase://b", ErrorKind::InvalidConfig),
         ] {
             assert_eq!(options.open(&url.parse().unwrap()).await.unwrap_err().kind(), kind, "{url}");
         }
