@@ -19,6 +19,7 @@ use crate::http::{Restart, serve};
 use crate::journal::{DEFAULT_CAPACITY, Journal};
 use crate::s3;
 use crate::storage::{DataDir, Storage, StorageError};
+use crate::supabase::{self, SupabaseSettings};
 
 /// Entry point: [`DevServer::builder`].
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +46,8 @@ impl DevServer {
                 lifetime: Duration::from_hours(24),
                 max_age: Duration::from_hours(90 * 24),
             },
+            supabase: None,
+            supabase_settings: SupabaseSettings::default(),
         }
     }
 }
@@ -66,6 +69,8 @@ pub struct DevServerBuilder {
     s3: Option<String>,
     s3_key: (String, String),
     users: authn::Settings,
+    supabase: Option<String>,
+    supabase_settings: SupabaseSettings,
 }
 
 impl std::fmt::Debug for DevServerBuilder {
@@ -77,6 +82,8 @@ impl std::fmt::Debug for DevServerBuilder {
             .field("guarded", &self.guarded)
             .field("s3", &self.s3)
             .field("users", &self.users)
+            .field("supabase", &self.supabase)
+            .field("supabase_settings", &self.supabase_settings)
             .finish_non_exhaustive()
     }
 }
@@ -221,6 +228,18 @@ impl DevServerBuilder {
         self
     }
 
+    /// Runs a Supabase Storage service at `HOST:PORT`; port 0 takes a free one. Default: none.
+    pub fn supabase(mut self, address: impl Into<String>) -> Self {
+        self.supabase = Some(address.into());
+        self
+    }
+
+    /// Keys, limits and rules of the Supabase Storage service. Default: those of a local Supabase.
+    pub fn supabase_settings(mut self, settings: SupabaseSettings) -> Self {
+        self.supabase_settings = settings;
+        self
+    }
+
     /// Starts the server on threads of its own; returns once it accepts requests.
     pub async fn start(self) -> Result<Handle, StartError> {
         let (ready, started) = oneshot::channel();
@@ -243,6 +262,8 @@ impl DevServerBuilder {
             None => None,
         };
         let s3 = self.s3.as_deref().map(|text| self.address(text)).transpose()?;
+        let supabase = self.supabase.as_deref().map(|text| self.address(text)).transpose()?;
+        let addresses = Addresses { aistore: address, authn, s3, supabase };
         let (stop, stopping) = watch::channel(false);
         let (done, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -253,7 +274,7 @@ impl DevServerBuilder {
             .map_err(StartError::Threads)?;
         let main = move || {
             runtime.block_on(async move {
-                match Running::open(&self, address, authn, s3).await {
+                match Running::open(&self, addresses).await {
                     Ok((running, what)) => {
                         if ready.send(Ok(what)).is_ok() {
                             running.run(stopping).await;
@@ -329,9 +350,20 @@ pub(crate) struct Ready {
     pub(crate) address: SocketAddr,
     pub(crate) authn: Option<SocketAddr>,
     pub(crate) s3: Option<S3Ready>,
+    pub(crate) supabase: Option<SocketAddr>,
+    pub(crate) supabase_settings: SupabaseSettings,
     pub(crate) data_dir: PathBuf,
     pub(crate) faults: Arc<Faults>,
     pub(crate) journal: Arc<Journal>,
+}
+
+/// Where the services are to listen.
+#[derive(Clone, Copy, Debug)]
+struct Addresses {
+    aistore: SocketAddr,
+    authn: Option<SocketAddr>,
+    s3: Option<SocketAddr>,
+    supabase: Option<SocketAddr>,
 }
 
 type Listener = (TcpListener, mpsc::Receiver<Restart>);
@@ -343,17 +375,14 @@ struct Running {
     storage: Arc<Storage>,
     authn: Option<(Listener, authn::Server)>,
     s3: Option<(Listener, s3::Server)>,
+    supabase: Option<(Listener, supabase::Server)>,
     // Dropped last: removes a temporary directory.
     _dir: DataDir,
 }
 
 impl Running {
-    async fn open(
-        builder: &DevServerBuilder,
-        address: SocketAddr,
-        authn_address: Option<SocketAddr>,
-        s3_address: Option<SocketAddr>,
-    ) -> Result<(Self, Ready), StartError> {
+    async fn open(builder: &DevServerBuilder, wanted: Addresses) -> Result<(Self, Ready), StartError> {
+        let address = wanted.aistore;
         let dir = builder.directory()?;
         let refused = |e: StorageError| storage_error(dir.path(), &e);
         let storage = Arc::new(Storage::open(dir.path(), builder.durable).map_err(refused)?);
@@ -366,20 +395,17 @@ impl Running {
             addresses.push(at);
         }
         let gateway = addresses.remove(0);
-        let authn = match authn_address {
-            Some(wanted) => Some(bind(wanted).await?),
-            None => None,
-        };
-        let s3 = match s3_address {
-            Some(wanted) => Some(bind(wanted).await?),
-            None => None,
-        };
+        let authn = bind_some(wanted.authn).await?;
+        let s3 = bind_some(wanted.s3).await?;
+        let supabase = bind_some(wanted.supabase).await?;
         let s3_ready =
             s3.as_ref().map(|(_, _, at)| S3Ready { address: at.address, key: builder.s3_key.clone() });
         let ready = Ready {
             s3: s3_ready,
             address: gateway.address,
             authn: authn.as_ref().map(|(_, _, at)| at.address),
+            supabase: supabase.as_ref().map(|(_, _, at)| at.address),
+            supabase_settings: builder.supabase_settings.clone(),
             data_dir: dir.path().to_owned(),
             faults: Arc::default(),
             journal: Arc::new(Journal::new(builder.journal_capacity)),
@@ -430,7 +456,17 @@ impl Running {
             }
             None => None,
         };
-        Ok((Self { listeners, cluster: Arc::new(cluster), storage, authn, s3, _dir: dir }, ready))
+        let supabase = supabase.map(|(listener, queue, at)| {
+            let service = supabase::Service::new(
+                Arc::clone(&storage),
+                builder.supabase_settings.clone(),
+                Arc::clone(&ready.faults),
+                Arc::clone(&ready.journal),
+                at.restarts,
+            );
+            ((listener, queue), supabase::Server(Arc::new(service)))
+        });
+        Ok((Self { listeners, cluster: Arc::new(cluster), storage, authn, s3, supabase, _dir: dir }, ready))
     }
 
     async fn run(self, stopping: watch::Receiver<bool>) {
@@ -443,6 +479,9 @@ impl Running {
             nodes.spawn(serve(listener, Arc::new(server), restarts, stopping.clone()));
         }
         if let Some(((listener, restarts), server)) = self.s3 {
+            nodes.spawn(serve(listener, Arc::new(server), restarts, stopping.clone()));
+        }
+        if let Some(((listener, restarts), server)) = self.supabase {
             nodes.spawn(serve(listener, Arc::new(server), restarts, stopping.clone()));
         }
         while let Some(ended) = nodes.join_next().await {
@@ -474,7 +513,16 @@ fn storage_error(dir: &Path, error: &StorageError) -> StartError {
     StartError::Storage { dir: dir.to_owned(), reason: error.to_string() }
 }
 
-async fn bind(wanted: SocketAddr) -> Result<(TcpListener, mpsc::Receiver<Restart>, NodeAddress), StartError> {
+type Bound = (TcpListener, mpsc::Receiver<Restart>, NodeAddress);
+
+async fn bind_some(wanted: Option<SocketAddr>) -> Result<Option<Bound>, StartError> {
+    match wanted {
+        Some(wanted) => bind(wanted).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn bind(wanted: SocketAddr) -> Result<Bound, StartError> {
     let failed = |source| StartError::Bind { address: wanted, source };
     let listener = TcpListener::bind(wanted).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;

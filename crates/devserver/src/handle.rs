@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::builder::{Ready, S3Ready, Starting};
 use crate::fault::Faults;
 use crate::journal::Journal;
+use crate::supabase::SupabaseSettings;
 
 /// A running server. Dropping it stops the server, cutting connections that do not end within two seconds, and waits
 /// for that; [`shutdown`](Self::shutdown) does the same without blocking.
@@ -17,6 +18,8 @@ pub struct Handle {
     address: SocketAddr,
     authn: Option<(SocketAddr, String)>,
     s3: Option<(S3Ready, String)>,
+    supabase: Option<(SocketAddr, String)>,
+    supabase_settings: SupabaseSettings,
     data_dir: PathBuf,
     faults: Arc<Faults>,
     journal: Arc<Journal>,
@@ -33,6 +36,8 @@ impl Handle {
                 let url = format!("http://{}", s3.address);
                 (s3, url)
             }),
+            supabase: ready.supabase.map(|address| (address, format!("http://{address}/storage/v1"))),
+            supabase_settings: ready.supabase_settings,
             data_dir: ready.data_dir,
             faults: ready.faults,
             journal: ready.journal,
@@ -73,6 +78,22 @@ impl Handle {
     /// Access key and secret of the S3 endpoint, if there is one.
     pub fn s3_key(&self) -> Option<(&str, &str)> {
         self.s3.as_ref().map(|(ready, _)| (ready.key.0.as_str(), ready.key.1.as_str()))
+    }
+
+    /// Base URL of the Supabase Storage service, `http://127.0.0.1:PORT/storage/v1`, if there is one. The same tree lies
+    /// at `/`, where opaque API keys mean nothing, as on a server without a gateway.
+    pub fn supabase_url(&self) -> Option<&str> {
+        self.supabase.as_ref().map(|(_, url)| url.as_str())
+    }
+
+    /// Address of the Supabase Storage service, if there is one.
+    pub fn supabase_addr(&self) -> Option<SocketAddr> {
+        self.supabase.as_ref().map(|(address, _)| *address)
+    }
+
+    /// Keys and limits of the Supabase Storage service.
+    pub fn supabase_settings(&self) -> &SupabaseSettings {
+        &self.supabase_settings
     }
 
     /// Where buckets and objects are kept; removed with the server unless

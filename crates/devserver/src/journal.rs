@@ -21,6 +21,8 @@ pub enum NodeKind {
     Authn,
     /// The S3 endpoint.
     S3,
+    /// The Supabase Storage service.
+    Supabase,
 }
 
 /// One request, as seen by the server. Holds no credential: of `Authorization` only the presence is recorded.
@@ -37,7 +39,7 @@ pub struct JournalEntry {
     pub node_id: String,
     /// HTTP method.
     pub method: String,
-    /// Path and query as received.
+    /// Path and query as received, but for tokens and signatures.
     pub path: String,
     /// Name of the operation, as used to select faults (`get`, `put`, `list`, ...).
     pub operation: &'static str,

@@ -12,9 +12,11 @@ mod journal;
 mod raw;
 mod s3;
 mod storage;
+mod supabase;
 mod sync;
 
 pub use builder::{DevServer, DevServerBuilder, StartError};
 pub use fault::{Fault, FaultId, FaultKind, Faults, ParseFaultError};
 pub use handle::Handle;
 pub use journal::{Journal, JournalEntry, NodeKind};
+pub use supabase::{RowSecurity, SupabaseSettings};

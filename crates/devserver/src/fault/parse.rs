@@ -23,6 +23,9 @@ pub(super) const OPERATIONS: &[&str] = &[
     "mpt-part",
     "mpt-complete",
     "mpt-abort",
+    "mpt-head",
+    "move",
+    "sign",
     "bucket",
     "cluster",
     "batch",
@@ -66,6 +69,7 @@ fn parse(text: &str) -> Result<Fault, String> {
                     "target" => NodeKind::Target,
                     "authn" => NodeKind::Authn,
                     "s3" => NodeKind::S3,
+                    "supabase" => NodeKind::Supabase,
                     other => return Err(format!("unknown node {other:?}, expected gateway or target")),
                 });
             }
@@ -198,6 +202,7 @@ pub(super) fn write(fault: &Fault, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Some(NodeKind::Target) => f.write_str(":node=target")?,
         Some(NodeKind::Authn) => f.write_str(":node=authn")?,
         Some(NodeKind::S3) => f.write_str(":node=s3")?,
+        Some(NodeKind::Supabase) => f.write_str(":node=supabase")?,
         None => {}
     }
     f.write_str(":")?;

@@ -7,6 +7,7 @@
 mod backend;
 mod bodies;
 mod records;
+mod rows;
 mod tables;
 mod writer;
 
@@ -18,9 +19,8 @@ use std::sync::Arc;
 use redb::Database;
 
 pub(crate) use bodies::{BodyReader, BodyWriter};
-#[cfg(test)]
-pub(crate) use records::Piece;
-pub(crate) use records::{ObjectKey, ObjectRecord, PartRecord, Service, UploadRecord};
+pub(crate) use records::{ObjectKey, ObjectRecord, PartRecord, Piece, Service, UploadRecord};
+pub(crate) use rows::Row;
 pub(crate) use tables::{Snapshot, Tables};
 
 use bodies::BodyDir;

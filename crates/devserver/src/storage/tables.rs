@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::records::{ObjectKey, ObjectRecord, PartRecord, Piece, Service, UploadRecord, encode_key};
+use super::rows::{self, ROWS, RowTable};
 use super::{Result, StorageError};
 
 type Bytes = &'static [u8];
@@ -19,11 +20,11 @@ const AUTHN: TableDefinition<'static, &str, Bytes> = TableDefinition::new("authn
 const SERVICES: TableDefinition<'static, (&str, &str), Bytes> = TableDefinition::new("services");
 const PARTS: TableDefinition<'static, (&str, u32), Bytes> = TableDefinition::new("parts");
 
-fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+pub(super) fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     rmp_serde::to_vec(value).map_err(|e| StorageError::Corrupt(e.to_string()))
 }
 
-fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+pub(super) fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     rmp_serde::from_slice(bytes).map_err(|e| StorageError::Corrupt(e.to_string()))
 }
 
@@ -36,7 +37,8 @@ pub(crate) struct Tables<'t> {
     parts: Table<'t, (&'static str, u32), Bytes>,
     authn: Table<'t, &'static str, Bytes>,
     services: Table<'t, (&'static str, &'static str), Bytes>,
-    doomed: Vec<u64>,
+    pub(super) rows: RowTable<'t>,
+    pub(super) doomed: Vec<u64>,
 }
 
 impl<'t> Tables<'t> {
@@ -49,6 +51,7 @@ impl<'t> Tables<'t> {
             parts: txn.open_table(PARTS)?,
             authn: txn.open_table(AUTHN)?,
             services: txn.open_table(SERVICES)?,
+            rows: txn.open_table(ROWS)?,
             doomed: Vec::new(),
         })
     }
@@ -302,7 +305,11 @@ impl Snapshot {
             let record: PartRecord = unpack(entry?.1.value())?;
             each(record.piece.id);
         }
-        Ok(())
+        rows::for_each_body(&self.row_table()?, each)
+    }
+
+    pub(super) fn row_table(&self) -> Result<ReadOnlyTable<Bytes, Bytes>> {
+        Ok(self.txn.open_table(ROWS)?)
     }
 
     /// Those of the bucket ids that own an object, existing or not.
