@@ -22,6 +22,9 @@ struct Step {
     /// `bucket/object` to be written.
     #[serde(default)]
     put: String,
+    /// Several of them.
+    #[serde(default)]
+    puts: Vec<String>,
     /// Its content.
     #[serde(default)]
     body: String,
@@ -197,12 +200,12 @@ impl Step {
             let path = format!("/v1/buckets/{}?provider=ais{query}", self.bucket);
             call(caller, "POST", &path, br#"{"action":"create-bck"}"#);
         }
-        if !self.put.is_empty() {
-            let path = format!("/v1/objects/{}?provider=ais{query}", self.put);
+        for put in self.puts.iter().chain(Some(&self.put).filter(|p| !p.is_empty())) {
+            let path = format!("/v1/objects/{put}?provider=ais{query}");
             let body = if self.members.is_empty() {
                 self.body.repeat(self.times).into_bytes()
             } else {
-                archive::written(&self.put, &self.members)
+                archive::written(put, &self.members)
             };
             call(caller, "PUT", &path, &body);
         }

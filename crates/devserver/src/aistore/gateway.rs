@@ -120,6 +120,7 @@ async fn objects(cx: &Cx, rest: &str) -> Result<Reply> {
         }
         Method::PUT => {
             check_object_name(object)?;
+            archive::check_query(&cx.query)?;
             let append = cx.query.has("append_type");
             bucket.allow(if append { Permission::APPEND } else { Permission::PUT })?;
             if !cx.query.value("object_to").is_empty() && !cx.query.value("etl_name").is_empty() {

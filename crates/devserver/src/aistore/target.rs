@@ -11,7 +11,7 @@ use super::names::{BucketName, Namespace, Provider};
 use super::node::Cx;
 use super::objects::{self, Object};
 use super::reply::Reply;
-use super::{append, batch, cluster_api, multipart, s3};
+use super::{append, archive, batch, cluster_api, multipart, s3};
 use crate::storage::ObjectKey;
 
 /// Answers a request that reached target number `index`.
@@ -89,6 +89,7 @@ async fn object_call(cx: &mut Cx, index: usize, rest: &str) -> Result<Reply> {
         Method::HEAD => objects::head(cx, &object),
         Method::PUT if !cx.query.value("object_to").is_empty() => objects::copy(cx, &object).await,
         Method::PUT if cx.query.has("uploadId") => multipart::put_part(cx, &object).await,
+        Method::PUT if !cx.query.value("archpath").is_empty() => archive::append(cx, &object).await,
         Method::PUT if cx.query.has("append_type") => append::append(cx, &object).await,
         Method::PUT => objects::put(cx, &object).await,
         Method::PATCH => objects::patch(cx, &object).await,

@@ -195,6 +195,16 @@ impl Drop for BodyWriter {
     }
 }
 
+impl Write for BodyWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Self::write(self, bytes).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Reads a range of an object's pieces in order.
 #[derive(Debug)]
 pub(crate) struct BodyReader {

@@ -152,6 +152,12 @@ impl Storage {
         Ok(self.bodies.create()?)
     }
 
+    /// Reads what was written so far.
+    pub(crate) fn read_back(&self, body: &BodyWriter) -> BodyReader {
+        let piece = body.piece();
+        BodyReader::new(self.bodies.pin(&[piece]), vec![piece], 0, piece.len)
+    }
+
     /// Looks an object up.
     pub(crate) fn object(&self, key: &ObjectKey) -> Result<Option<ObjectRecord>> {
         self.snapshot()?.object(key)

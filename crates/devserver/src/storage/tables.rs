@@ -115,7 +115,8 @@ impl<'t> Tables<'t> {
         let old = self.objects.insert(key.encode().as_slice(), packed.as_slice())?;
         if let Some(old) = old {
             let old: ObjectRecord = unpack(old.value())?;
-            let gone = old.pieces.iter().filter(|p| !record.pieces.contains(p)).map(|p| p.id);
+            // A file may go on with another length: the object was extended in place.
+            let gone = old.pieces.iter().map(|p| p.id).filter(|id| record.pieces.iter().all(|p| p.id != *id));
             self.doomed.extend(gone);
         }
         Ok(())

@@ -169,6 +169,24 @@ fn many(shard: &Shard, format: Format, matcher: &Matcher, output: &mut Output) -
     if any { tar::end(&mut output.body) } else { Ok(()) }
 }
 
+/// What is wrong with an expression, in the words of Go where they are known.
+fn explain(error: &regex::Error, pattern: &str) -> String {
+    let text = error.to_string();
+    let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    match why.as_str() {
+        "unclosed character class" => {
+            format!("missing closing ]: `{}`", &pattern[pattern.rfind('[').unwrap_or(0)..])
+        }
+        "unclosed group" => format!("missing closing ): `{pattern}`"),
+        "unopened group" => format!("unexpected ): `{pattern}`"),
+        "repetition operator missing expression" => {
+            let operator = pattern.find(['*', '+', '?']).map_or(pattern, |at| &pattern[at..=at]);
+            format!("missing argument to repetition operator: `{operator}`")
+        }
+        _ => why,
+    }
+}
+
 /// Answers GET of what is inside an object.
 pub(crate) async fn get(cx: &Cx, object: &Object, wanted: Wanted) -> Result<Reply> {
     let display = object.display();
@@ -194,9 +212,8 @@ pub(crate) async fn get(cx: &Cx, object: &Object, wanted: Wanted) -> Result<Repl
             let own = path.strip_prefix(object.key.name.as_str()).and_then(|rest| rest.strip_prefix('/'));
             Err(own.map_or_else(|| path.clone(), str::to_owned))
         }
-        Wanted::Many { mode, pattern } => Ok(Matcher::new(mode, pattern).map_err(|e| {
-            let (node, why) = (cx.node_name(), e.to_string());
-            let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        Wanted::Many { mode, pattern } => Ok(Matcher::new(mode, pattern.clone()).map_err(|e| {
+            let (node, why) = (cx.node_name(), explain(&e, &pattern));
             Fail::bad(format!(
                 "{node}: failed to extract files that match {what} from {display}, err: error parsing regexp: {why}"
             ))
@@ -267,6 +284,18 @@ mod tests {
         assert!(!matches("wdskey", "002", "img/002.jpg"));
         assert!(matches("suffix", "", "anything"));
         assert!(!matches("substr", "x", "abc"));
+    }
+
+    #[test]
+    fn expressions_are_explained() {
+        let why = |pattern: &str| {
+            let error = Matcher::new("regexp".into(), pattern.to_owned()).expect_err(pattern);
+            explain(&error, pattern)
+        };
+        assert_eq!(why("["), "missing closing ]: `[`");
+        assert_eq!(why("(a"), "missing closing ): `(a`");
+        assert_eq!(why("a)"), "unexpected ): `a)`");
+        assert_eq!(why("*a"), "missing argument to repetition operator: `*`");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Archives: reading what is inside them, and writing them.
 
+mod append;
 mod get;
 mod pipe;
 mod shard;
@@ -8,6 +9,7 @@ mod write;
 mod zip;
 mod zip_write;
 
+pub(crate) use append::append;
 pub(crate) use get::{Wanted, check_query, get, members, open_member};
 pub(crate) use pipe::{Pipe, pipe};
 pub(crate) use shard::{Format, Shard};

@@ -89,6 +89,11 @@ impl Ranges for Shard {
 }
 
 impl Shard {
+    /// The object of `len` bytes that `whole` reads from.
+    pub(super) fn new(len: u64, whole: BodyReader) -> Self {
+        Self { whole, len }
+    }
+
     pub(crate) fn find(storage: &Storage, key: &ObjectKey) -> Result<Option<Self>> {
         // Nothing is opened yet: a batch may hold many of these.
         let opened = storage.open_object(key, |_| Ok::<_, Fail>((0, 0)))?;

@@ -2,6 +2,8 @@
 
 use std::io::{self, Read, Write};
 
+use super::zip::Ranges;
+
 pub(super) const BLOCK: usize = 512;
 /// Longest extended header that is accepted.
 const MAX_EXTENDED: u64 = 1 << 20;
@@ -209,6 +211,13 @@ pub(super) fn write(
     time: i64,
     content: &mut dyn Read,
 ) -> io::Result<()> {
+    header(to, name, size, time)?;
+    copy_exactly(content, to, size)?;
+    pad(to, size)
+}
+
+/// Writes what precedes the content of a member.
+pub(super) fn header(to: &mut impl Write, name: &str, size: u64, time: i64) -> io::Result<()> {
     let seconds = u64::try_from(time.saturating_add(500_000_000).div_euclid(1_000_000_000)).unwrap_or(0);
     let split = split_name(name);
     if split.is_none() || size > MAX_SIZE {
@@ -228,9 +237,37 @@ pub(super) fn write(
     }
     let shortened = ascii(name);
     let (prefix, base) = split.unwrap_or(("", &shortened));
-    to.write_all(&file_header(prefix, base, size.min(MAX_SIZE), b'0', 0o644, seconds))?;
-    copy_exactly(content, to, size)?;
-    pad(to, size)
+    to.write_all(&file_header(prefix, base, size.min(MAX_SIZE), b'0', 0o644, seconds))
+}
+
+/// Offset behind the last member.
+pub(super) fn end_of_members(archive: &impl Ranges) -> io::Result<u64> {
+    let block = BLOCK as u64;
+    let mut at = 0;
+    let mut long_size = None;
+    while at + block <= archive.len() {
+        let mut header = [0; BLOCK];
+        archive.open(at, block)?.read_exact(&mut header)?;
+        if header.iter().all(|b| *b == 0) {
+            break;
+        }
+        if checksum(&header) != number(&header[148..156])? {
+            return Err(invalid());
+        }
+        let mut size = number(&header[124..136])?;
+        match header[156] {
+            b'x' if size <= MAX_EXTENDED => {
+                let mut content = Vec::new();
+                archive.open(at + block, size.min(archive.len() - at - block))?.read_to_end(&mut content)?;
+                let size = pax(&content).into_iter().rfind(|(key, _)| *key == "size");
+                long_size = size.and_then(|(_, value)| value.parse().ok());
+            }
+            b'x' | b'g' | b'L' | b'K' => {}
+            _ => size = long_size.take().unwrap_or(size),
+        }
+        at = size.checked_add(padding(size)).and_then(|n| n.checked_add(at + block)).ok_or_else(invalid)?;
+    }
+    if at > archive.len() { Err(short(io::ErrorKind::UnexpectedEof.into())) } else { Ok(at) }
 }
 
 /// Fills the last block of a member.

@@ -48,6 +48,22 @@ impl<W: Write> Archiver<W> {
         }
     }
 
+    /// Takes over the members of an archive of the same format, which must be a TAR within whatever compression.
+    pub(super) fn copy_tar(&mut self, from: &mut tar::Tar<Box<dyn Read + Send>>) -> io::Result<()> {
+        let to: &mut dyn Write = match self {
+            Self::Tar(to) => to,
+            Self::Tgz(to) => to,
+            Self::Lz4(to) => to,
+            Self::Zip(_) => return Err(io::ErrorKind::Unsupported.into()),
+        };
+        while let Some(member) = from.next()? {
+            to.write_all(&member.header)?;
+            io::copy(from, to)?;
+            tar::pad(to, member.size)?;
+        }
+        Ok(())
+    }
+
     /// Writes the end of the archive.
     pub(crate) fn finish(self) -> io::Result<W> {
         match self {

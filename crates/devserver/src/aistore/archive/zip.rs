@@ -51,23 +51,30 @@ fn le_usize(bytes: &[u8], at: usize) -> usize {
     usize::try_from(le(bytes, at, 2)).unwrap_or(0)
 }
 
-/// The members in the order of the directory.
-pub(super) fn members(archive: &impl Ranges) -> io::Result<Vec<Member>> {
+/// The directory of an archive: where it begins, its records, and how many there are.
+pub(super) fn directory(archive: &impl Ranges) -> io::Result<(u64, Vec<u8>, u64)> {
     let tail_at = archive.len().saturating_sub(TAIL);
     let tail = read(archive, tail_at, archive.len() - tail_at)?;
     let end = tail.windows(4).rposition(|w| w == b"PK\x05\x06").ok_or_else(invalid)?;
     let (mut size, mut offset) = (le(&tail, end + 12, 4), le(&tail, end + 16, 4));
+    let mut count = le(&tail, end + 10, 2);
     if (size == 0xffff_ffff || offset == 0xffff_ffff)
         && let Some(locator) = end.checked_sub(20)
         && tail[locator..].starts_with(b"PK\x06\x07")
     {
         let record = read(archive, le(&tail, locator + 8, 8), 56)?;
         (size, offset) = (le(&record, 40, 8), le(&record, 48, 8));
+        count = le(&record, 32, 8);
     }
     if size > MAX_DIRECTORY {
         return Err(invalid());
     }
-    let directory = read(archive, offset, size)?;
+    Ok((offset, read(archive, offset, size)?, count))
+}
+
+/// The members in the order of the directory.
+pub(super) fn members(archive: &impl Ranges) -> io::Result<Vec<Member>> {
+    let (_, directory, _) = directory(archive)?;
     let (mut members, mut at) = (Vec::new(), 0);
     while at + 46 <= directory.len() && directory[at..].starts_with(b"PK\x01\x02") {
         let (name, extra, comment) =

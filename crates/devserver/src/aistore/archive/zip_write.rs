@@ -14,8 +14,8 @@ const UTF8: u16 = 1 << 11;
 const WIDE: u64 = 0xffff_ffff;
 
 /// A member that was written.
-#[derive(Debug)]
-struct Entry {
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
     name: String,
     size: u64,
     crc: u32,
@@ -28,7 +28,8 @@ struct Entry {
 pub(crate) struct ZipWriter<W> {
     to: W,
     at: u64,
-    entries: Vec<Entry>,
+    directory: Vec<u8>,
+    count: u64,
 }
 
 /// Counts and checks what passes through.
@@ -47,7 +48,18 @@ impl Read for Counted<'_> {
 
 impl<W: Write> ZipWriter<W> {
     pub(crate) fn new(to: W) -> Self {
-        Self { to, at: 0, entries: Vec::new() }
+        Self { to, at: 0, directory: Vec::new(), count: 0 }
+    }
+
+    /// Goes on where an archive of `at` bytes and so many members left off, before its directory.
+    pub(super) fn resume(to: W, at: u64, directory: Vec<u8>, count: u64) -> Self {
+        Self { to, at, directory, count }
+    }
+
+    /// Takes a member into the directory that lies in the archive already.
+    pub(super) fn list(&mut self, entry: &Entry) {
+        self.directory.extend(entry.directory());
+        self.count += 1;
     }
 
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -64,38 +76,23 @@ impl<W: Write> ZipWriter<W> {
         time: i64,
         content: &mut dyn Read,
     ) -> io::Result<()> {
-        let offset = self.at;
-        let extra = extended_time(time);
-        let mut head = b"PK\x03\x04".to_vec();
-        common(&mut head, name, time, (0, 0, 0), extra.len());
-        head.extend_from_slice(name.as_bytes());
-        head.extend_from_slice(&extra);
-        self.put(&head)?;
+        let mut entry = Entry { name: name.to_owned(), size, crc: 0, offset: self.at, time };
+        self.put(&entry.header())?;
         let mut counted = Counted { from: content, crc: Crc::new() };
         copy_exactly(&mut counted, &mut self.to, size)?;
         self.at += size;
-        let crc = counted.crc.sum();
-        let mut descriptor = b"PK\x07\x08".to_vec();
-        descriptor.extend(crc.to_le_bytes());
-        if size >= WIDE {
-            descriptor.extend([size.to_le_bytes(), size.to_le_bytes()].concat());
-        } else {
-            descriptor.extend([low(size).to_le_bytes(), low(size).to_le_bytes()].concat());
-        }
-        self.put(&descriptor)?;
-        self.entries.push(Entry { name: name.to_owned(), size, crc, offset, time });
+        entry.crc = counted.crc.sum();
+        self.put(&entry.descriptor())?;
+        self.list(&entry);
         Ok(())
     }
 
     /// Writes the directory.
     pub(crate) fn finish(mut self) -> io::Result<W> {
-        let start = self.at;
-        let entries = std::mem::take(&mut self.entries);
-        for entry in &entries {
-            self.put(&entry.directory())?;
-        }
-        let size = self.at - start;
-        let count = entries.len() as u64;
+        let (start, count) = (self.at, self.count);
+        let directory = std::mem::take(&mut self.directory);
+        self.put(&directory)?;
+        let size = directory.len() as u64;
         let mut end = Vec::new();
         if count >= 0xffff || size >= WIDE || start >= WIDE {
             let at = self.at;
@@ -122,6 +119,40 @@ impl<W: Write> ZipWriter<W> {
 }
 
 impl Entry {
+    /// A member that is written elsewhere, between its header and its descriptor.
+    pub(super) fn new(name: &str, size: u64, time: i64) -> Self {
+        Self { name: name.to_owned(), size, crc: 0, offset: 0, time }
+    }
+
+    /// The member at its place, once its content is known.
+    #[must_use]
+    pub(super) fn placed(mut self, offset: u64, crc: u32) -> Self {
+        (self.offset, self.crc) = (offset, crc);
+        self
+    }
+
+    /// What precedes the content.
+    pub(super) fn header(&self) -> Vec<u8> {
+        let extra = extended_time(self.time);
+        let mut head = b"PK\x03\x04".to_vec();
+        common(&mut head, &self.name, self.time, (0, 0, 0), extra.len());
+        head.extend_from_slice(self.name.as_bytes());
+        head.extend_from_slice(&extra);
+        head
+    }
+
+    /// What follows the content.
+    pub(super) fn descriptor(&self) -> Vec<u8> {
+        let mut descriptor = b"PK\x07\x08".to_vec();
+        descriptor.extend(self.crc.to_le_bytes());
+        if self.size >= WIDE {
+            descriptor.extend([self.size.to_le_bytes(), self.size.to_le_bytes()].concat());
+        } else {
+            descriptor.extend([low(self.size).to_le_bytes(), low(self.size).to_le_bytes()].concat());
+        }
+        descriptor
+    }
+
     /// Its record in the directory. Like the original it repeats the name as comment.
     fn directory(&self) -> Vec<u8> {
         let mut extra = extended_time(self.time);

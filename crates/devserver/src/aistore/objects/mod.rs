@@ -44,7 +44,7 @@ impl Object {
 }
 
 /// The mount path that an object would have on a target with two disks.
-fn mount_path(target: &NodeInfo, name: &str) -> String {
+pub(crate) fn mount_path(target: &NodeInfo, name: &str) -> String {
     format!("/ais/mp{}/{}", digest(name) % 2 + 1, target.id)
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn location(target: &NodeInfo, name: &str) -> String {
 }
 
 /// The next version of an object that replaces `old`.
-fn next_version(bucket: &Bucket, old: Option<&ObjectRecord>) -> Option<u64> {
+pub(crate) fn next_version(bucket: &Bucket, old: Option<&ObjectRecord>) -> Option<u64> {
     bucket.versioned().then(|| old.and_then(|o| o.version).unwrap_or(0) + 1)
 }
 
