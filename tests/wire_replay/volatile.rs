@@ -19,7 +19,8 @@ const HEADERS: &[&str] = &[
 /// Headers that are not compared at all: the date, and the framing of bodies that are compared themselves.
 const IGNORED: &[&str] = &["date", "content-length", "transfer-encoding"];
 
-/// JSON members whose value is not compared, in bodies and in headers that hold JSON.
+/// JSON members whose value is not compared, in bodies and in headers that hold JSON. How soon after its work a job
+/// calls itself idle is a matter of time.
 const MEMBERS: &[&str] = &[
     "UUID",
     "atime",
@@ -33,6 +34,7 @@ const MEMBERS: &[&str] = &[
     "end_time",
     "glob.id",
     "id_digest",
+    "is_idle",
     "node_ip_addr",
     "port",
     "remote_addr",

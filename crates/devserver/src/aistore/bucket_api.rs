@@ -12,7 +12,7 @@ use super::names::{BucketName, Namespace, Provider};
 use super::node::Cx;
 use super::props::{self, Permission};
 use super::reply::Reply;
-use super::{bucket_jobs, guard, list, multi, promote};
+use super::{archive, bucket_jobs, guard, list, multi, promote};
 use crate::access::{Bits, bits};
 
 const BUCKET_PROPS: HeaderName = HeaderName::from_static("ais-bucket-props");
@@ -24,7 +24,7 @@ pub(crate) async fn handle(cx: &mut Cx, rest: &str) -> Result<Reply> {
         Method::GET => get(cx, rest).await,
         Method::HEAD => head(cx, rest),
         Method::POST => post(cx, rest).await,
-        Method::PUT => put(cx, rest),
+        Method::PUT => put(cx, rest).await,
         Method::PATCH => patch(cx, rest).await,
         Method::DELETE => delete(cx, rest).await,
         _ => Ok(other_method(&cx.method, ALLOW)),
@@ -213,12 +213,13 @@ async fn create(cx: &Cx, name: &BucketName, action: &Action) -> Result<Reply> {
     Ok(Reply::ok())
 }
 
-fn put(cx: &Cx, rest: &str) -> Result<Reply> {
-    let item = one_item(cx, rest)?;
+async fn put(cx: &mut Cx, rest: &str) -> Result<Reply> {
+    let item = one_item(cx, rest)?.to_owned();
     let action = cx.action()?;
-    let name = cx.bucket_name(item)?;
+    let name = cx.bucket_name(&item)?;
     if action.action == "archive" {
-        guard::existing(cx, &name, bits::RW)?;
+        let bucket = guard::bucket(cx, &name, bits::RW)?;
+        return archive::archive(cx, &bucket, &action).await;
     }
     Err(invalid_action(&action))
 }

@@ -167,6 +167,8 @@ impl Job {
         self.report.bytes += more.bytes;
         self.report.errors.extend(more.errors.iter().cloned());
         self.report.endless |= more.endless;
+        self.report.from.clone_from(&more.from);
+        self.report.to.clone_from(&more.to);
         self.idle_until = Some(Instant::now() + idle);
         self.ended = now();
     }
@@ -297,6 +299,17 @@ impl Jobs {
         })?;
         job.extend(more, self.idle);
         Some(job.id.clone())
+    }
+
+    /// An idling job of this kind on this bucket that has seen errors: its id and what it says.
+    pub(crate) fn failing(&self, kind: &str, bucket: &BucketName) -> Option<(String, String)> {
+        let inner = lock(&self.inner);
+        let job =
+            inner.jobs.iter().rev().find(|j| {
+                j.kind.name == kind && j.end_time() == 0 && j.report.bucket.as_ref() == Some(bucket)
+            })?;
+        let error = job.error(None);
+        (!error.is_empty()).then(|| (job.id.clone(), error))
     }
 
     /// Adds work to the job of this id.

@@ -2,6 +2,8 @@
 
 mod append;
 mod get;
+mod grow;
+mod job;
 mod pipe;
 mod shard;
 mod tar;
@@ -11,6 +13,7 @@ mod zip_write;
 
 pub(crate) use append::append;
 pub(crate) use get::{Wanted, check_query, get, members, open_member};
+pub(crate) use job::archive;
 pub(crate) use pipe::{Pipe, pipe};
 pub(crate) use shard::{Format, Shard};
 pub(crate) use write::Archiver;

@@ -211,13 +211,6 @@ pub(super) fn write(
     time: i64,
     content: &mut dyn Read,
 ) -> io::Result<()> {
-    header(to, name, size, time)?;
-    copy_exactly(content, to, size)?;
-    pad(to, size)
-}
-
-/// Writes what precedes the content of a member.
-pub(super) fn header(to: &mut impl Write, name: &str, size: u64, time: i64) -> io::Result<()> {
     let seconds = u64::try_from(time.saturating_add(500_000_000).div_euclid(1_000_000_000)).unwrap_or(0);
     let split = split_name(name);
     if split.is_none() || size > MAX_SIZE {
@@ -237,7 +230,9 @@ pub(super) fn header(to: &mut impl Write, name: &str, size: u64, time: i64) -> i
     }
     let shortened = ascii(name);
     let (prefix, base) = split.unwrap_or(("", &shortened));
-    to.write_all(&file_header(prefix, base, size.min(MAX_SIZE), b'0', 0o644, seconds))
+    to.write_all(&file_header(prefix, base, size.min(MAX_SIZE), b'0', 0o644, seconds))?;
+    copy_exactly(content, to, size)?;
+    pad(to, size)
 }
 
 /// Offset behind the last member.

@@ -14,8 +14,8 @@ const UTF8: u16 = 1 << 11;
 const WIDE: u64 = 0xffff_ffff;
 
 /// A member that was written.
-#[derive(Clone, Debug)]
-pub(super) struct Entry {
+#[derive(Debug)]
+struct Entry {
     name: String,
     size: u64,
     crc: u32,
@@ -56,12 +56,6 @@ impl<W: Write> ZipWriter<W> {
         Self { to, at, directory, count }
     }
 
-    /// Takes a member into the directory that lies in the archive already.
-    pub(super) fn list(&mut self, entry: &Entry) {
-        self.directory.extend(entry.directory());
-        self.count += 1;
-    }
-
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.to.write_all(bytes)?;
         self.at += bytes.len() as u64;
@@ -83,7 +77,8 @@ impl<W: Write> ZipWriter<W> {
         self.at += size;
         entry.crc = counted.crc.sum();
         self.put(&entry.descriptor())?;
-        self.list(&entry);
+        self.directory.extend(entry.directory());
+        self.count += 1;
         Ok(())
     }
 
@@ -119,20 +114,8 @@ impl<W: Write> ZipWriter<W> {
 }
 
 impl Entry {
-    /// A member that is written elsewhere, between its header and its descriptor.
-    pub(super) fn new(name: &str, size: u64, time: i64) -> Self {
-        Self { name: name.to_owned(), size, crc: 0, offset: 0, time }
-    }
-
-    /// The member at its place, once its content is known.
-    #[must_use]
-    pub(super) fn placed(mut self, offset: u64, crc: u32) -> Self {
-        (self.offset, self.crc) = (offset, crc);
-        self
-    }
-
     /// What precedes the content.
-    pub(super) fn header(&self) -> Vec<u8> {
+    fn header(&self) -> Vec<u8> {
         let extra = extended_time(self.time);
         let mut head = b"PK\x03\x04".to_vec();
         common(&mut head, &self.name, self.time, (0, 0, 0), extra.len());
@@ -142,7 +125,7 @@ impl Entry {
     }
 
     /// What follows the content.
-    pub(super) fn descriptor(&self) -> Vec<u8> {
+    fn descriptor(&self) -> Vec<u8> {
         let mut descriptor = b"PK\x07\x08".to_vec();
         descriptor.extend(self.crc.to_le_bytes());
         if self.size >= WIDE {
