@@ -1,11 +1,13 @@
 //! The command line, and what all commands share.
 #![expect(clippy::doc_markdown, reason = "the comments on flags are their help texts")]
 
+use std::time::Duration;
+
 use clap::{ArgAction, Args, Parser, Subcommand};
 use longshore::transfer::{PartSize, Transfer};
 
 use crate::{
-    commands::{authn, cat, cp, ls, mb, rb, rm, stat},
+    commands::{authn, cat, cp, ls, mb, rb, resume, rm, stat},
     failure::Failure,
     interrupt::{GRACE, Interrupt},
     output::Output,
@@ -101,6 +103,7 @@ pub(crate) enum Command {
     Mb(mb::MbArgs),
     Rb(rb::RbArgs),
     Stat(stat::StatArgs),
+    Resume(resume::ResumeArgs),
     Authn(authn::AuthnArgs),
     #[cfg(feature = "dev")]
     Dev(crate::commands::dev::DevArgs),
@@ -108,6 +111,8 @@ pub(crate) enum Command {
 
 /// Object data in memory unless told otherwise.
 const MEMORY: u64 = 64 << 20;
+/// Shortest and longest time between two looks for a part.
+const LOOKUPS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(1));
 /// What one share must have at least.
 const SMALLEST_MEMORY: u64 = 4 << 20;
 
@@ -133,9 +138,13 @@ impl App {
             .limit_upload(settings.limit_rate)
             .limit_download(settings.limit_rate)
             .verify(settings.verify.into())
+            .checkpoints(&settings.dirs.state)
             .grace(GRACE);
         if let Some(requests) = settings.concurrency {
             builder = builder.concurrency(requests);
+        }
+        if let Some(time) = settings.part_lookup {
+            builder = builder.part_lookup(time, (time / 10).clamp(LOOKUPS.0, LOOKUPS.1));
         }
         if let Some(size) = settings.part_size {
             builder = builder.part_size(PartSize::Fixed(size));
@@ -162,6 +171,7 @@ impl App {
             Command::Mb(args) => self.until_interrupted(mb::run(&self, args)).await,
             Command::Rb(args) => self.until_interrupted(rb::run(&self, args)).await,
             Command::Stat(args) => self.until_interrupted(stat::run(&self, args)).await,
+            Command::Resume(args) => self.until_interrupted(resume::run(&self, args)).await,
             Command::Authn(args) => self.until_interrupted(authn::run(&self, args)).await,
         };
         let result = result.and_then(|()| self.out.flush());

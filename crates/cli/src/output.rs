@@ -58,6 +58,19 @@ pub(crate) enum Message<'a> {
     Removed { url: String },
     /// A file or object was copied.
     Copied { source: String, destination: String, bytes: u64 },
+    /// A transfer that was interrupted.
+    Unfinished {
+        direction: &'static str,
+        url: String,
+        path: String,
+        bytes: u64,
+        done: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        changed: Option<String>,
+        running: bool,
+    },
+    /// An interrupted transfer will not be taken up.
+    GivenUp { url: String },
     /// The end of a command that treats many items.
     Summary(Summary),
     /// How far a command has come.
@@ -205,6 +218,20 @@ impl fmt::Display for Message<'_> {
             Self::Copied { source, destination, .. } => {
                 write!(f, "copied {} to {}", printable(source), printable(destination))
             }
+            Self::Unfinished { direction, url, path, bytes, done, changed, running } => {
+                let (url, path) = (printable(url), printable(path));
+                match *direction {
+                    "upload" => write!(f, "upload of {path} to {url}")?,
+                    _ => write!(f, "download of {url} to {path}")?,
+                }
+                write!(f, ": {} of {}", show_size(*done), show_size(*bytes))?;
+                match (running, changed) {
+                    (true, _) => f.write_str(", running"),
+                    (false, Some(changed)) => write!(f, ", last moved {changed}"),
+                    (false, None) => Ok(()),
+                }
+            }
+            Self::GivenUp { url } => write!(f, "gave up the transfer of {}", printable(url)),
             Self::Summary(summary) => summary.fmt(f),
             #[cfg(feature = "dev")]
             Self::Server { aistore, .. } => f.write_str(aistore),

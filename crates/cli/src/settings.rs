@@ -42,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) memory: Option<u64>,
     /// Bytes per second at most.
     pub(crate) limit_rate: Option<u64>,
+    /// How long to look for a part of unknown fate.
+    pub(crate) part_lookup: Option<Duration>,
     /// When content is compared with checksums.
     pub(crate) verify: Verify,
     /// When progress is shown.
@@ -111,6 +113,8 @@ pub(crate) struct Dirs {
     pub(crate) config: PathBuf,
     /// Data of the embedded server is below this.
     pub(crate) data: PathBuf,
+    /// Notes of interrupted transfers are below this.
+    pub(crate) state: PathBuf,
 }
 
 impl Dirs {
@@ -125,7 +129,11 @@ impl Dirs {
             });
             base.join("longshore")
         };
-        Self { config: folder("XDG_CONFIG_HOME", ".config"), data: folder("XDG_DATA_HOME", ".local/share") }
+        Self {
+            config: folder("XDG_CONFIG_HOME", ".config"),
+            data: folder("XDG_DATA_HOME", ".local/share"),
+            state: folder("XDG_STATE_HOME", ".local/state"),
+        }
     }
 
     /// Where the embedded server keeps its data.
@@ -157,6 +165,7 @@ struct Profile {
     part_size: Option<Word>,
     memory: Option<Word>,
     limit_rate: Option<Word>,
+    part_lookup: Option<String>,
     verify: Option<String>,
     progress: Option<String>,
 }
@@ -219,6 +228,12 @@ impl Settings {
                 "LONGSHORE_LIMIT_RATE",
                 p.limit_rate.as_ref(),
                 parse_rate,
+            )?,
+            part_lookup: lookup.find(
+                None,
+                "LONGSHORE_PART_LOOKUP",
+                p.part_lookup.as_ref(),
+                parse_duration,
             )?,
             verify: lookup
                 .find(flags.verify, "LONGSHORE_VERIFY", p.verify.as_ref(), Verify::from_str)?

@@ -11,6 +11,7 @@ mod cancel;
 mod checkpoint;
 mod config;
 mod context;
+mod copy;
 mod disk_speed;
 mod download;
 mod error;
@@ -26,6 +27,7 @@ mod sink;
 mod slab;
 mod source;
 mod source_file;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -33,12 +35,13 @@ mod upload;
 
 use std::{path::Path, sync::Arc};
 
-use longshore_blob_api::BlobStore;
+use longshore_blob_api::{AnyStore, BlobStore};
 use longshore_core_types::ObjectKey;
 
 pub use cancel::CancelToken;
 pub use checkpoint::{Unfinished, unfinished};
 pub use config::{MultipartFailure, TransferBuilder, Verify};
+pub use copy::{CopyObject, CopyOutcome, MODIFIED_KEY};
 pub use download::{Body, Download, DownloadHandle, DownloadOutcome};
 pub use error::TransferError;
 pub use handle::TransferHandle;
@@ -48,7 +51,8 @@ pub use report::{BatchReport, FailurePolicy};
 pub use retry::RetryPolicy;
 pub use sink::Sink;
 pub use source::Source;
-pub use tree::{DownloadDir, SymlinkPolicy, UploadDir};
+pub use sync::{Compare, End, Entry, Moved, Place, Sync, SyncAction, SyncReport};
+pub use tree::{DownloadDir, Filter, FilterBuilder, SymlinkPolicy, UploadDir};
 pub use upload::{Upload, UploadHandle, UploadOutcome};
 
 /// What all transfers of a program share: limits and settings. Cloning shares them too.
@@ -126,6 +130,24 @@ impl Transfer {
         to: impl AsRef<Path>,
     ) -> DownloadDir<S> {
         DownloadDir::new(&self.0, from.clone(), prefix.into(), to.as_ref())
+    }
+
+    /// Copies an object to another name or store. `reader` reads what has to pass through this process; it needs
+    /// limits of its own, so that neither side waits for what the other holds.
+    pub fn copy(
+        &self,
+        reader: &Self,
+        from: &AnyStore,
+        source: impl Into<ObjectKey>,
+        to: &AnyStore,
+        target: impl Into<ObjectKey>,
+    ) -> CopyObject {
+        CopyObject::new(reader, self, (from.clone(), source.into()), (to.clone(), target.into()))
+    }
+
+    /// Copies, moves, or makes the same what is in one place and in another.
+    pub fn sync(&self, from: Place, to: Place) -> Sync {
+        Sync::new(self, from, to)
     }
 
     /// What is in use right now.

@@ -23,6 +23,8 @@ pub enum Direction {
     Upload,
     /// From the store.
     Download,
+    /// From one store to another, or within one.
+    Copy,
 }
 
 /// One object on its way. Cloning is cheap.
@@ -34,11 +36,17 @@ struct ItemData {
     direction: Direction,
     url: String,
     path: Option<PathBuf>,
+    /// What is copied.
+    source: Option<String>,
 }
 
 impl Item {
     pub(crate) fn new(direction: Direction, url: String, path: Option<PathBuf>) -> Self {
-        Self(Arc::new(ItemData { direction, url, path }))
+        Self(Arc::new(ItemData { direction, url, path, source: None }))
+    }
+
+    pub(crate) fn copy(source: String, url: String) -> Self {
+        Self(Arc::new(ItemData { direction: Direction::Copy, url, path: None, source: Some(source) }))
     }
 
     /// Which way it moves.
@@ -46,7 +54,12 @@ impl Item {
         self.0.direction
     }
 
-    /// The object, as a store URL.
+    /// The object that is copied, as a store URL; `None` unless this is a copy.
+    pub fn source(&self) -> Option<&str> {
+        self.0.source.as_deref()
+    }
+
+    /// The object, as a store URL; of a copy the new one.
     pub fn url(&self) -> &str {
         &self.0.url
     }
@@ -57,7 +70,7 @@ impl Item {
     }
 }
 
-/// `upload of PATH to URL` or `download of URL to PATH`.
+/// `upload of PATH to URL`, `download of URL to PATH` or `copy of URL to URL`.
 impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = self.url();
@@ -66,6 +79,7 @@ impl fmt::Display for Item {
             (Direction::Upload, None) => write!(f, "upload to {url}"),
             (Direction::Download, Some(path)) => write!(f, "download of {url} to {}", path.display()),
             (Direction::Download, None) => write!(f, "download of {url}"),
+            (Direction::Copy, _) => write!(f, "copy of {} to {url}", self.source().unwrap_or_default()),
         }
     }
 }

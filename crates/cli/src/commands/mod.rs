@@ -8,6 +8,7 @@ pub(crate) mod dev;
 pub(crate) mod ls;
 pub(crate) mod mb;
 pub(crate) mod rb;
+pub(crate) mod resume;
 pub(crate) mod rm;
 pub(crate) mod stat;
 

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     checkpoint::{SavedDownload, is_worth_keeping},
     context::{Admission, weight},
+    copy,
     error::{Result, task_failed},
     part_file::{PartFile, Stash, Target},
     progress::ItemReporter,
@@ -22,6 +23,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct FileOptions {
     pub(crate) keep_modified: bool,
+    /// The time at which the object was stored, which is what listings show, rather than what its metadata says.
+    pub(crate) as_listed: bool,
 }
 
 /// Downloads to `target`; begins anew if the object was replaced, or once if what arrived is wrong.
@@ -133,7 +136,11 @@ async fn conclude<S: BlobStore + Clone>(
     if cut.parts() > 1 {
         version.still_there().await?;
     }
-    let modified = version.meta.last_modified.filter(|_| options.keep_modified);
+    let modified = match options {
+        FileOptions { keep_modified: false, .. } => None,
+        FileOptions { as_listed: true, .. } => version.meta.last_modified,
+        FileOptions { as_listed: false, .. } => copy::modified(&version.meta),
+    };
     file.finish(modified, version.context().config().durable).await?;
     Ok(DownloadOutcome {
         meta: version.meta.clone(),

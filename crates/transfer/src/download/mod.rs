@@ -108,9 +108,18 @@ impl<S: BlobStore + Clone> Download<S> {
         self
     }
 
-    /// Gives the file the time at which the object changed last, if the store says it. Default off.
+    /// Gives the file the time at which the object changed last: what its metadata says ([`MODIFIED_KEY`]), else when
+    /// it was stored, if the store says that. Default off.
+    ///
+    /// [`MODIFIED_KEY`]: crate::MODIFIED_KEY
     pub fn keep_modified(mut self, on: bool) -> Self {
         self.file.keep_modified = on;
+        self
+    }
+
+    /// The time is the one that listings show, so that later comparisons with them find it.
+    pub(crate) fn time_as_listed(mut self, on: bool) -> Self {
+        self.file.as_listed = on;
         self
     }
 

@@ -6,6 +6,7 @@ mod limits;
 mod odd;
 mod resume;
 mod stream;
+mod sync;
 mod tree;
 mod upload;
 

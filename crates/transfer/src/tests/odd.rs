@@ -22,6 +22,7 @@ use longshore_core_types::{
 };
 
 type OnBody = dyn Fn(u64, ByteStream) -> ByteStream + Send + Sync;
+type OnList = dyn Fn(u64, ListPage) -> Result<ListPage> + Send + Sync;
 type OnRange = dyn Fn(u64, &mut GetOptions) + Send + Sync;
 
 /// A store in memory whose answers are changed on their way.
@@ -32,6 +33,8 @@ pub(super) struct Odd {
     states: Option<Vec<ChecksumKind>>,
     on_body: Arc<OnBody>,
     on_range: Arc<OnRange>,
+    on_list: Arc<OnList>,
+    lists: Arc<AtomicU64>,
     gets: Arc<AtomicU64>,
     slow_parts: Option<std::time::Duration>,
     damages: bool,
@@ -47,6 +50,8 @@ impl Odd {
             states: None,
             on_body: Arc::new(|_, body| body),
             on_range: Arc::new(|_, _| {}),
+            on_list: Arc::new(|_, page| Ok(page)),
+            lists: Arc::default(),
             gets: Arc::default(),
             slow_parts: None,
             damages: false,
@@ -74,6 +79,15 @@ impl Odd {
     /// Changes what the nth `get` (from 1) asks for.
     pub(super) fn on_range(mut self, f: impl Fn(u64, &mut GetOptions) + Send + Sync + 'static) -> Self {
         self.on_range = Arc::new(f);
+        self
+    }
+
+    /// Changes the nth page (from 1) of all listings.
+    pub(super) fn on_list(
+        mut self,
+        f: impl Fn(u64, ListPage) -> Result<ListPage> + Send + Sync + 'static,
+    ) -> Self {
+        self.on_list = Arc::new(f);
         self
     }
 
@@ -213,7 +227,8 @@ impl BlobStore for Odd {
     }
 
     async fn list_page(&self, opts: &ListOptions, page: Option<PageToken>) -> Result<ListPage> {
-        self.inner.list_page(opts, page).await
+        let n = self.lists.fetch_add(1, Ordering::Relaxed) + 1;
+        (self.on_list)(n, self.inner.list_page(opts, page).await?)
     }
 
     async fn create_multipart(&self, key: &ObjectKey, opts: PutOptions) -> Result<MultipartId> {

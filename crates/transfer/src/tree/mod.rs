@@ -1,12 +1,20 @@
-//! Directories and prefixes.
+//! Trees of files and the objects that they become.
 
 mod batch;
 mod download;
+mod filter;
 mod names;
 mod running;
 mod upload;
 mod walk;
 
-pub use download::DownloadDir;
-pub use upload::UploadDir;
-pub use walk::SymlinkPolicy;
+pub use self::{
+    download::DownloadDir,
+    filter::{Filter, FilterBuilder},
+    upload::UploadDir,
+    walk::SymlinkPolicy,
+};
+pub(crate) use self::{
+    names::{Place, as_prefix, key_of, place},
+    walk::{Found, walk_in_order},
+};

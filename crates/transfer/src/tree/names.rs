@@ -14,7 +14,7 @@ use crate::error::{local, local_fault};
 const REMEMBERED: usize = 10_000;
 
 /// `prefix` with a final `/`, unless it is empty.
-pub(super) fn as_prefix(mut prefix: String) -> String {
+pub(crate) fn as_prefix(mut prefix: String) -> String {
     if !prefix.is_empty() && !prefix.ends_with('/') {
         prefix.push('/');
     }
@@ -23,14 +23,14 @@ pub(super) fn as_prefix(mut prefix: String) -> String {
 
 /// What an object's name is below the destination.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     File(PathBuf),
     /// The name ends in `/`: a placeholder for a directory. Empty for the destination itself.
     Directory(PathBuf),
 }
 
 /// Where below the destination a name belongs, which is refused if that is no place there, or not only its own.
-pub(super) fn place(name: &str) -> Result<Place> {
+pub(crate) fn place(name: &str) -> Result<Place> {
     let refuse = |fault: &str| {
         Err(Error::new(
             ErrorKind::InvalidInput,
@@ -70,13 +70,13 @@ fn is_one_component(part: &str) -> bool {
 
 /// Directories below the destination, each created once.
 #[derive(Debug, Default)]
-pub(super) struct Directories {
+pub(crate) struct Directories {
     created: HashSet<PathBuf>,
 }
 
 impl Directories {
     /// Makes sure that there is such a directory.
-    pub(super) fn create(&mut self, path: &Path) -> Result<()> {
+    pub(crate) fn create(&mut self, path: &Path) -> Result<()> {
         if self.created.contains(path) {
             return Ok(());
         }
@@ -98,7 +98,7 @@ impl Directories {
 }
 
 /// The object's name of a path below the source.
-pub(super) fn key_of(prefix: &str, relative: &Path) -> Result<String> {
+pub(crate) fn key_of(prefix: &str, relative: &Path) -> Result<String> {
     let mut key = String::from(prefix);
     for (position, part) in relative.components().enumerate() {
         let text = part.as_os_str().to_str().ok_or_else(|| {

@@ -148,7 +148,7 @@ impl<S: BlobStore + Clone> UploadDir<S> {
 
     async fn take(&self, found: Found, running: &mut Running) {
         match found {
-            Found::File { path, size } => {
+            Found::File { path, size, .. } => {
                 let relative = path.strip_prefix(&self.from).unwrap_or(&path);
                 if self.filter.as_ref().is_some_and(|keep| !keep(relative, size)) {
                     let item = self.item(&path);
@@ -162,6 +162,7 @@ impl<S: BlobStore + Clone> UploadDir<S> {
             }
             Found::Skipped { path, reason } => running.skip(self.item(&path), reason),
             Found::Failed { path, error } => running.fail(TransferError::new(&self.item(&path), error)),
+            Found::End => {}
         }
     }
 

@@ -1,9 +1,11 @@
 //! The files below a directory, as they are found.
 
 use std::{
+    ffi::OsString,
     fs::{self, Metadata, ReadDir},
     io,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use longshore_core_types::{Error, Result};
@@ -31,19 +33,41 @@ pub enum SymlinkPolicy {
 
 /// Something below the directory.
 #[derive(Debug)]
-pub(super) enum Found {
-    File { path: PathBuf, size: u64 },
-    Skipped { path: PathBuf, reason: SkipReason },
-    Failed { path: PathBuf, error: Error },
+pub(crate) enum Found {
+    File {
+        path: PathBuf,
+        size: u64,
+        modified: Option<SystemTime>,
+    },
+    Skipped {
+        path: PathBuf,
+        reason: SkipReason,
+    },
+    Failed {
+        path: PathBuf,
+        error: Error,
+    },
+    /// That was all. A walk that ends without it broke off.
+    End,
 }
 
 /// Walks a directory on a thread of its own, a few entries ahead of the receiver.
 ///
 /// An error if the directory itself cannot be read. The thread ends when the receiver is dropped.
 pub(super) fn walk(root: PathBuf, links: SymlinkPolicy) -> Result<mpsc::Receiver<Found>> {
+    start(root, links, false)
+}
+
+/// The same in the byte order of the names that the files have as objects, with the names of one directory of each
+/// level in memory.
+pub(crate) fn walk_in_order(root: PathBuf, links: SymlinkPolicy) -> Result<mpsc::Receiver<Found>> {
+    start(root, links, true)
+}
+
+fn start(root: PathBuf, links: SymlinkPolicy, ordered: bool) -> Result<mpsc::Receiver<Found>> {
     let first = fs::read_dir(&root).map_err(|error| local("read the directory", &root, error))?;
     let (sender, receiver) = mpsc::channel(AHEAD);
-    let walker = Walker { links, sender };
+    let walker = Walker { links, ordered, sender };
     std::thread::Builder::new()
         .name("longshore-walk".into())
         .spawn(move || {
@@ -58,23 +82,46 @@ pub(super) fn walk(root: PathBuf, links: SymlinkPolicy) -> Result<mpsc::Receiver
 
 struct Walker {
     links: SymlinkPolicy,
+    ordered: bool,
     sender: mpsc::Sender<Found>,
 }
 
 /// The receiver is gone.
 struct Gone;
 
+/// The entries of a directory.
+enum Level {
+    AsRead(ReadDir),
+    Sorted(std::vec::IntoIter<(OsString, bool)>),
+}
+
+impl Level {
+    fn next(&mut self, directory: &Path) -> Option<io::Result<PathBuf>> {
+        match self {
+            Self::AsRead(entries) => entries.next().map(|entry| entry.map(|entry| entry.path())),
+            Self::Sorted(names) => names.next().map(|(name, _)| Ok(directory.join(name))),
+        }
+    }
+}
+
+/// What is below a directory has its name and a slash in front.
+fn sort_key((name, is_dir): &(OsString, bool)) -> impl Iterator<Item = u8> {
+    let slash: &[u8] = if *is_dir { b"/" } else { b"" };
+    name.as_encoded_bytes().iter().chain(slash).copied()
+}
+
 impl Walker {
-    /// Depth first, holding one open directory for each level.
+    /// Depth first, holding one directory for each level.
     fn run(&self, root: PathBuf, first: ReadDir) -> std::result::Result<(), Gone> {
-        let mut open = vec![(root, first)];
+        let level = self.level(&root, first)?;
+        let mut open = vec![(root, level)];
         while let Some((directory, entries)) = open.last_mut() {
-            let path = match entries.next() {
+            let path = match entries.next(directory) {
                 None => {
                     open.pop();
                     continue;
                 }
-                Some(Ok(entry)) => entry.path(),
+                Some(Ok(path)) => path,
                 Some(Err(error)) => {
                     let path = directory.clone();
                     open.pop();
@@ -84,12 +131,37 @@ impl Walker {
             };
             if let Some(below) = self.entry(path)? {
                 match fs::read_dir(&below) {
-                    Ok(entries) => open.push((below, entries)),
+                    Ok(entries) => {
+                        let level = self.level(&below, entries)?;
+                        open.push((below, level));
+                    }
                     Err(error) => self.failed("read the directory", below, error)?,
                 }
             }
         }
-        Ok(())
+        self.send(Found::End)
+    }
+
+    fn level(&self, directory: &Path, entries: ReadDir) -> std::result::Result<Level, Gone> {
+        if !self.ordered {
+            return Ok(Level::AsRead(entries));
+        }
+        let mut names = Vec::new();
+        for entry in entries {
+            match entry {
+                Ok(entry) => {
+                    // What cannot be inspected now fails when it is its turn.
+                    let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                    names.push((entry.file_name(), is_dir));
+                }
+                Err(error) => {
+                    self.failed("read the directory", directory.to_owned(), error)?;
+                    break;
+                }
+            }
+        }
+        names.sort_unstable_by(|a, b| sort_key(a).cmp(sort_key(b)));
+        Ok(Level::Sorted(names.into_iter()))
     }
 
     /// Reports an entry; a directory is returned instead.
@@ -133,7 +205,7 @@ fn file(path: PathBuf, meta: &Metadata) -> Found {
     if is_unfinished(&path) {
         return Found::Skipped { path, reason: SkipReason::UnfinishedDownload };
     }
-    Found::File { size: meta.len(), path }
+    Found::File { size: meta.len(), modified: meta.modified().ok(), path }
 }
 
 fn is_unfinished(path: &Path) -> bool {
@@ -153,7 +225,8 @@ mod tests {
         while let Some(found) = found.recv().await {
             let name = |path: &Path| path.strip_prefix(root).unwrap().display().to_string();
             report.push(match found {
-                Found::File { path, size } => format!("{} {size}", name(&path)),
+                Found::File { path, size, .. } => format!("{} {size}", name(&path)),
+                Found::End => continue,
                 Found::Skipped { path, reason } => format!("{} skipped: {reason}", name(&path)),
                 Found::Failed { path, error } => format!("{} failed: {:?}", name(&path), error.kind()),
             });
@@ -186,6 +259,27 @@ mod tests {
         );
         let skipping = all(root, SymlinkPolicy::Skip).await;
         assert_eq!(skipping.iter().filter(|line| line.contains("symbolic link")).count(), 3);
+    }
+
+    #[tokio::test]
+    async fn files_come_in_the_order_of_their_keys() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut names = ["a", "a.b", "a0", "b/c", "b-d", "b0", "b/c.d/e", "b/c0", "é", "z/z/z", "Z"];
+        for name in names.iter().filter(|name| **name != "b/c") {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        fs::write(dir.path().join("b/c"), "").unwrap();
+        names.sort_unstable();
+        let mut found = walk_in_order(dir.path().to_owned(), SymlinkPolicy::default()).unwrap();
+        let mut order = Vec::new();
+        while let Some(found) = found.recv().await {
+            if let Found::File { path, .. } = found {
+                order.push(path.strip_prefix(dir.path()).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+        assert_eq!(order, names);
     }
 
     #[tokio::test]

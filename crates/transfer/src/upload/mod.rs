@@ -154,6 +154,13 @@ impl<S: BlobStore + Clone> Upload<S> {
             Kind::File(_) | Kind::Stream(_) => None,
         };
         let reporter = reporter.item(item, size);
+        let result = self.run_as(&reporter).await;
+        reporter.ended(&result);
+        result
+    }
+
+    /// Uploads as part of an item that somebody else accounts for.
+    pub(crate) async fn run_as(self, reporter: &ItemReporter) -> Result<UploadOutcome> {
         let job = Job {
             context: self.context,
             store: self.store,
@@ -163,9 +170,7 @@ impl<S: BlobStore + Clone> Upload<S> {
             reporter: reporter.clone(),
         };
         let result = Box::pin(Arc::new(job).upload(self.source)).await;
-        let result = result.map_err(|error| error.on(reporter.item()));
-        reporter.ended(&result);
-        result
+        result.map_err(|error| error.on(reporter.item()))
     }
 }
 

@@ -27,7 +27,7 @@ use crate::{
     listing::{Selection, nothing_found, object_of},
     output::{Message, Output, Summary},
     progress::{Board, Extent},
-    units::count,
+    units::{count, show_size},
 };
 
 /// Steps at once. Requests are limited elsewhere; a step that waits for them costs next to nothing.
@@ -376,6 +376,12 @@ fn tell_event(out: &Output, event: &TransferEvent) {
         }
         TransferEvent::ItemSkipped { item, reason } if out.shows_items() => {
             out.notice_text(format!("skipped {}: {reason}", ends(item).0));
+        }
+        TransferEvent::Resumed { item, offset } => {
+            out.notice_text(format!("{item} goes on: {} need not move again", show_size(*offset)));
+        }
+        TransferEvent::NotResumable { item, error } => {
+            out.notice_text(format!("{item} could not go on after an interruption: {}", error.chain()));
         }
         TransferEvent::Restarted { item, error } => {
             out.notice_text(format!("{item} starts again: {}", error.chain()));

@@ -1,0 +1,127 @@
+//! Whether a file or object is the same in two places.
+
+use std::{fs::File, path::PathBuf, time::Duration};
+
+use longshore_blob_api::{BlobStore, HeadOptions};
+use longshore_core_types::{Checksum, ObjectKey, Result, checksum::Hasher};
+
+use super::{Place, listing::Entry};
+use crate::{
+    context::Context,
+    error::{local, task_failed},
+    part_file::hash_range,
+    slab::SLAB,
+};
+
+/// Times of one place can be finer than those of the other.
+const SAME_TIME: Duration = Duration::from_secs(1);
+
+/// What makes two files or objects the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Compare {
+    /// Their sizes, and that the destination is not older than the source. Where a place tells no times, checksums
+    /// decide, if there are some; else sizes alone.
+    #[default]
+    SizeAndTime,
+    /// Their sizes and checksums. Files are read. What no checksum can be found for is not the same.
+    Checksum,
+    /// Both of the above.
+    TimeAndChecksum,
+    /// Their sizes.
+    Size,
+    /// Nothing is the same: everything is copied.
+    Never,
+}
+
+impl Compare {
+    /// Whether listings should state checksums.
+    pub(super) fn wants_checksums(self) -> bool {
+        matches!(self, Self::SizeAndTime | Self::Checksum | Self::TimeAndChecksum)
+    }
+}
+
+/// What the listings alone say; `None` if contents have to be looked at.
+pub(super) fn at_once(compare: Compare, source: &Entry, destination: &Entry) -> Option<bool> {
+    if compare == Compare::Never || source.size != destination.size {
+        return Some(false);
+    }
+    let times = source.modified.zip(destination.modified);
+    let not_older = times.map(|(source, destination)| source <= destination + SAME_TIME);
+    match compare {
+        Compare::Size => Some(true),
+        Compare::SizeAndTime => not_older,
+        Compare::TimeAndChecksum if not_older == Some(false) => Some(false),
+        _ => None,
+    }
+}
+
+/// Compares what two places say about one name.
+pub(super) async fn is_same(
+    compare: Compare,
+    context: &Context,
+    source: (&Place, &Entry),
+    destination: (&Place, &Entry),
+) -> Result<bool> {
+    if let Some(same) = at_once(compare, source.1, destination.1) {
+        return Ok(same);
+    }
+    // Sizes alone must do where the user did not ask for checksums.
+    let insists = compare != Compare::SizeAndTime;
+    Ok(same_content(context, source, destination, insists).await?.unwrap_or(!insists))
+}
+
+/// Compares checksums; `None` if there is no kind that both can have. With `ask`, objects are asked for checksums that
+/// their listing did not state.
+async fn same_content(
+    context: &Context,
+    source: (&Place, &Entry),
+    destination: (&Place, &Entry),
+    ask: bool,
+) -> Result<Option<bool>> {
+    let (ours, theirs) = (stated(context, source, ask).await?, stated(context, destination, ask).await?);
+    let (ours, theirs) = match (ours, theirs) {
+        (Some(ours), Some(theirs)) => (ours, theirs),
+        (None, Some(theirs)) => (computed(context, source, &theirs).await?, theirs),
+        (Some(ours), None) => {
+            let theirs = computed(context, destination, &ours).await?;
+            (ours, theirs)
+        }
+        (None, None) => return Ok(None),
+    };
+    Ok(ours.iter().find_map(|sum| {
+        let other = theirs.iter().find(|other| other.kind() == sum.kind())?;
+        Some(sum == other)
+    }))
+}
+
+/// The checksums that a store states; `None` for a file.
+async fn stated(context: &Context, at: (&Place, &Entry), ask: bool) -> Result<Option<Vec<Checksum>>> {
+    let Place::Store { store, prefix } = at.0 else { return Ok(None) };
+    if !at.1.checksums.is_empty() || !ask {
+        return Ok(Some(at.1.checksums.clone()));
+    }
+    let key = ObjectKey::new(format!("{prefix}{}", at.1.name))?;
+    let head = context.unless_stopped(store.head(&key, HeadOptions::default())).await?;
+    Ok(Some(head.checksums))
+}
+
+/// The same checksum of a file as the other side has.
+async fn computed(context: &Context, at: (&Place, &Entry), like: &[Checksum]) -> Result<Vec<Checksum>> {
+    let (Place::Local(root), Some(kind)) = (at.0, like.first().map(Checksum::kind)) else {
+        return Ok(Vec::new());
+    };
+    let path = root.join(&at.1.name);
+    let hash = tokio::task::spawn_blocking(move || hash_file(&path, Hasher::new(kind)));
+    let sum = context.unless_stopped(async { hash.await.map_err(task_failed)? }).await?;
+    Ok(vec![sum])
+}
+
+pub(super) fn hash_file(path: &PathBuf, mut hasher: Hasher) -> Result<Checksum> {
+    let failed = |error| local("read", path, error);
+    let file = File::open(path).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len();
+    let length = usize::try_from(size).unwrap_or(SLAB).clamp(1, SLAB);
+    hash_range(&file, &mut hasher, 0, size, &mut vec![0; length]).map_err(failed)?;
+    Ok(hasher.finish())
+}

@@ -1,0 +1,192 @@
+//! What is in a place, in the order of the names.
+
+use std::{path::PathBuf, time::SystemTime};
+
+use longshore_blob_api::{AnyStore, BlobStore, Entry as BlobEntry, ListDetail, ListOptions};
+use longshore_core_types::{Checksum, Error, ErrorKind, Result};
+use tokio::{sync::mpsc, task::JoinSet};
+
+use super::{Place, merge::Listing};
+use crate::{
+    context::Context,
+    error::local_fault,
+    progress::SkipReason,
+    tree::{Found, SymlinkPolicy, key_of, walk_in_order},
+};
+
+/// So many entries are read ahead of the merge.
+const AHEAD: usize = 256;
+
+/// A file or object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Entry {
+    /// Its name below the place, with `/` between the parts.
+    pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it changed last, where the place tells.
+    pub modified: Option<SystemTime>,
+    /// Checksums of its content, where the listing states them.
+    pub checksums: Vec<Checksum>,
+}
+
+impl Entry {
+    /// Whether it stands for a directory rather than a file.
+    pub(super) fn is_placeholder(&self) -> bool {
+        self.name.is_empty() || (self.name.ends_with('/') && self.size == 0)
+    }
+}
+
+/// One line of a listing.
+#[derive(Debug)]
+pub(super) enum Listed {
+    Entry(Entry),
+    /// Something that is left out on purpose.
+    Skipped {
+        name: String,
+        reason: SkipReason,
+    },
+    /// Something that cannot be looked at, so it is not known what is there.
+    Failed {
+        name: String,
+        error: Error,
+    },
+    /// Objects may be missing between the entries.
+    Incomplete,
+    /// The listing ended before its end.
+    Broken(Error),
+    /// There is nothing more.
+    End,
+}
+
+/// A listing that is read in the background, a little ahead.
+pub(super) struct Reader {
+    lines: mpsc::Receiver<Listed>,
+    /// Owns the task that reads a store; it ends with this.
+    _task: JoinSet<()>,
+    ended: bool,
+}
+
+impl Reader {
+    /// Begins to list a place. A directory that is to be the destination and is not there yet is empty.
+    pub(super) fn open(
+        place: &Place,
+        context: &Context,
+        links: SymlinkPolicy,
+        detail: ListDetail,
+        may_be_missing: bool,
+    ) -> Result<Self> {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        let mut task = JoinSet::new();
+        match place {
+            Place::Local(root) if may_be_missing && !root.exists() => {
+                // Nobody else will send anything, and there is room.
+                let _ = sender.try_send(Listed::End);
+            }
+            Place::Local(root) => {
+                let found = walk_in_order(root.clone(), links)?;
+                task.spawn(files(root.clone(), found, sender));
+            }
+            Place::Store { store, prefix } => {
+                let (store, prefix, context) = (store.clone(), prefix.clone(), context.clone());
+                task.spawn(async move {
+                    let last = match objects(&store, prefix, detail, &context, &sender).await {
+                        Ok(()) => Listed::End,
+                        Err(Some(error)) => Listed::Broken(error),
+                        Err(None) => return,
+                    };
+                    // Nobody listens any more.
+                    let _ = sender.send(last).await;
+                });
+            }
+        }
+        Ok(Self { lines: receiver, _task: task, ended: false })
+    }
+
+    /// A place that has nothing, because nobody asked what it has.
+    pub(super) fn nothing() -> Self {
+        let (_, lines) = mpsc::channel(1);
+        Self { lines, _task: JoinSet::new(), ended: true }
+    }
+}
+
+impl Listing for Reader {
+    async fn next(&mut self) -> Listed {
+        if self.ended {
+            return Listed::End;
+        }
+        let line = self.lines.recv().await.unwrap_or_else(|| {
+            // Whoever read ended without saying that this was all.
+            Listed::Broken(local_fault("the listing broke off".into()))
+        });
+        self.ended = matches!(line, Listed::End | Listed::Broken(_));
+        line
+    }
+}
+
+async fn files(root: PathBuf, mut found: mpsc::Receiver<Found>, sender: mpsc::Sender<Listed>) {
+    while let Some(found) = found.recv().await {
+        let name = |path: &PathBuf| key_of("", path.strip_prefix(&root).unwrap_or(path));
+        let line = match found {
+            Found::File { path, size, modified } => match name(&path) {
+                Ok(name) => Listed::Entry(Entry { name, size, modified, checksums: Vec::new() }),
+                Err(error) => Listed::Failed { name: path.display().to_string(), error },
+            },
+            Found::Skipped { path, reason } => {
+                Listed::Skipped { name: name(&path).unwrap_or_else(|_| path.display().to_string()), reason }
+            }
+            Found::Failed { path, error } => Listed::Failed { name: path.display().to_string(), error },
+            Found::End => Listed::End,
+        };
+        if sender.send(line).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// `Err(None)` if nobody listens any more.
+async fn objects(
+    store: &AnyStore,
+    prefix: String,
+    detail: ListDetail,
+    context: &Context,
+    sender: &mpsc::Sender<Listed>,
+) -> Result<(), Option<Error>> {
+    if !store.capability().list_ordered {
+        let text = format!("{} does not list its objects in the order of their names", store.url());
+        return Err(Some(Error::new(ErrorKind::Unsupported, text)));
+    }
+    let options = ListOptions::prefix(&*prefix).with_detail(detail);
+    let mut token = None;
+    let mut warned = false;
+    loop {
+        let page = context.unless_stopped(store.list_page(&options, token.clone())).await?;
+        if page.incomplete && !warned {
+            warned = true;
+            sender.send(Listed::Incomplete).await.map_err(|_| None)?;
+        }
+        for entry in page.entries {
+            let BlobEntry::Object(meta) = entry else { continue };
+            let Some(name) = meta.key.as_str().strip_prefix(&*prefix) else {
+                let text = format!("the listing holds a name that does not start with {prefix:?}");
+                return Err(Some(Error::new(ErrorKind::Protocol, text)));
+            };
+            let entry = Entry {
+                name: name.to_owned(),
+                size: meta.size,
+                modified: meta.last_modified,
+                checksums: meta.checksums,
+            };
+            sender.send(Listed::Entry(entry)).await.map_err(|_| None)?;
+        }
+        match page.next {
+            None => return Ok(()),
+            next if next == token => {
+                let text = format!("the listing of {} repeats itself", store.url().with_key(&*prefix));
+                return Err(Some(Error::new(ErrorKind::Protocol, text)));
+            }
+            next => token = next,
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! The run of a [`Sync`]: two listings, items on their way, and removals at the end.
+
+use std::{collections::HashSet, fs, path::Path, sync::Arc};
+
+use longshore_blob_api::ListDetail;
+use longshore_core_types::{ChecksumKind, Error, ErrorKind, Result as CoreResult, checksum::Hasher};
+use tokio::task::JoinSet;
+
+use super::{
+    End, Place, Sync, SyncAction, SyncReport,
+    compare::{at_once, is_same},
+    extras::Extras,
+    item::Moved,
+    listing::{Entry, Listed, Reader},
+    merge::{Merge, Side, Step},
+    remove::{self, Doubt},
+};
+use crate::{
+    error::{Result, TransferError, cancelled, task_failed},
+    progress::{Direction, Item, Reporter, SkipReason},
+    report::KEPT_FAILURES,
+};
+
+/// For each request that may run, so many items are in flight.
+const ITEMS_PER_REQUEST: usize = 8;
+
+pub(super) async fn run(sync: Sync, reporter: Reporter) -> Result<SyncReport> {
+    let result = Box::pin(Run::run(sync, reporter.clone())).await;
+    reporter.finished();
+    result
+}
+
+/// What became of one item.
+enum Outcome {
+    Moved(Entry, Moved),
+    Unchanged(Entry),
+    Failed(TransferError),
+}
+
+struct Run {
+    sync: Arc<Sync>,
+    reporter: Reporter,
+    report: SyncReport,
+    tasks: JoinSet<Outcome>,
+    extras: Extras,
+    doubt: Doubt,
+    /// Names in the source that were left out; what they may stand for is not removed.
+    aside: Vec<String>,
+    /// Hashes of the names in the destination, where two can become one.
+    taken: Option<HashSet<u64>>,
+    any: bool,
+}
+
+impl Run {
+    async fn run(sync: Sync, reporter: Reporter) -> Result<SyncReport> {
+        sync.check()?;
+        let context = sync.how.context.clone();
+        let mut doubt = Doubt::default();
+        ask(&sync, &mut doubt).await;
+        let detail = if sync.compare.wants_checksums() { ListDetail::Full } else { ListDetail::Basic };
+        let source = Reader::open(&sync.from, &context, sync.links, detail, false)?;
+        let destination = if sync.list_destination {
+            Reader::open(&sync.to, &context, sync.links, detail, true)?
+        } else {
+            Reader::nothing()
+        };
+        let taken = (sync.rename.is_some() || folds_case(&sync.to)).then(HashSet::new);
+        let mut run = Self {
+            sync: Arc::new(sync),
+            reporter,
+            report: SyncReport::default(),
+            tasks: JoinSet::new(),
+            extras: Extras::default(),
+            doubt,
+            aside: Vec::new(),
+            taken,
+            any: false,
+        };
+        let mut merge = Merge::new(source, destination);
+        loop {
+            if context.cancel.is_stopped() {
+                run.stop(cancelled().into());
+                break;
+            }
+            match merge.next().await {
+                Step::End => break,
+                Step::Broken(side, error) => {
+                    let place = if side == Side::Source { &run.sync.from } else { &run.sync.to };
+                    let text = format!("cannot list {place}");
+                    run.doubt.because_of(&text, &error);
+                    let kind = error.kind();
+                    run.stop(Error::new(kind, text).with_source(error).into());
+                    break;
+                }
+                step => run.take(step).await?,
+            }
+        }
+        while run.next().await {}
+        if run.report.stopped.is_none() {
+            run.reporter.totals_known();
+        }
+        run.finish().await
+    }
+
+    fn stop(&mut self, error: TransferError) {
+        self.doubt.because("the listings were not read to their end");
+        self.report.stopped.get_or_insert(error);
+    }
+
+    async fn take(&mut self, step: Step) -> CoreResult<()> {
+        match step {
+            Step::New(entry) => {
+                self.any = true;
+                if self.is_meant(&entry) {
+                    self.add(entry, None).await;
+                }
+            }
+            Step::Both(entry, there) => {
+                self.any = true;
+                if self.is_meant(&entry) {
+                    self.add(entry, Some(there)).await;
+                }
+            }
+            Step::Extra(entry) => self.extra(&entry)?,
+            Step::Aside(Side::Source, Listed::Skipped { name, reason }) => {
+                self.skipped(&name, reason);
+                self.aside.push(name);
+            }
+            Step::Aside(_, Listed::Failed { name, error }) => {
+                self.doubt.because_of("something could not be looked at", &error);
+                let error = TransferError::new(&self.item(&name), error);
+                self.reporter.failed_early(&error);
+                self.failed(error);
+            }
+            Step::Aside(side, Listed::Incomplete) => {
+                let place = if side == Side::Source { &self.sync.from } else { &self.sync.to };
+                self.doubt.because(format!("the listing of {place} may be incomplete"));
+            }
+            // What is skipped in the destination is in nobody's way.
+            Step::Aside(..) | Step::Broken(..) | Step::End => {}
+        }
+        Ok(())
+    }
+
+    fn is_meant(&mut self, entry: &Entry) -> bool {
+        let kept = self.sync.filter.keeps(&entry.name, entry.size, entry.modified);
+        if !kept {
+            self.skipped(&entry.name, SkipReason::Filtered);
+        }
+        kept
+    }
+
+    fn skipped(&mut self, name: &str, reason: SkipReason) {
+        self.report.skipped += 1;
+        self.reporter.skipped(self.item(name), reason);
+        self.tell(&SyncAction::Skipped { name, reason });
+    }
+
+    fn extra(&mut self, entry: &Entry) -> CoreResult<()> {
+        let sync = &self.sync;
+        let meant = sync.filter.keeps(&entry.name, entry.size, entry.modified);
+        let stands_for = |aside: &String| {
+            entry.name == *aside
+                || entry.name.strip_prefix(aside.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        };
+        // A directory is no item of a local source, so the lack of one says nothing.
+        let folder = entry.is_placeholder() && matches!(sync.from, Place::Local(_));
+        if !meant || folder || self.aside.iter().any(stands_for) {
+            return Ok(());
+        }
+        self.report.extra += 1;
+        if sync.remove { self.extras.push(&entry.name) } else { Ok(()) }
+    }
+
+    async fn add(&mut self, entry: Entry, there: Option<Entry>) {
+        if there.as_ref().and_then(|there| self.known(&entry, there)) == Some(true) {
+            return self.unchanged(&entry);
+        }
+        let target = match &self.sync.rename {
+            Some(rename) => rename(&entry.name),
+            None => entry.name.clone(),
+        };
+        if let Some(taken) = &mut self.taken
+            && !taken.insert(fingerprint(&target, self.sync.rename.is_none()))
+        {
+            let text = format!("another item has become {target:?} already");
+            let error =
+                TransferError::new(&self.item(&entry.name), Error::new(ErrorKind::AlreadyExists, text));
+            self.reporter.failed_early(&error);
+            return self.failed(error);
+        }
+        let most = self.sync.how.context.config().concurrency.saturating_mul(ITEMS_PER_REQUEST);
+        while self.tasks.len() >= most {
+            self.next().await;
+        }
+        let (sync, reporter) = (Arc::clone(&self.sync), self.reporter.clone());
+        self.tasks.spawn(Box::pin(treat(sync, reporter, entry, there, target)));
+        while let Some(ended) = self.tasks.try_join_next() {
+            self.account(ended);
+        }
+    }
+
+    /// Whether an item is known to be unchanged, or changed, without asking anybody.
+    fn known(&self, entry: &Entry, there: &Entry) -> Option<bool> {
+        let sync = &self.sync;
+        if sync.how.no_clobber
+            || (sync.update && entry.modified.zip(there.modified).is_some_and(|(a, b)| a < b))
+        {
+            return Some(true);
+        }
+        at_once(sync.compare, entry, there)
+    }
+
+    async fn next(&mut self) -> bool {
+        match self.tasks.join_next().await {
+            Some(ended) => {
+                self.account(ended);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn account(&mut self, ended: std::result::Result<Outcome, tokio::task::JoinError>) {
+        match ended {
+            Ok(Outcome::Moved(entry, moved)) if moved.existed => self.unchanged(&entry),
+            Ok(Outcome::Moved(entry, moved)) => {
+                self.report.copied += 1;
+                self.report.bytes += if self.sync.dry_run { entry.size } else { moved.bytes };
+                self.report.lost += moved.lost;
+                self.tell(&SyncAction::Copied { name: &entry.name, size: entry.size });
+            }
+            Ok(Outcome::Unchanged(entry)) => self.unchanged(&entry),
+            Ok(Outcome::Failed(error)) if error.kind() == ErrorKind::Cancelled => {
+                self.stop(error);
+            }
+            Ok(Outcome::Failed(error)) => self.failed(error),
+            Err(error) => self.failed(task_failed(error).into()),
+        }
+    }
+
+    fn unchanged(&mut self, entry: &Entry) {
+        self.report.unchanged += 1;
+        self.tell(&SyncAction::Unchanged { name: &entry.name });
+    }
+
+    fn failed(&mut self, error: TransferError) {
+        self.doubt.because("an item failed");
+        self.report.failed += 1;
+        if self.report.failures.len() < KEPT_FAILURES {
+            self.report.failures.push(error);
+        }
+    }
+
+    fn tell(&self, action: &SyncAction<'_>) {
+        if let Some(observer) = &self.sync.observer {
+            observer(action);
+        }
+    }
+
+    /// An item that did not get as far as to have its own.
+    fn item(&self, name: &str) -> Item {
+        item(&self.sync, name)
+    }
+
+    /// Removes what is extra, if nothing speaks against it.
+    async fn finish(mut self) -> Result<SyncReport> {
+        if !self.sync.remove || self.extras.len() == 0 {
+            return Ok(self.report);
+        }
+        if !self.any {
+            self.doubt.because(format!("nothing was found in {}", self.sync.from));
+        }
+        if let Some(most) = self.sync.max_remove.filter(|most| self.extras.len() > *most) {
+            self.doubt.because(format!("{} items would be removed, more than {most}", self.extras.len()));
+        }
+        if self.doubt.is_none() {
+            ask(&self.sync, &mut self.doubt).await;
+        }
+        if !self.doubt.is_none() {
+            self.report.kept = std::mem::take(&mut self.doubt).into_reason();
+            return Ok(self.report);
+        }
+        let sync = Arc::clone(&self.sync);
+        let context = &sync.how.context;
+        let mut names = std::mem::take(&mut self.extras).into_names()?;
+        loop {
+            if sync.dry_run {
+                let some = names.take(1000)?;
+                if some.is_empty() {
+                    break;
+                }
+                for name in some {
+                    self.report.removed += 1;
+                    self.tell(&SyncAction::Removed { name: &name });
+                }
+                continue;
+            }
+            if context.cancel.is_stopped() {
+                self.report.stopped.get_or_insert_with(|| cancelled().into());
+                break;
+            }
+            let removed = remove::some(&sync.to, context, &mut names).await?;
+            if removed.is_empty() {
+                break;
+            }
+            for (name, result) in removed {
+                match result {
+                    Ok(()) => {
+                        self.report.removed += 1;
+                        self.tell(&SyncAction::Removed { name: &name });
+                    }
+                    Err(error) => {
+                        self.reporter.failed_early(&error);
+                        self.failed(error);
+                    }
+                }
+            }
+        }
+        Ok(self.report)
+    }
+}
+
+fn item(sync: &Sync, name: &str) -> Item {
+    let path = |root: &Path| Some(root.join(name));
+    match (&sync.from, &sync.to) {
+        (Place::Local(root), to) => Item::new(Direction::Upload, url(to, name), path(root)),
+        (from, Place::Local(root)) => Item::new(Direction::Download, url(from, name), path(root)),
+        (from, to) => Item::copy(url(from, name), url(to, name)),
+    }
+}
+
+fn url(place: &Place, name: &str) -> String {
+    let text = place.to_string();
+    if matches!(place, Place::Local(_)) || text.ends_with('/') {
+        text + name
+    } else {
+        format!("{text}/{name}")
+    }
+}
+
+/// Compares an item with what is there, and moves it if need be.
+async fn treat(
+    sync: Arc<Sync>,
+    reporter: Reporter,
+    entry: Entry,
+    there: Option<Entry>,
+    target: String,
+) -> Outcome {
+    let context = &sync.how.context;
+    if let Some(there) = &there {
+        let same = is_same(sync.compare, context, (&sync.from, &entry), (&sync.to, there)).await;
+        match same {
+            Ok(true) => return Outcome::Unchanged(entry),
+            Ok(false) => {}
+            Err(error) => {
+                let error = TransferError::new(&item(&sync, &entry.name), error);
+                reporter.failed_early(&error);
+                return Outcome::Failed(error);
+            }
+        }
+    }
+    let ends = sync.from.end(&entry.name).and_then(|from| Ok((from, sync.to.end(&target)?)));
+    let (from, to) = match ends {
+        Ok(ends) => ends,
+        Err(error) => {
+            let error = TransferError::new(&item(&sync, &entry.name), error);
+            reporter.failed_early(&error);
+            return Outcome::Failed(error);
+        }
+    };
+    if let (End::File(path), true) = (&to, entry.name.ends_with('/') || entry.name.is_empty()) {
+        return folder(&sync, &reporter, entry, path);
+    }
+    if sync.dry_run {
+        return Outcome::Moved(entry, Moved::default());
+    }
+    match sync.how.one(&from, &to, Some(entry.size), &reporter).await {
+        Ok(moved) => Outcome::Moved(entry, moved),
+        Err(error) => Outcome::Failed(error),
+    }
+}
+
+/// A name that ends in `/` is a directory here, if it holds nothing.
+fn folder(sync: &Sync, reporter: &Reporter, entry: Entry, path: &Path) -> Outcome {
+    let failed = |error| {
+        let error = TransferError::new(&item(sync, &entry.name), error);
+        reporter.failed_early(&error);
+        Outcome::Failed(error)
+    };
+    if !entry.is_placeholder() {
+        let text =
+            format!("it ends in `/`, so it can only be a directory, but it holds {} bytes", entry.size);
+        return failed(Error::new(ErrorKind::InvalidInput, text));
+    }
+    if path.is_dir() {
+        return Outcome::Unchanged(entry);
+    }
+    if !sync.dry_run
+        && let Err(error) = fs::create_dir_all(path)
+    {
+        return failed(crate::error::local("create the directory", path, error));
+    }
+    Outcome::Moved(entry, Moved::default())
+}
+
+/// Asks whether listings can be trusted.
+async fn ask(sync: &Sync, doubt: &mut Doubt) {
+    let Some(check) = sync.settled.as_ref().filter(|_| sync.remove) else { return };
+    match sync.how.context.unless_stopped(check()).await {
+        Ok(None) => {}
+        Ok(Some(why)) => doubt.because(why),
+        Err(error) => doubt.because_of("it is not known whether the listings can be trusted", &error),
+    }
+}
+
+/// Whether names that differ in case only are one file there.
+fn folds_case(to: &Place) -> bool {
+    let Place::Local(root) = to else { return false };
+    let Some(existing) = root.ancestors().find(|path| path.is_dir()) else { return false };
+    let name = format!(".longshore-case-{:x}", std::process::id());
+    let probe = existing.join(&name);
+    let made = fs::OpenOptions::new().write(true).create_new(true).open(&probe).is_ok();
+    let folds = made && existing.join(name.to_uppercase()).exists();
+    if made {
+        // It is empty and has a name of its own; another look at the folder would find it.
+        let _ = fs::remove_file(&probe);
+    }
+    folds
+}
+
+fn fingerprint(name: &str, fold: bool) -> u64 {
+    let mut hasher = Hasher::new(ChecksumKind::XxHash64);
+    if fold {
+        hasher.update(name.to_lowercase().as_bytes());
+    } else {
+        hasher.update(name.as_bytes());
+    }
+    hasher.finish().as_bytes().try_into().map_or(0, u64::from_be_bytes)
+}
