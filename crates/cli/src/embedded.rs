@@ -79,6 +79,8 @@ pub(crate) struct Wishes {
     pub(crate) guarded: bool,
     /// Whether that address may be one that other machines reach.
     pub(crate) allow_remote: bool,
+    /// Below which files may be promoted.
+    pub(crate) promote_root: Option<PathBuf>,
     /// What it does wrong on purpose.
     pub(crate) faults: Vec<Fault>,
 }
@@ -211,6 +213,9 @@ impl Own {
 async fn start_server(data: &Path, wishes: Wishes) -> Result<Handle, StartError> {
     let mut builder =
         DevServer::builder().data_dir(data).guarded(wishes.guarded).allow_non_loopback(wishes.allow_remote);
+    if let Some(dir) = wishes.promote_root {
+        builder = builder.promote_root(dir);
+    }
     if let Some(address) = wishes.authn {
         builder = builder.authn(address);
     }

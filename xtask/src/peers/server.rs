@@ -19,6 +19,9 @@ const EXTERNAL: &str = "LONGSHORE_PEERS_SERVER";
 const PREFIX: &str = "LONGSHORE_DEV_";
 const START_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(5);
+/// In the arguments of a server, the folder that it shares with the tour, and the variable that tells the tour.
+const FOLDER: &str = "{folder}";
+const FOLDER_VARIABLE: &str = "LONGSHORE_PEER_FOLDER";
 /// How much of the journal is shown for a case that failed.
 const TAIL: usize = 30;
 
@@ -42,7 +45,7 @@ struct Own {
     log: PathBuf,
     /// How far the log has been looked at.
     seen: u64,
-    _data: Scratch,
+    data: Scratch,
 }
 
 /// The server that the user names instead of one of ours.
@@ -71,10 +74,14 @@ impl Server {
     ) -> Result<Self, Failure> {
         let io = |error| Failure::Failed(format!("preparing the dev server of {name}: {error}"));
         let data = Scratch::new(&base.join("data"), name).map_err(io)?;
+        let folder = data.path().join("shared");
+        fs::create_dir(&folder).map_err(io)?;
+        let arguments = arguments.iter().map(|word| word.replace(FOLDER, &folder.to_string_lossy()));
         let log = base.join(format!("{name}.log"));
         let file = File::create(&log).map_err(io)?;
         let mut command = Command::new(program);
-        command.args(["dev", "--json", "--end-with-stdin", "--data"]).arg(data.path()).args(arguments);
+        command.args(["dev", "--json", "--end-with-stdin", "--data"]).arg(data.path().join("data"));
+        command.args(arguments);
         cmd::isolate(&mut command);
         command.env("RUST_LOG", "warn,longshore_devserver::journal=debug");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(file);
@@ -90,7 +97,7 @@ impl Server {
             }
         });
         // From here on the server is ended whatever happens.
-        let mut own = Own { child, stdin, said, log, seen: 0, _data: data };
+        let mut own = Own { child, stdin, said, log, seen: 0, data };
         let Ok(line) = own.said.recv_timeout(START_LIMIT) else {
             let (line, told) = (cmd::shown(&command), own.tail());
             return Err(Failure::Failed(format!("`{line}` announced nothing; it said:\n{told}")));
@@ -103,11 +110,14 @@ impl Server {
 
     /// The variables that tell a tour of its server: `aistore` becomes `LONGSHORE_DEV_AISTORE`.
     pub(crate) fn variables(&self) -> impl Iterator<Item = (String, OsString)> {
-        self.announcement.iter().map(|(name, value)| {
+        let folder =
+            self.own.iter().map(|own| (FOLDER_VARIABLE.to_owned(), own.data.path().join("shared").into()));
+        let announced = self.announcement.iter().map(|(name, value)| {
             let name = format!("{PREFIX}{}", name.replace('-', "_").to_uppercase());
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             (name, value.into())
-        })
+        });
+        folder.chain(announced)
     }
 
     /// The last requests since this was asked before, or what else the server has logged.

@@ -24,6 +24,7 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     println!("\n-- {}: {} --", peer.name, peer.about);
     let mut own = Tally::default();
+    own.set_target("peers");
     let base = installation.dir.parent().unwrap_or(&installation.dir).join("runs");
     server::prepare(&base)?;
     let server = match (server::external()?, program) {

@@ -60,6 +60,10 @@ pub(crate) struct DevArgs {
     #[arg(long)]
     allow_remote: bool,
 
+    /// Let `promote` read files below this folder [default: /var/lib/ais/promote, as in AIStore]
+    #[arg(long, value_name = "DIR")]
+    promote_root: Option<PathBuf>,
+
     /// End when standard input is closed, so that the server never outlives the program that started it
     #[arg(long)]
     end_with_stdin: bool,
@@ -77,6 +81,7 @@ pub(crate) async fn run(app: &App, args: DevArgs) -> Result<(), Failure> {
         s3: args.s3,
         guarded: args.guarded,
         allow_remote: args.allow_remote,
+        promote_root: args.promote_root,
         faults: args.faults,
     };
     let server = Own::claim(&dir, wishes).await?;

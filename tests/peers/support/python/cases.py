@@ -15,7 +15,9 @@ if it fails. Arguments of the tour are parts of names: a case runs if its name c
 
 import contextlib
 import io
+import logging
 import os
+import pathlib
 import sys
 import time
 import traceback
@@ -46,6 +48,18 @@ def server(name, default=None):
     if value is None:
         raise AssertionError(f"the server announced no `{name}`")
     return value
+
+
+def is_dev_server():
+    """Whether the server was started for this tour, and is not one that the user named."""
+    return "LONGSHORE_PEER_FOLDER" in os.environ
+
+
+def folder():
+    """A folder that the server may read too, if its manifest says so. It is removed after the tour."""
+    if not is_dev_server():
+        skip("unsupported: a server that runs elsewhere shares no folder with this tour")
+    return pathlib.Path(os.environ["LONGSHORE_PEER_FOLDER"])
 
 
 def equal(actual, expected, what="value"):
@@ -83,6 +97,8 @@ def eventually(condition, what, limit=10.0):
 
 def main():
     """Runs the cases and ends the process: 0 if none failed."""
+    # What clients log is told by their errors too.
+    logging.disable()
     wanted = sys.argv[1:]
     cases = [(name, run) for name, run in _CASES if not wanted or any(part in name for part in wanted)]
     print(f"\nrunning {len(cases)} test{'' if len(cases) == 1 else 's'}")
