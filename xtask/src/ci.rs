@@ -4,16 +4,17 @@ use std::time::{Duration, Instant};
 
 use crate::cmd::{Failure, Outcome};
 use crate::workspace::Workspace;
-use crate::{dag, lint, peers, test, tree};
+use crate::{dag, lint, parity, peers, test, tree};
 
 type Task = fn(&Workspace, &[String]) -> Outcome;
 
 /// Each step as it is written in `.ci/run`, by the words after the command.
-const STEPS: [(&str, Task, &[&str]); 6] = [
+const STEPS: [(&str, Task, &[&str]); 7] = [
     ("lint", lint::run, &[]),
     ("dag", dag::run, &[]),
     ("tree", tree::run, &[]),
     ("test", test::run, &[]),
+    ("parity", parity::run, &["--check"]),
     ("setup", peers::setup, &["peers"]),
     ("test", test::run, &["peers", "--require", "all"]),
 ];
@@ -49,7 +50,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Outcome {
 fn arguments(step: &str, words: &[&str], fast: bool) -> Option<Vec<String>> {
     let words = match (step, words) {
         ("test", []) if fast => &["unit", "wire"],
-        (_, ["peers", ..]) if fast => return None,
+        (_, ["peers" | "--check", ..]) if fast => return None,
         _ => words,
     };
     Some(words.iter().map(|word| (*word).to_owned()).collect())
@@ -72,12 +73,13 @@ mod tests {
     }
 
     #[test]
-    fn fast_shortens_the_tests_and_leaves_the_peers_out() {
+    fn fast_shortens_the_tests_and_leaves_parity_and_peers_out() {
         let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
         assert_eq!(arguments("test", &[], true), words(&["unit", "wire"]));
         assert_eq!(arguments("test", &[], false), words(&[]));
         assert_eq!(arguments("lint", &[], true), words(&[]));
         assert_eq!(arguments("test", &["peers"], true), None);
+        assert_eq!(arguments("parity", &["--check"], true), None);
         assert_eq!(arguments("setup", &["peers"], false), words(&["peers"]));
     }
 }

@@ -119,6 +119,20 @@ pub(crate) fn stream(command: &mut Command, mut each: impl FnMut(&str)) -> Resul
     status.map_err(|error| Failure::Failed(format!("reading from `{}`: {error}", shown(command))))
 }
 
+/// Like [`stream`], for both outputs in the order in which they are written.
+pub(crate) fn stream_both(command: &mut Command, each: impl FnMut(&str)) -> Result<ExitStatus, Failure> {
+    let failed = |error| Failure::Failed(format!("making a pipe: {error}"));
+    let (reader, writer) = std::io::pipe().map_err(failed)?;
+    command.stdout(writer.try_clone().map_err(failed)?).stderr(writer);
+    let child = command.spawn();
+    // The pipe ends when nobody can write to it any more, and `command` could.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = child.map_err(|error| cannot_start(command, &error))?;
+    let read = lines(reader, each);
+    let status = child.wait().and_then(|status| read.map(|()| status));
+    status.map_err(|error| Failure::Failed(format!("reading from `{}`: {error}", shown(command))))
+}
+
 /// Hands every line of `output` to `each`, whatever its encoding.
 pub(crate) fn lines(output: impl Read, mut each: impl FnMut(&str)) -> std::io::Result<()> {
     let mut output = BufReader::new(output);
@@ -184,6 +198,16 @@ mod tests {
             panic!("it started");
         };
         assert!(message.contains("no-such-program-here"), "{message}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn both_outputs_come_in_order() {
+        let mut lines = Vec::new();
+        let script = "echo a; echo b >&2; echo c";
+        let status = stream_both(Command::new("sh").args(["-c", script]), |line| lines.push(line.to_owned()));
+        assert!(status.is_ok_and(|status| status.success()));
+        assert_eq!(lines, ["a", "b", "c"]);
     }
 
     #[cfg(unix)]

@@ -65,7 +65,7 @@ const EDGES: &[Row] = &[
 ];
 
 /// Leaves that are never published: they may depend on everything but the programs of `PROGRAMS`.
-const LEAVES: [&str; 3] = ["tests", "examples", "bench"];
+const LEAVES: [&str; 4] = ["tests", "parity", "examples", "bench"];
 
 /// Programs for working on this workspace, on which nobody may depend.
 const PROGRAMS: [&str; 2] = ["xtask", "longshore-bench"];

@@ -14,8 +14,14 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Outcome {
     text?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
     cmd::run(&mut cmd::cargo(root, clippy))?;
+    document(workspace)
+}
+
+/// Builds the documentation of every crate; a broken link in it is an error.
+pub(crate) fn document(workspace: &Workspace) -> Outcome {
     let doc = ["doc", "--workspace", "--no-deps", "--all-features"];
-    cmd::run(cmd::cargo(root, doc).env("RUSTDOCFLAGS", deny_warnings(std::env::var("RUSTDOCFLAGS").ok())))
+    let flags = deny_warnings(std::env::var("RUSTDOCFLAGS").ok());
+    cmd::run(cmd::cargo(&workspace.root, doc).env("RUSTDOCFLAGS", flags))
 }
 
 fn check_text(workspace: &Workspace) -> Outcome {

@@ -11,8 +11,10 @@ mod dag;
 mod demo;
 mod lint;
 mod live;
+mod parity;
 mod peers;
 mod report;
+mod results;
 mod test;
 mod text;
 mod tree;
@@ -56,8 +58,11 @@ Commands:
                   Measure transfers beside curl, aria2c, rclone, wrk and Python clients. Tables: download,
                   upload, small, tail, tls, stack, aistore; all by default. `bench -- --help` lists the options,
                   docs/performance.md says how to read the tables.
-  ci [--fast]     lint, dag, tree, test, setup peers, test peers: what .ci/run does, in the same order.
-                  --fast runs only the test classes `unit` and `wire`, and no peers.
+  parity [--check]
+                  Check docs/parity.toml: every symbol, exchange and test in it exists, and the test passed when
+                  it ran last. Count what is covered and write docs/parity.md (--check: compare it instead).
+  ci [--fast]     lint, dag, tree, test, parity --check, setup peers, test peers: what .ci/run does, in the
+                  same order. --fast runs only the test classes `unit` and `wire`, no parity and no peers.
   help            Print this text.
 
 docs/testing.md says more about the tests, CONTRIBUTING.md about working on the project.
@@ -96,6 +101,7 @@ fn dispatch(args: &[String]) -> Outcome {
         "lint" => lint::run,
         "dag" => dag::run,
         "tree" => tree::run,
+        "parity" => parity::run,
         "bench" => bench::run,
         "ci" => ci::run,
         "demo" => demo::run,
@@ -132,6 +138,7 @@ mod tests {
             "demo a b",
             "setup",
             "setup pears",
+            "parity all",
         ] {
             let outcome = dispatch(&words(line));
             assert!(matches!(outcome, Err(Failure::Usage(_))), "`{line}` gave {outcome:?}");

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::process::ExitStatus;
 
+use crate::results::Results;
+
 /// A store that lacks a capability skips the cases of that capability with a reason that starts like this.
 /// It is the one kind of skip that a required backend may have.
 pub(crate) const CAPABILITY_GAP: &str = "unsupported";
@@ -52,6 +54,10 @@ pub(crate) struct Tally {
     pub(crate) skips: Vec<Skip>,
     /// Counts by the first part of a test's name, which in the conformance suite is the backend.
     pub(crate) backends: BTreeMap<String, Counts>,
+    /// Which tests passed and which failed, by the target that holds them.
+    pub(crate) results: Results,
+    /// The target whose results come next.
+    target: String,
     started: u64,
     finished: u64,
     problems: Vec<String>,
@@ -73,7 +79,12 @@ impl Tally {
             self.counts.add(counts);
         } else if is_title(&line) {
             self.started += 1;
+        } else if let Some(target) = target_line(&line) {
+            target.clone_into(&mut self.target);
         } else if let Some((name, end, reason)) = test_line(&line) {
+            if end != End::Skipped {
+                self.results.insert((self.target.clone(), name.to_owned()), end == End::Passed);
+            }
             if let Some(backend) = backend_of(name) {
                 let counts = self.backends.entry(backend.to_owned()).or_default();
                 match end {
@@ -117,6 +128,11 @@ impl Tally {
         }
     }
 
+    /// Says whose results come next, where no output says so.
+    pub(crate) fn set_target(&mut self, target: &str) {
+        target.clone_into(&mut self.target);
+    }
+
     /// Adds what another program of the same class has given.
     pub(crate) fn absorb(&mut self, other: Self) {
         self.counts.add(other.counts);
@@ -124,6 +140,7 @@ impl Tally {
         for (name, counts) in other.backends {
             self.backends.entry(name).or_default().add(counts);
         }
+        self.results.extend(other.results);
         self.started += other.started;
         self.finished += other.finished;
         self.problems.extend(other.problems);
@@ -168,6 +185,18 @@ fn result_line(line: &str) -> Option<Counts> {
     let mut fields = numbers.split("; ");
     let mut next = |what: &str| fields.next()?.strip_suffix(what)?.trim().parse().ok();
     Some(Counts { passed: next(" passed")?, failed: next(" failed")?, skipped: next(" ignored")? })
+}
+
+/// The target that cargo is about to run, by the name of its program: `     Running tests/cli.rs
+/// (target/debug/deps/cli-0123456789abcdef)`, `   Doc-tests longshore_aistore`.
+fn target_line(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    if let Some(name) = line.strip_prefix("Doc-tests ") {
+        return Some(name);
+    }
+    let program = line.strip_prefix("Running ")?.split_once(" (")?.1.strip_suffix(')')?;
+    let file = program.rsplit(['/', '\\']).next()?;
+    file.strip_suffix(".exe").unwrap_or(file).rsplit_once('-').map(|(name, _)| name)
 }
 
 /// `running 3 tests`
@@ -330,6 +359,19 @@ test result: ok. 2 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; fini
         assert_eq!(all.counts, Counts { passed: 3, failed: 1, skipped: 4 });
         assert_eq!((all.skips.len(), all.started, all.finished), (4, 2, 2));
         assert_eq!(all.backends["aistore"], Counts { passed: 1, failed: 0, skipped: 1 });
+    }
+
+    #[test]
+    fn results_are_kept_by_target() {
+        let read = tally(
+            "     Running unittests src/lib.rs (target/debug/deps/longshore_aistore-0f3c)\n\
+             test a::b ... ok\n\u{1b}[1m     Running\u{1b}[0m tests/cli.rs (C:\\t\\cli-77.exe)\n\
+             test [x] y ... FAILED\ntest z ... ignored\n   Doc-tests longshore\ntest c ... ok",
+        );
+        let results: Vec<_> = read.results.iter().map(|((a, b), passed)| (&**a, &**b, *passed)).collect();
+        let expected =
+            [("cli", "[x] y", false), ("longshore", "c", true), ("longshore_aistore", "a::b", true)];
+        assert_eq!(results, expected);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! `cargo xtask test`: the classes of tests, each with one closing line.
 
 use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
 use std::process::Command;
 
 use crate::cmd::{self, Failure, Outcome};
 use crate::live;
 use crate::peers;
 use crate::report::{Counts, Tally};
+use crate::results;
 use crate::workspace::{self, Metadata, Workspace};
 
 /// The package whose test targets need more than one crate.
@@ -161,6 +163,8 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Outcome {
             options.required.iter().for_each(|backend| tally.require(backend));
         }
         tally.closing(class.name(), class.has_backends()).iter().for_each(|line| println!("{line}"));
+        let whole = options.passed_on.is_empty() && options.peers.is_empty();
+        results::save(&metadata.target_dir, class.name(), &tally.results, whole)?;
         total.add(tally.counts);
     }
     println!("\ntotal: {total}");
@@ -203,7 +207,11 @@ fn run_class(
         }
     }
     println!("$ {}", cmd::shown(&command));
-    let status = cmd::stream(&mut command, |line| {
+    if std::io::stdout().is_terminal() && std::env::var_os("CARGO_TERM_COLOR").is_none() {
+        command.env("CARGO_TERM_COLOR", "always");
+    }
+    // Cargo tells on stderr which program it runs, and what that prints follows on stdout.
+    let status = cmd::stream_both(&mut command, |line| {
         println!("{line}");
         tally.read(line);
     })?;

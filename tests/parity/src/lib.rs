@@ -1,0 +1,7 @@
+//! The symbols that `docs/parity.toml` names, as links: one that does not exist is an error of rustdoc.
+#![doc = ""]
+#![doc = include_str!(concat!(env!("OUT_DIR"), "/links.md"))]
+
+use longshore_aistore as _;
+use longshore_authn_api as _;
+use longshore_supabase as _;
