@@ -1,16 +1,14 @@
-"""AIStore's Python SDK against the dev server."""
+"""AIStore's Python SDK against the dev server: its whole API, as far as that is no cloud's or Kubernetes' matter."""
 
-from cases import case, equal, main
-from sdk import client, put, read
-
-
-@case
-def a_bucket_is_made_and_removed():
-    bucket = client().bucket("first")
-    bucket.create()
-    put(bucket.object("a"), b"hello")
-    equal(read(bucket.object("a")), b"hello")
-    bucket.delete()
-
+import archives  # noqa: F401  (each module brings its cases)
+import batches  # noqa: F401
+import bucket_cases  # noqa: F401
+import cluster_cases  # noqa: F401
+import groups  # noqa: F401
+import job_cases  # noqa: F401
+import listing  # noqa: F401
+import multipart  # noqa: F401
+import object_cases  # noqa: F401
+from cases import main
 
 main()
