@@ -8,6 +8,7 @@ use crate::{
     PartSize, RetryPolicy, Transfer,
     budget::{Budget, Requests},
     checkpoint::Checkpoints,
+    disk_speed::DiskSpeed,
     plan::MIB,
     rate::RateLimit,
     slab::{SLAB, SlabPool},
@@ -69,6 +70,8 @@ pub(crate) struct Engine {
     pub(crate) read_ahead: Budget,
     pub(crate) requests: Requests,
     pub(crate) slabs: SlabPool,
+    /// Of the disks that small files are written to.
+    pub(crate) small_files: DiskSpeed,
     pub(crate) upload_rate: RateLimit,
     pub(crate) download_rate: RateLimit,
 }
@@ -268,6 +271,7 @@ impl TransferBuilder {
             read_ahead: Budget::new(config.memory / 2),
             requests: Requests::new(config.concurrency),
             slabs: SlabPool::new(slabs),
+            small_files: DiskSpeed::new(config.slow_io),
             upload_rate: RateLimit::new(upload_rate),
             download_rate: RateLimit::new(download_rate),
             config,

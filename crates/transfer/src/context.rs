@@ -50,10 +50,14 @@ impl Context {
 
     /// Does something that must not begin, nor go on, once the transfer is stopped.
     pub(crate) async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        if self.cancel.is_stopped() {
+            return Err(cancelled());
+        }
+        // To wait for the end costs more than most work does, so it begins when the work has to wait.
         tokio::select! {
             biased;
-            () = self.cancel.stopped() => Err(cancelled()),
             result = work => result,
+            () = self.cancel.stopped() => Err(cancelled()),
         }
     }
 
@@ -62,10 +66,13 @@ impl Context {
         &self,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
+        let expired = || self.cancel.expired(self.config().grace);
+        tokio::pin!(work);
         tokio::select! {
             biased;
-            () = self.cancel.expired(self.config().grace) => Err(cancelled().into()),
-            result = work => result,
+            () = expired(), if self.cancel.is_stopped() => Err(cancelled().into()),
+            result = &mut work => result,
+            () = expired() => Err(cancelled().into()),
         }
     }
 

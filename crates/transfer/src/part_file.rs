@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::{OsStr, OsString},
     fs::{self, File, OpenOptions, Permissions},
     io,
     path::{Path, PathBuf},
@@ -85,7 +86,7 @@ impl PartFile {
     /// target right now.
     pub(crate) fn create(target: Target, config: &Config) -> Result<(Self, Option<SavedDownload>)> {
         let Target { path: target, replaced } = target;
-        let temp = temporary_name(&target)?;
+        let temp = temporary_path(&target)?;
         let file = open_locked(&temp, &target)?;
         let traces = config.checkpoints.as_ref().map(|checkpoints| Traces::of(checkpoints, &temp));
         let saved = traces.as_ref().and_then(|traces| traces.load(&file));
@@ -345,7 +346,7 @@ pub(crate) fn hash_range(
 }
 
 #[cfg(test)]
-fn check_disk(limit: Option<u64>, end: u64) -> io::Result<()> {
+pub(crate) fn check_disk(limit: Option<u64>, end: u64) -> io::Result<()> {
     match limit {
         Some(limit) if end > limit => Err(io::ErrorKind::StorageFull.into()),
         _ => Ok(()),
@@ -381,18 +382,37 @@ impl Target {
         let replaced = Some(meta.permissions());
         Ok(meta.is_file().then_some(Self { path, replaced }))
     }
+
+    /// Whether it is the file of this path itself, and not one behind a link.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        self.path == path
+    }
+
+    /// Gives the file that takes its place the same permissions.
+    pub(crate) fn hand_down(&self, file: &File) {
+        if let Some(permissions) = &self.replaced {
+            // A file system without permissions refuses, harmlessly.
+            let _ = file.set_permissions(permissions.clone());
+        }
+    }
 }
 
 fn in_the_way(target: &Path) -> Error {
     local_fault(format!("cannot write {}: a directory is in the way", target.display()))
 }
 
-/// `.NAME.longshore-part`; a name that would become too long is cut, with its checksum instead of its end.
-fn temporary_name(target: &Path) -> Result<PathBuf> {
+/// The path of the temporary file of a target.
+fn temporary_path(target: &Path) -> Result<PathBuf> {
     let name = target.file_name().ok_or_else(|| {
         Error::new(ErrorKind::InvalidInput, format!("{} does not name a file", target.display()))
     })?;
-    let mut temp = std::ffi::OsString::from(".");
+    Ok(target.with_file_name(temporary_name(name)))
+}
+
+/// `.NAME.longshore-part`; a name that would become too long is cut, with its checksum instead of its end.
+pub(crate) fn temporary_name(name: &OsStr) -> OsString {
+    let mut temp = OsString::with_capacity(name.len() + 1 + SUFFIX.len());
+    temp.push(".");
     if name.len() + 1 + SUFFIX.len() <= LONGEST_NAME {
         temp.push(name);
     } else {
@@ -401,7 +421,7 @@ fn temporary_name(target: &Path) -> Result<PathBuf> {
         temp.push(hasher.finish().to_hex());
     }
     temp.push(SUFFIX);
-    Ok(target.with_file_name(temp))
+    temp
 }
 
 /// Whether a name is that of a download that has not ended, or of something that belongs to one.

@@ -282,9 +282,12 @@ impl Reporter {
 
     fn update(&self, change: impl FnOnce(&mut Progress)) {
         let bytes = self.0.moved.load(Ordering::Relaxed);
-        self.0.totals.send_modify(|progress| {
+        // Telling nobody costs as much as telling somebody.
+        let heard = self.0.totals.receiver_count() > 0;
+        self.0.totals.send_if_modified(|progress| {
             progress.bytes = bytes;
             change(progress);
+            heard
         });
     }
 

@@ -100,12 +100,6 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// What stands between two tags. The server is the bench's own, so this needs no parser of XML.
-fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
-    let from = text.find(start)? + start.len();
-    text[from..].find(end).map(|length| &text[from..from + length])
-}
-
 fn length(headers: &HeaderMap) -> Result<u64> {
     let length = text(headers, &CONTENT_LENGTH).and_then(|text| text.parse().ok());
     length.ok_or_else(|| Error::new(ErrorKind::Protocol, "the answer states no length"))
@@ -201,15 +195,15 @@ impl BlobStore for BenchStore {
         let answer = self.send(&call, request, Payload::empty()).await?;
         let text =
             body::collect(answer.into_body(), 4 << 20).await.map_err(|error| error.into_error(&call))?;
-        let text = String::from_utf8_lossy(&text);
-        let entries = text.split("<Contents>").skip(1).map(|entry| {
-            let fields = between(entry, "<Key>", "</Key>").zip(between(entry, "<Size>", "</Size>"));
-            let (key, size) =
-                fields.ok_or_else(|| Error::new(ErrorKind::Protocol, "an entry lacks fields"))?;
+        let text = std::str::from_utf8(&text)
+            .map_err(|error| Error::new(ErrorKind::Protocol, "the listing is no text").with_source(error))?;
+        // The server is the bench's own, so this needs no parser of XML.
+        let field = |entry: &'static str| text.split('<').filter_map(move |tag| tag.strip_prefix(entry));
+        let entries = field("Key>").zip(field("Size>")).map(|(key, size)| {
             let size = size.parse().map_err(|_| Error::new(ErrorKind::Protocol, "a size is no number"))?;
             Ok(Entry::Object(ObjectMeta::new(ObjectKey::new(key)?, size)))
         });
-        let next = between(&text, "<NextContinuationToken>", "</NextContinuationToken>").map(PageToken::new);
+        let next = field("NextContinuationToken>").next().map(PageToken::new);
         Ok(ListPage::new(entries.collect::<Result<_>>()?, next))
     }
 

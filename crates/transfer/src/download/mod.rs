@@ -3,6 +3,7 @@
 mod file;
 mod follow;
 mod ranged;
+mod small;
 mod source;
 mod window;
 
@@ -23,6 +24,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 pub use self::window::Body;
 use self::{
     file::{FileOptions, to_file},
+    small::to_small_file,
     source::Subject,
     window::Window,
 };
@@ -30,7 +32,8 @@ pub(crate) use self::{ranged::MEMORY, source::Cut};
 use crate::{
     cancel::CancelToken,
     config::Engine,
-    context::Context,
+    context::{Context, SMALL},
+    dir::Dir,
     error::{Result, TransferError, attach, local},
     handle::TransferHandle,
     part_file::Target,
@@ -55,6 +58,8 @@ pub struct Download<S> {
     to: Sink,
     range: Option<ByteRange>,
     create_parents: bool,
+    /// Where the file is, if many are written there.
+    dir: Option<Arc<Dir>>,
     file: FileOptions,
     size_hint: Option<u64>,
     given: Option<GetResult>,
@@ -89,6 +94,7 @@ impl<S: BlobStore + Clone> Download<S> {
             to,
             range: None,
             create_parents: false,
+            dir: None,
             file: FileOptions::default(),
             size_hint: None,
             given: None,
@@ -130,6 +136,19 @@ impl<S: BlobStore + Clone> Download<S> {
         self
     }
 
+    /// The directory of the file, where many are written.
+    pub(crate) fn within(mut self, dir: Option<Arc<Dir>>) -> Self {
+        self.dir = dir;
+        self
+    }
+
+    /// Whether it is worth its memory to have the whole object before the file is begun.
+    fn is_small(&self) -> bool {
+        let config = self.context.config();
+        let most = SMALL.min(config.serial_download);
+        self.range.is_none() && !config.durable && self.size_hint.is_some_and(|size| size <= most)
+    }
+
     /// The first answer is here already, as part of a request that somebody else was admitted for.
     pub(crate) fn given(mut self, answer: GetResult) -> Self {
         self.given = Some(answer);
@@ -169,6 +188,7 @@ impl<S: BlobStore + Clone> Download<S> {
         };
         let item = item(&self.store, &self.key, path.as_deref());
         let reporter = reporter.item(item, self.size_hint.filter(|_| self.range.is_none()));
+        let dir = if self.is_small() { self.dir } else { None };
         let subject = Subject {
             context: self.context,
             store: self.store,
@@ -182,15 +202,23 @@ impl<S: BlobStore + Clone> Download<S> {
         let work = Box::pin(async {
             let subject = Arc::new(subject);
             match to.0 {
-                Kind::Writer(writer) => to_writer(&subject, writer, &reporter).await,
+                Kind::Writer(writer) => Box::pin(to_writer(&subject, writer, &reporter)).await,
                 Kind::File(path) => {
+                    if let Some(dir) = dir {
+                        let done = to_small_file(&subject, &dir, &path, options, &reporter).await?;
+                        if let Some(outcome) = done {
+                            return Ok(outcome);
+                        }
+                        reporter.moved_back(reporter.done());
+                    }
                     attach(prepare(&path, create), reporter.item())?;
                     if let Some(target) = attach(Target::inspect(&path), reporter.item())? {
-                        return to_file(&subject, target, options, &reporter).await;
+                        return Box::pin(to_file(&subject, target, options, &reporter)).await;
                     }
                     let device = tokio::fs::OpenOptions::new().write(true).open(&path).await;
                     let device = device.map_err(|error| local("write", &path, error));
-                    to_writer(&subject, attach(device, reporter.item())?, &reporter).await
+                    let device = attach(device, reporter.item())?;
+                    Box::pin(to_writer(&subject, device, &reporter)).await
                 }
             }
         });

@@ -274,3 +274,42 @@ async fn a_source_that_is_no_directory_fails_as_a_whole() {
     let error = transfer().download_dir(&store, "", dir.path().join("f")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LocalIo);
 }
+
+#[tokio::test]
+async fn small_files_take_the_place_of_whatever_was_there() {
+    let store = store_of(&["new", "old", "link", "left", "other"]).await;
+    let dir = dir();
+    fs::write(dir.path().join("old"), "before").unwrap();
+    fs::write(dir.path().join(".left.longshore-part"), "half").unwrap();
+    #[cfg(unix)]
+    {
+        fs::write(dir.path().join("real"), "before").unwrap();
+        std::os::unix::fs::symlink("real", dir.path().join("link")).unwrap();
+    }
+    fs::create_dir(dir.path().join("other")).unwrap();
+    let report = transfer().download_dir(&store, "", dir.path()).await.unwrap();
+    assert_eq!((report.succeeded, report.failed), (4, 1));
+    let reason = report.failures[0].reason().message().to_owned();
+    assert!(reason.contains("a directory is in the way"), "{reason}");
+    for name in ["new", "old", "link", "left"] {
+        assert_eq!(fs::read(dir.path().join(name)).unwrap(), name.as_bytes());
+    }
+    #[cfg(unix)]
+    assert_eq!(fs::read(dir.path().join("real")).unwrap(), b"link");
+    assert_eq!(files(dir.path()), ["left", "link", "new", "old", "real"]);
+}
+
+#[tokio::test]
+async fn a_small_object_whose_body_breaks_is_continued_and_one_that_is_damaged_leaves_nothing() {
+    let store = memory().fault(nth("memory.object.get", 1, || MemoryFault::BreakBody(2))).build().unwrap();
+    store.write(&key("a"), b"hello".to_vec()).await.unwrap();
+    let dir = dir();
+    let report = transfer().download_dir(&store, "", dir.path()).await.unwrap();
+    assert!(report.is_success());
+    assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"hello");
+
+    fs::remove_file(dir.path().join("a")).unwrap();
+    let report = transfer().download_dir(&Odd::new(store).damages(), "", dir.path()).await.unwrap();
+    assert_eq!(report.failures[0].kind(), ErrorKind::ChecksumMismatch);
+    assert!(files(dir.path()).is_empty());
+}

@@ -6,6 +6,7 @@ use futures_util::StreamExt;
 use longshore_blob_api::{BlobStore, GetManyItem, GetManyOptions};
 use longshore_core_types::{ObjectMeta, Result as CoreResult};
 
+use super::names::Directories;
 use crate::{
     budget::FULL,
     context::{Context, SMALL},
@@ -90,11 +91,13 @@ impl<S: BlobStore + Clone> Batch<S> {
         let mut answers = self.context.within_grace(self.store.get_many(keys, options)).await?;
         // Objects that the answer lacks; asked for once more at the end.
         let mut missing = VecDeque::new();
+        let mut directories = Directories::default();
         while let Some(wanted) = left.pop_front() {
             let answer = self.context.within_grace(async { answers.next().await.transpose() }).await;
             match answer {
                 Ok(Some(GetManyItem { key, result: Ok(answer), .. })) if key == wanted.meta.key => {
-                    let download = self.download(wanted).given(answer);
+                    let dir = directories.for_small(&wanted.path, wanted.meta.size);
+                    let download = self.download(wanted).given(answer).within(dir);
                     outcomes.push(download.run(&self.reporter).await.map(|outcome| outcome.bytes));
                 }
                 Ok(Some(GetManyItem { key, .. })) if key == wanted.meta.key => missing.push_back(wanted),

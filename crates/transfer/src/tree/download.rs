@@ -141,7 +141,7 @@ impl<S: BlobStore + Clone> DownloadDir<S> {
             self.add_batch(rest, &mut running).await;
         } else {
             for wanted in rest {
-                self.add(wanted, &mut running).await;
+                self.add(wanted, &mut directories, &mut running).await;
             }
         }
         if let Some(error) = broken {
@@ -192,7 +192,7 @@ impl<S: BlobStore + Clone> DownloadDir<S> {
                     self.add_batch(batch, running).await;
                 }
             }
-            Ok(Some(path)) => self.add(Wanted { meta, path }, running).await,
+            Ok(Some(path)) => self.add(Wanted { meta, path }, directories, running).await,
             Ok(None) => running.succeed(item(&self.store, &meta.key, None)),
             Err(error) => running.fail(TransferError::new(&item(&self.store, &meta.key, None), error)),
         }
@@ -203,14 +203,15 @@ impl<S: BlobStore + Clone> DownloadDir<S> {
         self.store.capability().get_many && self.policy == FailurePolicy::Continue
     }
 
-    async fn add(&self, wanted: Wanted, running: &mut Running) {
+    async fn add(&self, wanted: Wanted, directories: &mut Directories, running: &mut Running) {
         let reporter = running.reporter.clone();
+        let dir = directories.for_small(&wanted.path, wanted.meta.size);
         let Wanted { meta, path } = wanted;
-        let download = Download::new(&self.context.engine, self.store.clone(), meta.key, Sink::file(path))
-            .size_hint(meta.size)
-            .keep_modified(self.keep_modified)
-            .cancel(self.context.cancel.clone());
-        running.add(async move { Ok(download.run(&reporter).await?.bytes) }).await;
+        let (engine, store, cancel) = (&self.context.engine, self.store.clone(), self.context.cancel.clone());
+        let download = Download::new(engine, store, meta.key, Sink::file(path)).size_hint(meta.size);
+        let download = download.keep_modified(self.keep_modified).within(dir).cancel(cancel);
+        // Boxed, since it is large and moves several times before it runs.
+        running.add(Box::pin(async move { Ok(download.run(&reporter).await?.bytes) })).await;
     }
 
     async fn add_batch(&self, objects: Vec<Wanted>, running: &mut Running) {

@@ -1,14 +1,19 @@
 //! Names of objects as paths below a directory, and back.
 
 use std::{
-    collections::HashSet,
+    collections::{HashSet, VecDeque},
     fs, io,
     path::{Component, Path, PathBuf},
+    sync::Arc,
 };
 
 use longshore_core_types::{Error, ErrorKind, Result};
 
-use crate::error::{local, local_fault};
+use crate::{
+    context::SMALL,
+    dir::Dir,
+    error::{local, local_fault},
+};
 
 /// So many directories are remembered as created.
 const REMEMBERED: usize = 10_000;
@@ -68,13 +73,33 @@ fn is_one_component(part: &str) -> bool {
     matches!((components.next(), components.next()), (Some(Component::Normal(found)), None) if found == part)
 }
 
+/// So many directories are held open: a listing comes in order, so few are in use at once.
+const OPEN: usize = 16;
+
 /// Directories below the destination, each created once.
 #[derive(Debug, Default)]
 pub(crate) struct Directories {
     created: HashSet<PathBuf>,
+    /// The last ones that files went into, the latest at the end.
+    open: VecDeque<Arc<Dir>>,
 }
 
 impl Directories {
+    /// The directory of a file of so many bytes, which has been created, if that makes writing it quicker.
+    pub(super) fn for_small(&mut self, file: &Path, size: u64) -> Option<Arc<Dir>> {
+        let path = file.parent().filter(|_| size <= SMALL)?;
+        if let Some(dir) = self.open.iter().rev().find(|dir| dir.path() == path) {
+            return Some(Arc::clone(dir));
+        }
+        // One that cannot be opened may be written to all the same.
+        let dir = Arc::new(Dir::open(path).ok()?);
+        if self.open.len() >= OPEN {
+            self.open.pop_front();
+        }
+        self.open.push_back(Arc::clone(&dir));
+        Some(dir)
+    }
+
     /// Makes sure that there is such a directory.
     pub(crate) fn create(&mut self, path: &Path) -> Result<()> {
         if self.created.contains(path) {

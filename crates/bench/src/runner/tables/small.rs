@@ -33,13 +33,13 @@ pub(in crate::runner) fn table(bench: &Bench) -> Result<Table, Failure> {
     };
     let sent = |requests: u64| Check::Sent(requests * SMALL_SIZE);
 
-    let ours = |requests: u64| {
+    let ours = |concurrency: u32, requests: u64| {
         let call =
-            Invocation::own()?.words(&format!("small --concurrency {CONCURRENCY} --objects {objects}"));
+            Invocation::own()?.words(&format!("small --concurrency {concurrency} --objects {objects}"));
         Ok::<_, Failure>(call.words(&format!("--requests {requests}")).arg(server.url(SMALL)))
     };
     let mut lineup = Lineup::new(sent(1));
-    lineup.add(OURS, ours(requests)?, sent(requests));
+    lineup.add(OURS, ours(CONCURRENCY, requests)?, sent(requests));
     let work = SmallWork { objects, requests, concurrency: CONCURRENCY };
     lineup.peer(Peer::Wrk, bench.peers.small(Peer::Wrk, from, work, &script));
     // Python takes a hundred times longer for each, so a share of them has to do.
@@ -48,8 +48,9 @@ pub(in crate::runner) fn table(bench: &Bench) -> Result<Table, Failure> {
     for peer in [Peer::Requests, Peer::Aistore] {
         lineup.peer(peer, bench.peers.small(peer, from, work, &script));
     }
-    lineup.add(OURS_FILES, ours(objects)?.arg("--to").arg(&files), to_files());
-    lineup.add(LOOP_FILES, ours(objects)?.words("--through loop --to").arg(&files), to_files());
+    // Requests for small objects count a quarter in the engine.
+    lineup.add(OURS_FILES, ours(CONCURRENCY / 4, objects)?.arg("--to").arg(&files), to_files());
+    lineup.add(LOOP_FILES, ours(CONCURRENCY, objects)?.words("--through loop --to").arg(&files), to_files());
     lineup.check = to_files();
     for peer in [Peer::Rclone, Peer::S5cmd] {
         lineup.peer(peer, bench.peers.small_files(peer, from, CONCURRENCY, &files));
