@@ -192,8 +192,11 @@ impl PartFile {
     }
 
     async fn wait(&self, stash: &mut Stash) -> Result<Option<u64>> {
-        let Some((end, done)) = stash.writing.take() else { return Ok(None) };
-        match done.await {
+        let Some((end, done)) = &mut stash.writing else { return Ok(None) };
+        let (end, written) = (*end, done.await);
+        // Only now: whoever gives up waiting may come back.
+        stash.writing = None;
+        match written {
             Ok(Ok(())) => Ok(Some(end)),
             Ok(Err(error)) => Err(self.write_failed(error)),
             Err(_) => Err(local_fault(format!("the writer of {} is gone", self.target.display()))),

@@ -30,6 +30,7 @@ use crate::{
     checkpoint::DownloadKeeper,
     context::Admission,
     error::{cancelled, task_failed},
+    pace::{Pace, is_late, patience},
     part_file::{PartFile, Stash},
     progress::ItemReporter,
     upload::crc32c,
@@ -44,9 +45,6 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Of the bytes of a download, fetch this share twice at most.
 const HEDGE_SHARE: (u64, u64) = (3, 100);
 
-/// A part counts as late if the rest of it takes so many times what a whole one takes.
-const LATE: f64 = 2.0;
-
 /// Fetches the parts of one version into one file.
 pub(crate) struct Board<S> {
     version: Arc<Version<S>>,
@@ -55,6 +53,7 @@ pub(crate) struct Board<S> {
     reporter: ItemReporter,
     next: AtomicU64,
     state: Mutex<State>,
+    pace: Pace,
     follower: Option<Follower>,
     /// Parts that were in the file from the beginning.
     resumed: BTreeSet<u64>,
@@ -71,9 +70,6 @@ struct State {
     running: BTreeMap<u64, Arc<Running>>,
     /// The crc32c of each part that is done, where that is computed.
     sums: BTreeMap<u64, u32>,
-    /// Seconds and bytes of the parts that are done.
-    taken: f64,
-    moved: u64,
 }
 
 /// A part that is being fetched, perhaps by two.
@@ -86,8 +82,11 @@ struct Running {
     counted: AtomicU64,
     /// Nanoseconds that it gave way to another part, which do not make it late.
     gave_way: AtomicU64,
-    /// A second fetcher is at it, or was.
+    /// A second fetcher is at it.
     helped: AtomicBool,
+    /// It crawled, and was told to go on over another connection.
+    renewed: AtomicBool,
+    renew: Notify,
     done: watch::Sender<bool>,
 }
 
@@ -126,6 +125,7 @@ impl<S: BlobStore + Clone> Board<S> {
             reporter,
             next: AtomicU64::new(0),
             resumed: parts.keys().copied().collect(),
+            pace: Pace::default(),
             state: Mutex::new(State { sums: parts, ..State::default() }),
             follower,
             keeper,
@@ -154,7 +154,16 @@ impl<S: BlobStore + Clone> Board<S> {
             tasks.spawn(Arc::clone(self).work(None));
         }
         let mut result = Ok(());
-        while let Some(ended) = tasks.join_next().await {
+        let hedge = self.version.context().config().hedge;
+        loop {
+            let ended = tokio::select! {
+                ended = tasks.join_next() => ended,
+                () = sleep(LOOK), if hedge => {
+                    self.renew();
+                    continue;
+                }
+            };
+            let Some(ended) = ended else { break };
             result = ended.map_err(|error| Failure::from(task_failed(error))).flatten();
             if result.is_err() {
                 break;
@@ -207,8 +216,8 @@ impl<S: BlobStore + Clone> Board<S> {
             if self.state().running.is_empty() {
                 break;
             }
-            if let Some(running) = self.late() {
-                Box::pin(self.hedge(&running)).await;
+            if let Some((running, whole)) = self.late() {
+                Box::pin(self.hedge(&running, patience(whole))).await;
                 continue;
             }
             tokio::select! {
@@ -235,7 +244,7 @@ impl<S: BlobStore + Clone> Board<S> {
     async fn part(
         &self,
         index: u64,
-        opened: Option<Opened>,
+        mut opened: Option<Opened>,
         _admission: Option<Admission>,
     ) -> Result<(), Failure> {
         let range = self.cut.range(index);
@@ -248,24 +257,30 @@ impl<S: BlobStore + Clone> Board<S> {
             counted: AtomicU64::new(range.start),
             gave_way: AtomicU64::new(0),
             helped: AtomicBool::new(false),
+            renewed: AtomicBool::new(false),
+            renew: Notify::new(),
             done: watch::Sender::new(false),
         });
         self.state().running.insert(index, Arc::clone(&running));
         let mut done = running.done.subscribe();
         let mut stash = Stash::default();
-        let result = tokio::select! {
-            biased;
-            result = self.fetch(&running, opened, &mut stash) => Some(result),
-            // Waiting cannot fail: the sender is in `running`.
-            _ = done.wait_for(|done| *done) => None,
-        };
-        let result = match result {
-            Some(result) => result,
-            // The one that helped was faster. It began behind the bytes that are here, which may not all be in
-            // the file yet.
-            None => self.file.flush(&mut stash).await.map_err(Failure::from),
-        };
-        result.map_err(|failure| failure.in_part(index))?;
+        loop {
+            let renew = tokio::select! {
+                biased;
+                result = self.fetch(&running, opened.take(), &mut stash) => {
+                    result.map_err(|failure| failure.in_part(index))?;
+                    break;
+                }
+                // Waiting cannot fail: the sender is in `running`.
+                _ = done.wait_for(|done| *done) => false,
+                () = running.renew.notified() => true,
+            };
+            // Whoever goes on does so behind the bytes that are here, which may not all be in the file yet.
+            self.file.flush(&mut stash).await?;
+            if !renew {
+                break;
+            }
+        }
         self.written(index, range.end - self.cut.start);
         if let Some(keeper) = &self.keeper {
             // Only now: whichever fetcher was first, all of the part is in the file.
@@ -277,13 +292,15 @@ impl<S: BlobStore + Clone> Board<S> {
         Ok(())
     }
 
+    /// Fetches a part from where it is to its end. Whatever it has counted is in the file or in `stash`, also if it
+    /// is given up half-way.
     async fn fetch(
         &self,
         running: &Running,
         opened: Option<Opened>,
         stash: &mut Stash,
-    ) -> Result<Option<u64>, Failure> {
-        let range = self.cut.range(running.index);
+    ) -> Result<(), Failure> {
+        let range = running.first().0..self.cut.range(running.index).end;
         let mut reader = self.version.read(running.index, range, opened);
         loop {
             let at = reader.position();
@@ -292,30 +309,45 @@ impl<S: BlobStore + Clone> Board<S> {
                 running.gave_way.fetch_add(nanos(waited), Ordering::Relaxed);
             }
             let Some(bytes) = reader.next(&self.reporter).await? else { break };
+            if let Some(follower) = &self.follower {
+                follower.offer(at - self.cut.start, &bytes);
+            }
+            if let Some(upto) = self.file.write(stash, at - self.cut.start, bytes.clone()).await? {
+                self.written(running.index, upto);
+            }
+            let upto = at + bytes.len() as u64;
             {
                 let mut first = running.first();
                 if let Some(hasher) = &mut first.1 {
                     hasher.update(&bytes);
                 }
-                first.0 = at + bytes.len() as u64;
+                first.0 = upto;
             }
-            if let Some(follower) = &self.follower {
-                follower.offer(at - self.cut.start, &bytes);
-            }
-            self.count(running, at + bytes.len() as u64);
-            if let Some(upto) = self.file.write(stash, at - self.cut.start, bytes).await? {
-                self.written(running.index, upto);
-            }
+            self.count(running, upto);
         }
-        let upto = self.file.flush(stash).await?;
+        self.file.flush(stash).await?;
         // Not taken: one who begins to help right now must find it.
         let hasher = running.first().1.clone();
         self.done(running, hasher);
-        Ok(upto)
+        Ok(())
+    }
+
+    /// Lets parts that crawl go on over another connection, each once. No byte is fetched twice for that.
+    fn renew(&self) {
+        let state = self.state();
+        for running in state.running.values() {
+            let Some((left, whole)) = self.left(running) else { continue };
+            let slow = is_late(left, whole) && running.busy() > patience(whole);
+            if slow && !running.renewed.swap(true, Ordering::Relaxed) {
+                running.renew.notify_one();
+            }
+        }
     }
 
     /// Fetches the rest of a part a second time; whoever is first wins. What goes wrong here is left to the first.
-    async fn hedge(&self, running: &Running) {
+    ///
+    /// One that is late itself is given up, so that another one may be luckier.
+    async fn hedge(&self, running: &Running, patience: Duration) {
         let mut done = running.done.subscribe();
         let (from, hasher) = {
             let first = running.first();
@@ -326,10 +358,12 @@ impl<S: BlobStore + Clone> Board<S> {
             biased;
             _ = done.wait_for(|done| *done) => None,
             result = self.fetch_again(running, &second, hasher) => result.ok().flatten(),
+            () = sleep(patience) => None,
         };
         self.wasted.fetch_add(second.overlap(running), Ordering::Relaxed);
-        if let Some(hasher) = result {
-            self.done(running, hasher);
+        match result {
+            Some(hasher) => self.done(running, hasher),
+            None => running.helped.store(false, Ordering::Relaxed),
         }
     }
 
@@ -362,29 +396,32 @@ impl<S: BlobStore + Clone> Board<S> {
         Ok(Some(hasher))
     }
 
-    /// The part that is furthest behind, if it is late, nobody helps it yet, and bytes may still be wasted.
-    fn late(&self) -> Option<Arc<Running>> {
+    /// The part that is furthest behind, if it is late, nobody helps it now, and bytes may still be wasted; and how
+    /// long all of it should take.
+    fn late(&self) -> Option<(Arc<Running>, f64)> {
         if self.may_waste() == 0 {
             return None;
         }
         let state = self.state();
-        if state.moved == 0 {
-            return None;
-        }
-        let (_, running) = state
+        let (_, whole, running) = state
             .running
             .values()
             .filter(|running| !running.helped.load(Ordering::Relaxed))
             .filter_map(|running| {
-                let range = self.cut.range(running.index);
-                let whole = state.taken * fraction(range.end - range.start, state.moved);
-                let left = running.left(&range, whole)?;
-                (left > LATE * whole).then_some((left, running))
+                let (left, whole) = self.left(running)?;
+                is_late(left, whole).then_some((left, whole, running))
             })
             .max_by(|a, b| a.0.total_cmp(&b.0))?;
         // Claimed while the state is locked, so that two idle workers never help the same part.
         running.helped.store(true, Ordering::Relaxed);
-        Some(Arc::clone(running))
+        Some((Arc::clone(running), whole))
+    }
+
+    /// Estimated seconds to the end of a part, and for all of it; `None` if it is too early to say.
+    fn left(&self, running: &Running) -> Option<(f64, f64)> {
+        let range = self.cut.range(running.index);
+        let whole = self.pace.whole(range.end - range.start)?;
+        Some((running.left(&range, whole)?, whole))
     }
 
     fn may_waste(&self) -> u64 {
@@ -416,8 +453,7 @@ impl<S: BlobStore + Clone> Board<S> {
             if state.running.remove(&running.index).is_none() {
                 return;
             }
-            state.taken += running.busy();
-            state.moved += size;
+            self.pace.took(running.busy(), size);
             if let Some(sum) = hasher.and_then(|hasher| crc32c(&hasher.finish())) {
                 state.sums.insert(running.index, sum);
             }
@@ -443,16 +479,16 @@ impl Second {
 }
 
 impl Running {
-    /// Seconds that it has been fetched.
-    fn busy(&self) -> f64 {
+    /// How long it has been fetched.
+    fn busy(&self) -> Duration {
         let gave_way = Duration::from_nanos(self.gave_way.load(Ordering::Relaxed));
-        self.begin.elapsed().saturating_sub(gave_way).as_secs_f64()
+        self.begin.elapsed().saturating_sub(gave_way)
     }
 
     /// Estimated seconds to the end of the part, of which a whole one takes `whole`; `None` if it is too early
     /// to say.
     fn left(&self, range: &Range<u64>, whole: f64) -> Option<f64> {
-        let elapsed = self.busy();
+        let elapsed = self.busy().as_secs_f64();
         if elapsed < whole / 2.0 {
             return None;
         }

@@ -417,6 +417,11 @@ impl<S: BlobStore + Clone> PartReader<S> {
         Ok(None)
     }
 
+    /// Goes on over another connection.
+    pub(crate) fn renew(&mut self) {
+        (self.body, self.skip) = (None, 0);
+    }
+
     /// What of a frame belongs to the range.
     fn cut(&mut self, mut frame: Bytes) -> Option<Bytes> {
         let skipped = self.skip.min(frame.len() as u64);

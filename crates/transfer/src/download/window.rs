@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     fmt,
-    future::poll_fn,
+    future::{pending, poll_fn},
     pin::Pin,
     sync::Arc,
     task::{Context as TaskContext, Poll},
@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_core::{Stream, future::BoxFuture};
 use longshore_blob_api::BlobStore;
 use longshore_core_types::{Error, ErrorKind, ObjectMeta, checksum::Hasher};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 use super::{
     DownloadOutcome,
@@ -23,6 +23,7 @@ use crate::{
     budget::Ticket,
     context::weight,
     error::TransferError,
+    pace::Pace,
     progress::ItemReporter,
     slab::{SLAB, Slab, SlabPool, footprint},
 };
@@ -48,6 +49,7 @@ pub(crate) struct Window<S> {
     /// The last bytes, until the checksum has been compared.
     held: Option<Bytes>,
     ended: bool,
+    pace: Arc<Pace>,
 }
 
 enum From<S> {
@@ -112,6 +114,7 @@ impl<S: BlobStore + Clone> Window<S> {
             hasher,
             held: None,
             ended: false,
+            pace: Arc::default(),
         })
     }
 
@@ -192,10 +195,11 @@ impl<S: BlobStore + Clone> Window<S> {
             let tickets = Arc::new([ahead, memory]);
             let reader = self.version.read(index, range.clone(), None);
             let (slabs, reporter) = (engine.slabs.clone(), reporter.clone());
+            let pace = engine.config.hedge.then(|| Arc::clone(&self.pace));
             // The bytes may outlive the part as the reader sees it, so both hold the tickets.
             let held = Arc::clone(&tickets);
             self.tasks.spawn(async move {
-                collect(reader, length, &slabs, &sender, &reporter).await;
+                collect(reader, length, pace.as_deref(), &slabs, &sender, &reporter).await;
                 drop((request, held));
             });
             self.ahead.push_back(Ahead { bytes, left: range.end - range.start, _tickets: tickets });
@@ -221,14 +225,33 @@ impl<S: BlobStore + Clone> Window<S> {
 async fn collect<S: BlobStore + Clone>(
     mut reader: PartReader<S>,
     size: usize,
+    pace: Option<&Pace>,
     slabs: &SlabPool,
     sender: &mpsc::UnboundedSender<Result<Bytes, Failure>>,
     reporter: &ItemReporter,
 ) {
     let mut slab: Option<Slab> = None;
     let mut left = size;
+    let begin = Instant::now();
+    let mut renewed = pace.is_none();
     loop {
-        match reader.next(reporter).await {
+        let late = async {
+            match pace {
+                Some(pace) if !renewed => pace.late(begin, size as u64).await,
+                _ => pending().await,
+            }
+        };
+        let next = tokio::select! {
+            biased;
+            next = reader.next(reporter) => next,
+            () = late => {
+                // What is left is asked for anew, once.
+                renewed = true;
+                reader.renew();
+                continue;
+            }
+        };
+        match next {
             Ok(Some(mut bytes)) => {
                 while !bytes.is_empty() {
                     let open = slab.get_or_insert_with(|| slabs.take_for(left));
@@ -242,6 +265,9 @@ async fn collect<S: BlobStore + Clone>(
             }
             Ok(None) => {
                 flush(&mut slab, sender);
+                if let Some(pace) = pace {
+                    pace.took(begin.elapsed(), size as u64);
+                }
                 return;
             }
             Err(failure) => {

@@ -2,6 +2,7 @@
 
 mod download;
 mod faults;
+mod late;
 mod limits;
 mod odd;
 mod resume;

@@ -1,0 +1,71 @@
+//! Requests that are much slower than others.
+
+use std::{fs, time::Duration};
+
+use futures_util::StreamExt;
+use longshore_blob_api::ByteStream;
+use tokio::time::{Instant, sleep};
+
+use super::{KIB, builder, dir, key, memory, odd::Odd, store_with};
+
+/// A part of 64 KiB takes seven times this.
+const CHUNK: Duration = Duration::from_millis(50);
+/// Of ten parts.
+const SIZE: u64 = 640 * KIB;
+
+fn paced(body: ByteStream, slower: u32) -> ByteStream {
+    body.then(move |chunk| async move {
+        sleep(CHUNK * slower).await;
+        chunk
+    })
+    .boxed()
+}
+
+/// How long a download takes in which these requests (from 1) are a hundred times slower, and how many there are.
+async fn download(slow: &'static [u64]) -> (Duration, u64) {
+    let (store, content) = store_with(memory(), SIZE).await;
+    let odd = Odd::new(store).on_body(|n, body| paced(body, if slow.contains(&n) { 100 } else { 1 }));
+    let dir = dir();
+    let target = dir.path().join("f");
+    let transfer = builder().concurrency(3).serial_download(64 * KIB).build().unwrap();
+    let begin = Instant::now();
+    transfer.download(&odd, key("k"), target.as_path()).await.unwrap();
+    let time = begin.elapsed();
+    assert_eq!(fs::read(target).unwrap(), content);
+    (time, odd.gets())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_crawls_is_given_up_for_another_one() {
+    assert_eq!(download(&[]).await.1, 10);
+    for slow in [&[2], &[6], &[10]] {
+        let (time, gets) = download(slow).await;
+        assert!(time < Duration::from_secs(4), "{slow:?}: {time:?}");
+        assert!(gets <= 12, "{slow:?}: {gets}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unlucky_second_request_is_not_the_last_one() {
+    // The tenth part, and whatever is tried for it first.
+    let (time, _) = download(&[10, 11, 12]).await;
+    assert!(time < Duration::from_secs(6), "{time:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_is_read_ahead_changes_its_connection_too() {
+    for slow in [2, 6] {
+        let (store, content) = store_with(memory(), SIZE).await;
+        let odd = Odd::new(store).on_body(move |n, body| paced(body, if n == slow { 100 } else { 1 }));
+        let transfer = builder().concurrency(3).serial_download(64 * KIB).build().unwrap();
+        let begin = Instant::now();
+        let mut body = transfer.read(&odd, key("k")).await.unwrap();
+        let mut found = Vec::new();
+        while let Some(bytes) = body.chunk().await.unwrap() {
+            found.extend_from_slice(&bytes);
+        }
+        assert_eq!(found, content);
+        assert!(begin.elapsed() < Duration::from_secs(5), "{slow}: {:?}", begin.elapsed());
+        assert_eq!(odd.gets(), 11);
+    }
+}
