@@ -9,14 +9,16 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use futures_core::Stream;
 use longshore_core_types::{Checksum, ChecksumKind, Payload, checksum::Hasher};
 use tokio::{
+    sync::watch,
     task::JoinHandle,
-    time::{Sleep, sleep_until},
+    time::{Instant, Sleep, sleep_until},
 };
 
 use crate::{
@@ -72,6 +74,8 @@ struct Shared {
     checksum: Mutex<Option<Checksum>>,
     /// Called before the last bytes of an attempt are handed out.
     at_end: Option<AtEnd>,
+    /// When the current attempt has handed out its last bytes.
+    sent: watch::Sender<Option<Instant>>,
 }
 
 /// Something to do before the last bytes of a body are handed out.
@@ -106,6 +110,7 @@ impl Body {
             kind,
             checksum: Mutex::new(None),
             at_end,
+            sent: watch::Sender::new(None),
         }))
     }
 
@@ -126,6 +131,24 @@ impl Body {
             return self.0.kind.map(|kind| Hasher::new(kind).finish());
         }
         self.0.checksum.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How long the last attempt has been without an answer, if all of it was sent.
+    pub(crate) fn waited(&self) -> Option<Duration> {
+        self.0.sent.borrow().map(|sent| sent.elapsed())
+    }
+
+    /// Resolves when all of an attempt was sent so long ago.
+    pub(crate) async fn unanswered_for(&self, limit: Duration) {
+        let mut sent = self.0.sent.subscribe();
+        loop {
+            let end = sent.borrow_and_update().map(|sent| sent + limit);
+            tokio::select! {
+                () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => return,
+                // Cannot fail: the sender is here.
+                _ = sent.changed() => {}
+            }
+        }
     }
 
     /// What the last attempt sent has not arrived.
@@ -153,6 +176,7 @@ struct Chunks {
 impl Chunks {
     fn open(shared: &Arc<Shared>) -> Self {
         shared.reporter.moved_back(shared.counted.swap(0, Ordering::Relaxed));
+        shared.sent.send_replace(None);
         Self {
             shared: Arc::clone(shared),
             at: shared.range.start,
@@ -248,6 +272,7 @@ impl Chunks {
                 at_end();
             }
             *shared.checksum.lock().unwrap_or_else(PoisonError::into_inner) = checksum;
+            shared.sent.send_replace(Some(Instant::now()));
         }
         Poll::Ready(Some(Ok(chunk)))
     }

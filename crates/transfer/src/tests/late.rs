@@ -3,10 +3,10 @@
 use std::{fs, time::Duration};
 
 use futures_util::StreamExt;
-use longshore_blob_api::ByteStream;
+use longshore_blob_api::{BlobStoreExt, ByteStream};
 use tokio::time::{Instant, sleep};
 
-use super::{KIB, builder, dir, key, memory, odd::Odd, store_with};
+use super::{KIB, builder, bytes, dir, key, memory, odd::Odd, store_with};
 
 /// A part of 64 KiB takes seven times this.
 const CHUNK: Duration = Duration::from_millis(50);
@@ -68,4 +68,16 @@ async fn a_part_that_is_read_ahead_changes_its_connection_too() {
         assert!(begin.elapsed() < Duration::from_secs(5), "{slow}: {:?}", begin.elapsed());
         assert_eq!(odd.gets(), 11);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_whose_answer_does_not_come_is_sent_again_once_others_had_theirs() {
+    let store = memory().build().unwrap();
+    // Its answer would come when the store gives up.
+    let odd = Odd::new(store.clone()).slow_part(12, Duration::from_secs(3600));
+    let begin = Instant::now();
+    let outcome = builder().build().unwrap().upload(&odd, key("k"), bytes(20 * 64 * KIB)).await.unwrap();
+    assert_eq!(outcome.parts, 20);
+    assert_eq!(store.read(&key("k")).await.unwrap(), bytes(20 * 64 * KIB));
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
 }

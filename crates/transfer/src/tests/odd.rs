@@ -36,7 +36,7 @@ pub(super) struct Odd {
     on_list: Arc<OnList>,
     lists: Arc<AtomicU64>,
     gets: Arc<AtomicU64>,
-    slow_parts: Option<std::time::Duration>,
+    slow_parts: Option<(Option<u64>, std::time::Duration)>,
     damages: bool,
     parts: Arc<AtomicU64>,
     wrong_receipt: u64,
@@ -109,7 +109,13 @@ impl Odd {
 
     /// Each part takes this long to be stored.
     pub(super) fn slow_parts(mut self, time: std::time::Duration) -> Self {
-        self.slow_parts = Some(time);
+        self.slow_parts = Some((None, time));
+        self
+    }
+
+    /// The nth part (from 1) is stored, but its answer takes this long.
+    pub(super) fn slow_part(mut self, n: u64, time: std::time::Duration) -> Self {
+        self.slow_parts = Some((Some(n), time));
         self
     }
 
@@ -242,10 +248,11 @@ impl BlobStore for Odd {
         body: Payload,
     ) -> Result<PartReceipt> {
         let receipt = self.inner.upload_part(upload, number, body).await?;
-        if let Some(time) = self.slow_parts {
+        let n = self.parts.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some((_, time)) = self.slow_parts.filter(|(only, _)| only.is_none_or(|only| only == n)) {
             tokio::time::sleep(time).await;
         }
-        if self.parts.fetch_add(1, Ordering::Relaxed) + 1 == self.wrong_receipt {
+        if n == self.wrong_receipt {
             return Ok(receipt.with_checksum(Hasher::new(ChecksumKind::Crc32c).finish()));
         }
         Ok(receipt)

@@ -1,5 +1,6 @@
 //! Uploads of one object.
 
+mod answers;
 mod multipart;
 mod parts;
 mod resume;

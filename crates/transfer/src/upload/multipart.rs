@@ -22,7 +22,7 @@ use crate::{
     body::{self, AtEnd, Body, Origin},
     budget::FULL,
     checkpoint::{SavedUpload, UploadKeeper as Keeper, is_worth_keeping},
-    config::{MultipartFailure, Verify},
+    config::MultipartFailure,
     error::{Result, TransferError, task_failed},
     plan::{Plan, upload_plan},
 };
@@ -292,7 +292,7 @@ impl<S: BlobStore + Clone> Parts<S> {
         let size = range.end - range.start;
         let _admission = job.context.admit(FULL, body::memory(size)).await?;
         let keeper = self.begun.keeper.as_ref();
-        let kind = (job.context.config().verify != Verify::Never || keeper.is_some()).then_some(PART_SUM);
+        let kind = self.begun.part_sum();
         // Where a part must not be sent twice, it matters whether all of it may have gone out.
         let careful = self.begun.limits.part_retry != PartRetry::Safe;
         let at_end = keeper.filter(|_| careful).cloned().map(|keeper| {

@@ -1,6 +1,6 @@
 //! One part of an upload, and what to do when its fate is unknown.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use longshore_blob_api::{
     BlobStore, HeadOptions, MultipartLimits, MultipartRef, PartInfo, PartNumber, PartReceipt, PartRetry,
@@ -11,11 +11,11 @@ use longshore_core_types::{
 };
 use tokio::time::{Instant, timeout};
 
-use super::{Job, UploadOutcome};
+use super::{Job, UploadOutcome, answers::Answers};
 use crate::{
     body::{Body, Origin},
     checkpoint::{UploadKeeper as Keeper, is_worth_keeping},
-    config::MultipartFailure,
+    config::{MultipartFailure, Verify},
     error::TransferError,
     retry::{Attempts, outcome_unknown},
 };
@@ -78,14 +78,32 @@ pub(super) struct Begun<S> {
     pub(super) limits: MultipartLimits,
     /// Notes what the store has, where the upload can be taken up again.
     pub(super) keeper: Option<Arc<Keeper>>,
+    pub(super) answers: Answers,
 }
 
 impl<S: BlobStore + Clone> Begun<S> {
+    pub(super) fn new(
+        job: &Arc<Job<S>>,
+        upload: MultipartRef,
+        limits: MultipartLimits,
+        keeper: Option<Arc<Keeper>>,
+    ) -> Self {
+        let answers = Answers::new(job.context.config().concurrency);
+        Self { job: Arc::clone(job), upload, limits, keeper, answers }
+    }
+
+    /// What is to be computed over each part: nothing, unless somebody compares it.
+    pub(super) fn part_sum(&self) -> Option<ChecksumKind> {
+        let compared = self.job.context.config().verify != Verify::Never
+            && self.job.store.capability().checksums.contains(&PART_SUM);
+        (compared || self.keeper.is_some()).then_some(PART_SUM)
+    }
+
     pub(super) async fn begin(job: &Arc<Job<S>>, limits: MultipartLimits) -> CoreResult<Self> {
         let create = job.store.create_multipart(&job.key, job.options.clone());
         let id = job.context.within_grace(create).await?;
         let upload = MultipartRef { key: job.key.clone(), id };
-        Ok(Self { job: Arc::clone(job), upload, limits, keeper: None })
+        Ok(Self::new(job, upload, limits, None))
     }
 
     /// Sends one part, as often as the store allows.
@@ -93,9 +111,8 @@ impl<S: BlobStore + Clone> Begun<S> {
         let number = PartNumber::from_index(index);
         let mut attempts = Attempts::new(&self.job.context.config().retry);
         loop {
-            let call = self.job.store.upload_part(&self.upload, number, body.payload());
-            let sent = self.job.context.within_grace(call).await.and_then(|receipt| accept(receipt, body));
-            let error = match sent {
+            let sent = self.job.context.within_grace(self.answer(number, body)).await;
+            let error = match sent.and_then(|receipt| accept(receipt, body)) {
                 Ok(stored) => {
                     body.settle();
                     return Ok(stored);
@@ -128,6 +145,32 @@ impl<S: BlobStore + Clone> Begun<S> {
             let (attempt, wait, error) = attempts.next(error).map_err(fatal)?;
             self.job.reporter.retried(index.into(), attempt, &Arc::new(error), wait);
             self.job.context.pause(wait).await.map_err(fatal)?;
+        }
+    }
+
+    /// What the store says to a part, which must not take much longer than for other parts where it may simply be
+    /// sent again.
+    async fn answer(&self, number: PartNumber, body: &Body) -> CoreResult<PartReceipt> {
+        let limit = self.answers.limit().filter(|_| self.limits.part_retry == PartRetry::Safe);
+        let late = async {
+            match limit {
+                Some(limit) => body.unanswered_for(limit).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = self.job.store.upload_part(&self.upload, number, body.payload()) => {
+                if let (Ok(_), Some(time)) = (&answer, body.waited()) {
+                    self.answers.came(time);
+                }
+                answer
+            }
+            () = late => {
+                self.answers.late();
+                let text = format!("no answer to part {number}, which others had long before");
+                Err(Error::new(ErrorKind::Timeout, text))
+            }
         }
     }
 

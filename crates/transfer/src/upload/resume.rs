@@ -74,7 +74,7 @@ impl<S: BlobStore + Clone> Job<S> {
             }
             listed => listed?,
         };
-        let begun = Begun { job: Arc::clone(self), upload, limits, keeper: Some(Arc::clone(keeper)) };
+        let begun = Begun::new(self, upload, limits, Some(Arc::clone(keeper)));
         if let Some(known) = known(listed, &saved, plan, limits.part_retry) {
             return Ok(Resumed::Parts { begun, plan, known });
         }

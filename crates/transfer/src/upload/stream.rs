@@ -10,12 +10,11 @@ use tokio::task::JoinSet;
 
 use super::{
     Job, UploadOutcome,
-    parts::{Begun, Failure, PART_SUM, Stored},
+    parts::{Begun, Failure, Stored},
 };
 use crate::{
     body::{Body, Origin},
     budget::{FULL, Ticket},
-    config::Verify,
     error::{Result, TransferError, attach, task_failed},
     plan::{Growing, MIB},
     slab::{SLAB, footprint},
@@ -237,7 +236,7 @@ async fn send_piece<S: BlobStore + Clone>(
     let job = &begun.job;
     let _request = job.context.engine.requests.permit(FULL).await;
     let origin = Origin::Memory(mem::take(&mut piece.chunks).into());
-    let kind = (job.context.config().verify != Verify::Never).then_some(PART_SUM);
+    let kind = begun.part_sum();
     let body = Body::new(&job.context.engine, origin.clone(), 0..piece.size, kind, &job.reporter);
     let stored = begun.send(index, &body, &origin).await?;
     job.reporter.part_done(index.into(), piece.size);
