@@ -5,6 +5,7 @@ pub(crate) mod faults;
 pub(crate) mod http;
 pub(crate) mod memory;
 pub(crate) mod redirects;
+pub(crate) mod s3;
 pub(crate) mod shelf;
 
 use std::{

@@ -48,6 +48,9 @@ fn objects_come_back_with_what_they_were_given() {
     assert_eq!(range.body, b"lo");
     let beyond = s3.send("GET", "/bucket/dir/a%20b", "", &[("range", "bytes=5-")], b"");
     assert_eq!(beyond.status, 416);
+    s3.put("/bucket/empty", b"");
+    assert_eq!(s3.send("GET", "/bucket/empty", "", &[("range", "bytes=-2")], b"").status, 416);
+    s3.send("DELETE", "/bucket/empty", "", &[], b"");
     // Some clients send and sign an empty range.
     let empty = s3.send("GET", "/bucket/dir/a%20b", "", &[("range", "")], b"");
     assert_eq!((empty.status, empty.body.as_slice()), (200, &b"hello"[..]));

@@ -1,0 +1,135 @@
+//! Copies at the server.
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use http::Method;
+use longshore_blob_api::{
+    BlobStore, CopyOptions, HeadOptions, MultipartRef, PartNumber, PartReceipt, PutOptions, PutResult,
+};
+use longshore_core_types::{Attributes, ErrorKind, Idempotency, ObjectKey, Payload, Result};
+
+use super::{
+    store::{LARGEST_PUT, S3Store},
+    wire::{answer, request::check_key, xml::Made},
+};
+
+const OPERATION: &str = "s3.object.copy";
+const PART: &str = "s3.multipart.copy_part";
+
+/// Size of the parts of a copy, which costs the client nothing.
+const PART_SIZE: u64 = 1 << 30;
+
+/// Parts that are copied at a time.
+const PARTS: usize = 4;
+
+pub(super) async fn copy(
+    store: &S3Store,
+    bucket: &str,
+    from: &ObjectKey,
+    to: &ObjectKey,
+    opts: CopyOptions,
+) -> Result<PutResult> {
+    check_key(from.as_str()).map_err(|error| store.refuse(error, OPERATION, Some(from)))?;
+    if opts.create_only {
+        return in_parts(store, bucket, from, to, opts).await;
+    }
+    // A copy onto itself with the same attributes is refused by S3, and changes nothing.
+    if bucket == store.bucket().as_str() && from == to && opts.attributes.is_none() {
+        let meta = store.head(from, HeadOptions::default()).await?;
+        let mut result = PutResult::default();
+        result.etag = meta.etag;
+        result.last_modified = meta.last_modified;
+        return Ok(result);
+    }
+    let request = store
+        .on(to, Method::PUT, OPERATION, Idempotency::Idempotent)?
+        .copy_source(bucket, from.as_str())
+        .and_then(|request| request.copy_attributes(opts.attributes.as_ref()));
+    let made = match store.send(request, OPERATION, Some(to)).await {
+        Ok(answer) => {
+            let stored = answer::stored(&answer.parts);
+            answer.document::<Made>("a copy").await.map(|made| (made, stored))
+        }
+        Err(error) => Err(error),
+    };
+    match made {
+        Ok((made, mut result)) => {
+            result.etag = made.etag;
+            result.last_modified = made.last_modified.as_deref().and_then(answer::iso_date);
+            Ok(result)
+        }
+        // Too large for one request.
+        Err(error) if error.code() == Some("InvalidRequest") && bucket == store.bucket().as_str() => {
+            let size = store.head(from, HeadOptions::default()).await?.size;
+            if size <= LARGEST_PUT {
+                return Err(error);
+            }
+            in_parts(store, bucket, from, to, opts).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A copy whose condition holds at its end: the completion of an upload in parts has one, a plain copy has none that
+/// all servers know.
+async fn in_parts(
+    store: &S3Store,
+    bucket: &str,
+    from: &ObjectKey,
+    to: &ObjectKey,
+    opts: CopyOptions,
+) -> Result<PutResult> {
+    if bucket != store.bucket().as_str() {
+        let message =
+            "S3 does not say how large an object of another bucket is, which a copy in parts has to know";
+        let error = longshore_core_types::Error::new(ErrorKind::Unsupported, message);
+        return Err(store.refuse(error, OPERATION, Some(to)));
+    }
+    let source = store.head(from, HeadOptions::default()).await?;
+    let mut put = PutOptions::default();
+    put.create_only = opts.create_only;
+    put.attributes = opts.attributes.unwrap_or_else(|| Attributes::clone(&source.attributes));
+    if source.size == 0 {
+        return store.put(to, Payload::empty(), put).await;
+    }
+    let id = store.create_multipart(to, put).await?;
+    let upload = MultipartRef { key: to.clone(), id };
+    let result = match copy_parts(store, &upload, from, source.etag.as_deref(), source.size).await {
+        Ok(parts) => store.complete_multipart(&upload, parts).await,
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(result) => Ok(result),
+        Err(error) => match store.abort_multipart(&upload).await {
+            Ok(()) => Err(error),
+            Err(other) => Err(error.with_related(other)),
+        },
+    }
+}
+
+async fn copy_parts(
+    store: &S3Store,
+    upload: &MultipartRef,
+    from: &ObjectKey,
+    etag: Option<&str>,
+    size: u64,
+) -> Result<Vec<PartReceipt>> {
+    let part = |index: u32| async move {
+        let start = u64::from(index) * PART_SIZE;
+        let range = start..size.min(start + PART_SIZE);
+        let number = PartNumber::from_index(index);
+        let request = store
+            .on(&upload.key, Method::PUT, PART, Idempotency::Idempotent)?
+            .query("partNumber", &number.to_string())
+            .query("uploadId", super::store::server_id(upload))
+            .copy_source(store.bucket().as_str(), from.as_str())
+            .and_then(|request| request.copy_range(&range))
+            .and_then(|request| request.copy_if(etag));
+        let made: Made =
+            store.send(request, PART, Some(&upload.key)).await?.document("a copied part").await?;
+        let mut receipt = PartReceipt::new(number, range.end - range.start);
+        receipt.etag = made.etag;
+        Ok(receipt)
+    };
+    let count = u32::try_from(size.div_ceil(PART_SIZE)).unwrap_or(u32::MAX);
+    stream::iter(0..count).map(part).buffered(PARTS).try_collect().await
+}

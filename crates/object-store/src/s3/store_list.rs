@@ -1,0 +1,169 @@
+//! Listings: of objects, of uploads, of parts.
+
+use http::Method;
+use longshore_blob_api::{
+    Entry, ListOptions, ListPage, MultipartId, MultipartRef, PageToken, PartInfo, PartNumber, UploadInfo,
+    UploadPage,
+};
+use longshore_core_types::{Error, ErrorKind, Idempotency, ObjectKey, ObjectMeta, Result};
+use percent_encoding::percent_decode_str;
+
+use super::{
+    store::{S3Store, call_on, server_id},
+    wire::{
+        answer::iso_date,
+        xml::{Contents, ListBucketResult, ListMultipartUploadsResult, ListPartsResult},
+    },
+};
+
+pub(super) const OPERATION: &str = "s3.bucket.list";
+const UPLOADS: &str = "s3.multipart.list_uploads";
+const PARTS: &str = "s3.multipart.list_parts";
+
+/// A name as the answer writes it.
+fn decode(name: &str, encoding: Option<&str>) -> Result<String> {
+    if encoding != Some("url") {
+        return Ok(name.to_owned());
+    }
+    // Some servers write a space as a plus sign; a real one is escaped in this encoding.
+    let name = name.replace('+', " ");
+    percent_decode_str(&name).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|error| {
+        Error::new(ErrorKind::Protocol, format!("the name {name:?} of a listing is not UTF-8"))
+            .with_source(error)
+    })
+}
+
+fn object(contents: Contents, encoding: Option<&str>) -> Result<ObjectMeta> {
+    let mut meta = ObjectMeta::new(ObjectKey::new(decode(&contents.key, encoding)?)?, contents.size);
+    meta.etag = contents.etag;
+    meta.last_modified = contents.last_modified.as_deref().and_then(iso_date);
+    Ok(meta)
+}
+
+pub(super) async fn page(store: &S3Store, opts: &ListOptions, page: Option<PageToken>) -> Result<ListPage> {
+    let request = store
+        .request(Method::GET, OPERATION, Idempotency::Idempotent)
+        .query("list-type", "2")
+        .query("encoding-type", "url")
+        .query("prefix", &opts.prefix)
+        .query_opt("delimiter", opts.delimited.then_some("/"))
+        .query_opt("max-keys", opts.page_size)
+        .query_opt("start-after", opts.start_after.as_deref().filter(|_| page.is_none()))
+        .query_opt("continuation-token", page.as_ref().map(PageToken::as_str));
+    let answer = store.send(Ok(request), OPERATION, None).await?;
+    let found: ListBucketResult = answer.document("a listing").await?;
+    entries(found, opts).map_err(|error| error.with_call(&call_on(store, OPERATION, None)))
+}
+
+fn entries(found: ListBucketResult, opts: &ListOptions) -> Result<ListPage> {
+    let encoding = found.encoding_type.as_deref();
+    let mut entries = Vec::with_capacity(found.contents.len() + found.common_prefixes.len());
+    for contents in found.contents {
+        entries.push(Entry::Object(object(contents, encoding)?));
+    }
+    for prefix in found.common_prefixes {
+        entries.push(Entry::Prefix(decode(&prefix.prefix, encoding)?));
+    }
+    // A group that begins before the name still has names behind it.
+    if let Some(after) = &opts.start_after {
+        entries.retain(|entry| match entry {
+            Entry::Prefix(prefix) => prefix > after || after.starts_with(prefix.as_str()),
+            _ => true,
+        });
+    }
+    entries.sort_by(|a, b| a.name().cmp(b.name()));
+    let next = found.next_continuation_token.filter(|_| found.is_truncated);
+    Ok(ListPage::new(entries, next.map(PageToken::new)))
+}
+
+pub(super) async fn parts(store: &S3Store, upload: &MultipartRef) -> Result<Vec<PartInfo>> {
+    let key = &upload.key;
+    store.can().check_list_parts().map_err(|e| store.refuse(e, PARTS, Some(key)))?;
+    let mut parts = Vec::new();
+    let mut marker = None;
+    loop {
+        let request = store
+            .on(key, Method::GET, PARTS, Idempotency::Idempotent)?
+            .query("uploadId", server_id(upload))
+            .query_opt("part-number-marker", marker);
+        let answer = store.send(Ok(request), PARTS, Some(key)).await?;
+        let call = answer.call.clone();
+        let found: ListPartsResult = answer.document("a list of parts").await?;
+        for part in found.part {
+            let number = PartNumber::new(part.number)
+                .map_err(|error| error.with_kind(ErrorKind::Protocol).with_call(&call))?;
+            let mut info = PartInfo::new(number);
+            info.size = part.size;
+            info.etag = part.etag;
+            parts.push(info);
+        }
+        match found.next_part_number_marker.filter(|_| found.is_truncated) {
+            // A marker that stays where it is would never end.
+            Some(next) if marker.is_none_or(|marker| next > marker) => marker = Some(next),
+            _ => return Ok(parts),
+        }
+    }
+}
+
+/// A place in a list of uploads: the id first, because names may hold anything.
+fn token(id: &str, key: &str) -> PageToken {
+    PageToken::new(format!("{id}\n{key}"))
+}
+
+pub(super) async fn uploads(store: &S3Store, prefix: &str, page: Option<PageToken>) -> Result<UploadPage> {
+    store.can().check_list_uploads().map_err(|e| store.refuse(e, UPLOADS, None))?;
+    let place = page.as_ref().map(|page| page.as_str().split_once('\n').unwrap_or(("", page.as_str())));
+    let request = store
+        .request(Method::GET, UPLOADS, Idempotency::Idempotent)
+        .query("uploads", "")
+        .query("encoding-type", "url")
+        .query("prefix", prefix)
+        .query_opt("key-marker", place.map(|(_, key)| key))
+        .query_opt("upload-id-marker", place.map(|(id, _)| id).filter(|id| !id.is_empty()));
+    let answer = store.send(Ok(request), UPLOADS, None).await?;
+    let call = answer.call.clone();
+    let found: ListMultipartUploadsResult = answer.document("a list of uploads").await?;
+    let encoding = found.encoding_type.as_deref();
+    let mut uploads = Vec::with_capacity(found.upload.len());
+    for upload in found.upload {
+        let key = decode(&upload.key, encoding).and_then(ObjectKey::new).map_err(|e| e.with_call(&call))?;
+        let id = MultipartId::new(upload.id);
+        let mut info = UploadInfo::new(MultipartRef { key, id });
+        info.started = upload.initiated.as_deref().and_then(iso_date);
+        uploads.push(info);
+    }
+    let next = match found.next_key_marker.filter(|_| found.is_truncated) {
+        Some(key) => {
+            let key = decode(&key, encoding).map_err(|e| e.with_call(&call))?;
+            Some(token(&found.next_upload_id_marker.unwrap_or_default(), &key))
+        }
+        None => None,
+    };
+    Ok(UploadPage::new(uploads, next))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        assert_eq!(decode("a%20b%2Bc+d", Some("url")).unwrap(), "a b+c d");
+        assert_eq!(decode("a%20b+", None).unwrap(), "a%20b+");
+        assert_eq!(decode("%ff", Some("url")).unwrap_err().kind(), ErrorKind::Protocol);
+    }
+
+    #[test]
+    fn entries_are_in_order_whatever_the_server_sends_first() {
+        let contents = |key: &str| Contents { key: key.into(), ..Contents::default() };
+        let found = ListBucketResult {
+            contents: vec![contents("a"), contents("z")],
+            common_prefixes: vec![super::super::wire::xml::CommonPrefix { prefix: "m/".into() }],
+            next_continuation_token: Some("t".into()),
+            ..ListBucketResult::default()
+        };
+        let page = entries(found, &ListOptions::default()).unwrap();
+        let names: Vec<_> = page.entries.iter().map(Entry::name).collect();
+        assert_eq!((names, page.next), (vec!["a", "m/", "z"], None));
+    }
+}

@@ -1,0 +1,105 @@
+//! What the server says about an object.
+
+use std::time::SystemTime;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use http::{HeaderMap, header, response::Parts};
+use jiff::fmt::rfc2822;
+use longshore_blob_api::PutResult;
+use longshore_core_types::{Attributes, Checksum, ChecksumKind, ContentRange, ObjectKey, ObjectMeta};
+
+const META: &str = "x-amz-meta-";
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Length of the body, as the answer announces it.
+pub(in crate::s3) fn length(parts: &Parts) -> Option<u64> {
+    text(&parts.headers, header::CONTENT_LENGTH.as_str())?.parse().ok()
+}
+
+pub(in crate::s3) fn content_range(parts: &Parts) -> Option<ContentRange> {
+    ContentRange::parse(text(&parts.headers, header::CONTENT_RANGE.as_str())?)
+}
+
+pub(in crate::s3) fn http_date(value: &str) -> Option<SystemTime> {
+    let zoned = rfc2822::DateTimeParser::new().parse_zoned(value).ok()?;
+    Some(zoned.timestamp().into())
+}
+
+pub(in crate::s3) fn iso_date(value: &str) -> Option<SystemTime> {
+    Some(value.parse::<jiff::Timestamp>().ok()?.into())
+}
+
+/// Checksums of the whole object; those of a list of checksums of parts say nothing that could be compared.
+fn checksums(headers: &HeaderMap) -> Vec<Checksum> {
+    if text(headers, "x-amz-checksum-type").is_some_and(|kind| kind != "FULL_OBJECT") {
+        return Vec::new();
+    }
+    let kinds =
+        [(ChecksumKind::Crc32c, "x-amz-checksum-crc32c"), (ChecksumKind::Sha256, "x-amz-checksum-sha256")];
+    let read = |(kind, name)| Checksum::new(kind, STANDARD.decode(text(headers, name)?).ok()?).ok();
+    kinds.into_iter().filter_map(read).collect()
+}
+
+/// The object that the head of an answer describes.
+pub(in crate::s3) fn object(parts: &Parts, key: &ObjectKey, size: u64) -> ObjectMeta {
+    let headers = &parts.headers;
+    let mut meta = ObjectMeta::new(key.clone(), size);
+    meta.etag = text(headers, "etag").map(str::to_owned);
+    meta.version = text(headers, "x-amz-version-id").filter(|v| *v != "null").map(str::to_owned);
+    meta.last_modified = text(headers, "last-modified").and_then(http_date);
+    if parts.status != http::StatusCode::PARTIAL_CONTENT {
+        meta.checksums = checksums(headers);
+    }
+    let own = |name: &str| text(headers, name).map(str::to_owned);
+    let mut attributes = Attributes::default();
+    attributes.content_type = own("content-type");
+    attributes.cache_control = own("cache-control");
+    attributes.content_encoding = own("content-encoding");
+    attributes.content_disposition = own("content-disposition");
+    attributes.content_language = own("content-language");
+    for (name, value) in headers {
+        if let (Some(name), Ok(value)) = (name.as_str().strip_prefix(META), value.to_str()) {
+            attributes.metadata.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    meta.attributes = attributes;
+    meta
+}
+
+/// What is known of an object that was stored.
+pub(in crate::s3) fn stored(parts: &Parts) -> PutResult {
+    let mut result = PutResult::default();
+    result.etag = text(&parts.headers, "etag").map(str::to_owned);
+    result.version = text(&parts.headers, "x-amz-version-id").map(str::to_owned);
+    result.checksums = checksums(&parts.headers);
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads() {
+        let (parts, ()) = http::Response::builder()
+            .header("etag", "\"t\"")
+            .header("last-modified", "Wed, 21 Oct 2015 07:28:00 GMT")
+            .header("x-amz-meta-color", "red")
+            .header("content-type", "a/b")
+            .header("x-amz-checksum-crc32c", "AAAAAQ==")
+            .header("content-length", "7")
+            .body(())
+            .unwrap()
+            .into_parts();
+        let meta = object(&parts, &ObjectKey::new("k").unwrap(), length(&parts).unwrap());
+        assert_eq!((meta.size, meta.etag.as_deref()), (7, Some("\"t\"")));
+        assert_eq!(meta.attributes.metadata["color"], "red");
+        assert_eq!(meta.checksums[0].as_bytes(), [0, 0, 0, 1]);
+        let since = meta.last_modified.unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(since.as_secs(), 1_445_412_480);
+        assert!(iso_date("2026-11-21T12:07:09.576Z").is_some() && iso_date("x").is_none());
+    }
+}

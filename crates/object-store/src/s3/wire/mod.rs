@@ -1,0 +1,8 @@
+//! Requests and answers of S3, as pure functions: parameters to a request, an answer to a value.
+//!
+//! Nothing here does I/O.
+
+pub(super) mod answer;
+pub(super) mod query;
+pub(super) mod request;
+pub(super) mod xml;
