@@ -13,12 +13,12 @@ mod cli_support;
 
 use std::process::ExitCode;
 
-use cli_support::{authn, bad_input, buckets, copying, embedded, interrupt, listing, removing, settings};
+use cli_support::{authn, bad_input, buckets, copying, embedded, interrupt, listing, removing, s3, settings};
 use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let groups: [(&str, &[Case]); 9] = [
+    let groups: [(&str, &[Case]); 10] = [
         ("authn", authn::CASES),
         ("bad-input", bad_input::CASES),
         ("buckets", buckets::CASES),
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         ("interrupt", interrupt::CASES),
         ("listing", listing::CASES),
         ("removing", removing::CASES),
+        ("s3", s3::CASES),
         ("settings", settings::CASES),
     ];
     let trials = groups.into_iter().flat_map(|(group, cases)| {

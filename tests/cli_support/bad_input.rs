@@ -27,7 +27,7 @@ fn unknown_schemes() {
 fn unsupported_schemes() {
     let home = Home::new();
     for args in
-        [&["ls", "s3://b"][..], &["cp", "s3://b/k", "x"], &["rb", "supabase://b"], &["stat", "gs://b/k"]]
+        [&["ls", "gs://b"][..], &["cp", "az://b/k", "x"], &["rb", "supabase://b"], &["stat", "gs://b/k"]]
     {
         home.run(args).exits(2).says(&["error: ", "not supported yet"]);
     }

@@ -8,6 +8,7 @@ pub(crate) mod embedded;
 pub(crate) mod interrupt;
 pub(crate) mod listing;
 pub(crate) mod removing;
+pub(crate) mod s3;
 pub(crate) mod settings;
 
 mod binary;

@@ -55,7 +55,8 @@ impl OpenOptions {
 
     /// Options that take from the environment what is not set: `AIS_ENDPOINT` and the other variables of AIStore's
     /// own tools, the token that the last login stored (`~/.config/ais/cli/auth.token`), and `SUPABASE_URL` with
-    /// `SUPABASE_SERVICE_ROLE_KEY` or another key.
+    /// `SUPABASE_SERVICE_ROLE_KEY` or another key; for `s3://` `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`
+    /// and `AWS_SECRET_ACCESS_KEY` with the other variables of `S3Builder::from_env`.
     pub fn from_env() -> Self {
         Self { env: true, ..Self::default() }
     }
@@ -171,8 +172,19 @@ impl OpenOptions {
         builder.configure(|config| self.limits(config)).build()
     }
 
+    /// The S3 bucket of this name. [`ErrorKind::InvalidConfig`] names every setting that is wrong. No I/O.
+    #[cfg(feature = "s3")]
+    pub fn s3_store(&self, bucket: &str) -> Result<longshore_object_store::s3::S3Store> {
+        use longshore_object_store::s3::S3Builder;
+        let mut builder = if self.env { S3Builder::from_env(bucket) } else { S3Builder::new(bucket) };
+        if let Some(endpoint) = &self.endpoint {
+            builder = builder.endpoint(endpoint);
+        }
+        builder.configure(|config| self.limits(config)).build()
+    }
+
     /// The limits that are set, over those that are usual.
-    #[cfg(any(feature = "aistore", feature = "supabase"))]
+    #[cfg(any(feature = "aistore", feature = "s3", feature = "supabase"))]
     fn limits(
         &self,
         mut config: longshore_transport::TransportConfig,
@@ -186,7 +198,7 @@ impl OpenOptions {
 
     /// Opens the bucket of a URL and returns the key of the URL beside it; see [`open`](crate::open()).
     #[cfg_attr(
-        not(any(feature = "aistore", feature = "supabase")),
+        not(any(feature = "aistore", feature = "s3", feature = "supabase")),
         expect(clippy::unused_self, reason = "nothing to open yet")
     )]
     #[cfg_attr(not(feature = "http"), expect(clippy::unused_async, reason = "web servers are asked first"))]
@@ -209,6 +221,13 @@ impl OpenOptions {
             let store = self.supabase_client()?.bucket(bucket)?.store();
             return Ok((AnyStore::new(store), url.key().to_owned()));
         }
+        #[cfg(feature = "s3")]
+        if url.scheme() == Scheme::S3 {
+            let Some(bucket) = url.bucket() else {
+                return Err(Error::new(ErrorKind::InvalidInput, format!("{url} names no bucket")));
+            };
+            return Ok((AnyStore::new(self.s3_store(bucket.as_str())?), url.key().to_owned()));
+        }
         #[cfg(feature = "http")]
         if is_web(url.scheme()) {
             let (store, key) = longshore_http_store::HttpStore::builder(url.to_string()).build_object()?;
@@ -226,6 +245,7 @@ fn is_web(scheme: Scheme) -> bool {
 pub fn supports(scheme: Scheme) -> Result<()> {
     let served = (scheme.is_aistore() && cfg!(feature = "aistore"))
         || (scheme == Scheme::Supabase && cfg!(feature = "supabase"))
+        || (scheme == Scheme::S3 && cfg!(feature = "s3"))
         || (is_web(scheme) && cfg!(feature = "http"));
     if served { Ok(()) } else { Err(not_supported(scheme)) }
 }
@@ -235,6 +255,8 @@ fn not_supported(scheme: Scheme) -> Error {
         "needs the feature `aistore` of the crate `longshore`, which this build lacks"
     } else if scheme == Scheme::Supabase {
         "needs the feature `supabase` of the crate `longshore`, which this build lacks"
+    } else if scheme == Scheme::S3 {
+        "needs the feature `s3` of the crate `longshore`, which this build lacks"
     } else if is_web(scheme) {
         "needs the feature `http` of the crate `longshore`, which this build lacks"
     } else if scheme == Scheme::Memory {
@@ -252,7 +274,7 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_opened_says_why() {
         for (url, kind, word) in [
-            ("s3://b/k", ErrorKind::Unsupported, "not supported yet"),
+            ("gs://b/k", ErrorKind::Unsupported, "not supported yet"),
             ("memory://b", ErrorKind::Unsupported, "MemoryStore::new"),
             ("foo://b", ErrorKind::InvalidInput, "unknown scheme"),
         ] {

@@ -270,7 +270,7 @@ mod tests {
             (&["ais://b/*"], "ais://b/", "", "copied again"),
             (&["ais://b/*"], "ais://b/d/", "r", "copied again"),
             (&["/no/a"], "ais://", "", "no bucket"),
-            (&["/no/a"], "s3://b/k", "", "not supported yet"),
+            (&["/no/a"], "gs://b/k", "", "not supported yet"),
             (&[dir, dir], "ais://b/", "r", "mixed"),
         ] {
             match steps(sources, to, flags) {

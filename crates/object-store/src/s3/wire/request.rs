@@ -245,7 +245,9 @@ mod tests {
         let good = Attributes::default().with_metadata("color", "light red").with_content_type("a/b");
         let headers = request().attributes(&good).unwrap().headers;
         assert_eq!(headers["x-amz-meta-color"], "light red");
-        for (key, value) in [("Color", "x"), ("a b", "x"), ("a", "ü"), ("a", " x"), ("a", "x\ny"), ("a", "=?utf-8?q?x?=")] {
+        for (key, value) in
+            [("Color", "x"), ("a b", "x"), ("a", "ü"), ("a", " x"), ("a", "x\ny"), ("a", "=?utf-8?q?x?=")]
+        {
             let bad = Attributes::default().with_metadata(key, value);
             assert_eq!(
                 request().attributes(&bad).unwrap_err().kind(),

@@ -1,0 +1,68 @@
+//! `s3://`, on the dev server's endpoint.
+
+use std::fs;
+
+use longshore_devserver::{DevServer, Handle};
+use longshore_object_store::s3::{AwsCredentials, S3Builder};
+
+use super::{Home, assert_same, cases, random_file};
+
+cases! { the_commands_work wrong_keys_say_so the_endpoint_of_dev }
+
+fn server() -> Handle {
+    DevServer::builder().s3("127.0.0.1:0").start_blocking().expect("the server starts")
+}
+
+fn with_key(home: Home, server: &Handle) -> Home {
+    let (access_key, secret) = server.s3_key().expect("a key");
+    home.with("AWS_ENDPOINT_URL", server.s3_url().expect("an endpoint"))
+        .with("AWS_ACCESS_KEY_ID", access_key)
+        .with("AWS_SECRET_ACCESS_KEY", secret)
+}
+
+fn make_bucket(server: &Handle) {
+    let (access_key, secret) = server.s3_key().expect("a key");
+    let url = server.s3_url().expect("an endpoint");
+    let store = S3Builder::new("photos").endpoint(url).credentials(AwsCredentials::new(access_key, secret));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(store.build().unwrap().create_bucket()).unwrap();
+}
+
+fn the_commands_work() {
+    let server = server();
+    make_bucket(&server);
+    let home = with_key(Home::new(), &server);
+    random_file(&home.path("big"), 20 << 20);
+    fs::write(home.path("note.txt"), "hello").unwrap();
+    home.run(["--part-size", "8MiB", "cp", "big", "s3://photos/dir/big"]).ok();
+    home.run(["cp", "note.txt", "s3://photos/dir/a b.txt"]).ok();
+    assert_eq!(home.run(["cat", "s3://photos/dir/a b.txt"]).ok().out(), "hello");
+    let listed = home.run(["ls", "-r", "s3://photos/"]).ok().out();
+    assert!(listed.contains("dir/a b.txt") && listed.contains("dir/big"), "{listed}");
+    home.run(["stat", "s3://photos/dir/a b.txt"]).ok().says(&["text/plain"]);
+    home.run(["cp", "s3://photos/dir/big", "back"]).ok();
+    assert_same(&home.path("big"), &home.path("back"));
+    home.run(["rm", "-r", "--yes", "s3://photos/dir/"]).ok();
+    home.run(["cat", "s3://photos/dir/big"]).exits(1).says(&["NoSuchKey"]);
+    // Nothing was started for it.
+    assert!(!home.dev().exists());
+}
+
+fn wrong_keys_say_so() {
+    let server = server();
+    let home = Home::new();
+    home.run(["ls", "s3://photos"]).exits(2).says(&["AWS_ACCESS_KEY_ID", "AWS_SKIP_SIGNATURE"]);
+    let wrong = with_key(home, &server).with("AWS_SECRET_ACCESS_KEY", "sentinel");
+    let refused = wrong.run(["ls", "s3://photos"]).exits(1).says(&["SignatureDoesNotMatch"]);
+    assert!(!refused.out().contains("sentinel"));
+}
+
+fn the_endpoint_of_dev() {
+    let home = Home::new();
+    let mut dev = home.start(["--json", "dev", "--s3"]);
+    let line: serde_json::Value = serde_json::from_str(&dev.first_line()).unwrap();
+    assert!(line["s3"]["url"].as_str().is_some_and(|url| url.starts_with("http://127.0.0.1:")), "{line}");
+    assert!(line["s3"]["access_key"].is_string() && line["s3"]["secret_key"].is_string());
+    dev.signal(rustix::process::Signal::INT);
+    dev.wait().ok();
+}
