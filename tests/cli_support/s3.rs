@@ -5,7 +5,7 @@ use std::fs;
 use longshore_devserver::{DevServer, Handle};
 use longshore_object_store::s3::{AwsCredentials, S3Builder};
 
-use super::{Home, assert_same, cases, random_file};
+use super::{Home, cases, random_file};
 
 cases! { the_commands_work wrong_keys_say_so the_endpoint_of_dev }
 
@@ -32,16 +32,16 @@ fn the_commands_work() {
     let server = server();
     make_bucket(&server);
     let home = with_key(Home::new(), &server);
-    random_file(&home.path("big"), 20 << 20);
+    random_file(home.path("big"), 20 << 20);
     fs::write(home.path("note.txt"), "hello").unwrap();
     home.run(["--part-size", "8MiB", "cp", "big", "s3://photos/dir/big"]).ok();
     home.run(["cp", "note.txt", "s3://photos/dir/a b.txt"]).ok();
     assert_eq!(home.run(["cat", "s3://photos/dir/a b.txt"]).ok().out(), "hello");
     let listed = home.run(["ls", "-r", "s3://photos/"]).ok().out();
     assert!(listed.contains("dir/a b.txt") && listed.contains("dir/big"), "{listed}");
-    home.run(["stat", "s3://photos/dir/a b.txt"]).ok().says(&["text/plain"]);
+    assert!(home.run(["stat", "s3://photos/dir/a b.txt"]).ok().out().contains("text/plain"));
     home.run(["cp", "s3://photos/dir/big", "back"]).ok();
-    assert_same(&home.path("big"), &home.path("back"));
+    assert!(fs::read(home.path("big")).unwrap() == fs::read(home.path("back")).unwrap());
     home.run(["rm", "-r", "--yes", "s3://photos/dir/"]).ok();
     home.run(["cat", "s3://photos/dir/big"]).exits(1).says(&["NoSuchKey"]);
     // Nothing was started for it.
