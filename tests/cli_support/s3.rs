@@ -42,7 +42,7 @@ fn the_commands_work() {
     assert!(home.run(["stat", "s3://photos/dir/a b.txt"]).ok().out().contains("text/plain"));
     home.run(["cp", "s3://photos/dir/big", "back"]).ok();
     assert!(fs::read(home.path("big")).unwrap() == fs::read(home.path("back")).unwrap());
-    home.run(["rm", "-r", "--yes", "s3://photos/dir/"]).ok();
+    home.run(["rm", "-r", "s3://photos/dir/"]).ok();
     home.run(["cat", "s3://photos/dir/big"]).exits(1).says(&["NoSuchKey"]);
     // Nothing was started for it.
     assert!(!home.dev().exists());
