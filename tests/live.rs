@@ -10,13 +10,14 @@ mod live {
     pub(crate) mod listing;
     pub(crate) mod program;
     pub(crate) mod settings;
+    pub(crate) mod supabase;
     pub(crate) mod tree;
 }
 
 use std::{process::ExitCode, sync::Arc};
 
 use libtest_mimic::Arguments;
-use live::{aistore, cluster::Cluster, listing, program, settings::Settings};
+use live::{aistore, cluster::Cluster, listing, program, settings::Settings, supabase};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -27,10 +28,18 @@ fn main() -> ExitCode {
     let mut trials = aistore::trials(&cluster);
     trials.extend(listing::trials(&cluster));
     trials.extend(program::trials(&cluster, &program));
+    let project = settings.supabase().and_then(|()| supabase::Project::new()).map(Arc::new);
+    trials.extend(supabase::trials(&project));
     let conclusion = libtest_mimic::run(&arguments, trials);
 
     if let Ok(cluster) = &cluster
         && let Err(error) = cluster.clean()
+    {
+        eprintln!("the bucket of the tests could not be removed: {error}");
+        return ExitCode::FAILURE;
+    }
+    if let Ok(project) = &project
+        && let Err(error) = project.clean()
     {
         eprintln!("the bucket of the tests could not be removed: {error}");
         return ExitCode::FAILURE;

@@ -20,6 +20,15 @@ impl Settings {
         if self.allowed { variable("AIS_ENDPOINT") } else { Err("LONGSHORE_LIVE is not 1".to_owned()) }
     }
 
+    /// Whether a Supabase project and a key with every right are named.
+    pub(crate) fn supabase(&self) -> Result<(), Missing> {
+        if !self.allowed {
+            return Err("LONGSHORE_LIVE is not 1".to_owned());
+        }
+        variable("SUPABASE_URL").or_else(|_| variable("SUPABASE_STORAGE_URL"))?;
+        variable("SUPABASE_SERVICE_ROLE_KEY").map(drop)
+    }
+
     /// The built program.
     #[expect(clippy::unused_self, reason = "one place for everything that comes from the environment")]
     pub(crate) fn program(&self) -> Result<PathBuf, Missing> {

@@ -12,6 +12,8 @@ mod names;
 mod store;
 mod store_list;
 mod store_multipart;
+#[cfg(test)]
+mod testing;
 mod transform;
 mod wire;
 

@@ -32,6 +32,8 @@ const DELETES: usize = 8;
 ///
 /// - Uploads in parts are resumable uploads: parts of one size ([`ClientBuilder::part_size`](crate::ClientBuilder::part_size),
 ///   6 MiB by default), one after the other. The object exists when the upload is completed, not before.
+/// - Nothing is created only if it is absent: the service looks when an upload begins and replaces when it ends, so two
+///   such uploads can both succeed. [`Bucket::upload`] has that look for callers to whom it is enough.
 /// - The service ignores `If-Match`, so there are no conditions on the current entity tag, and a pinned read compares
 ///   the entity tag and size of every answer.
 /// - A read of a whole object that is not pinned asks for the user's metadata too, which is a second request.
@@ -79,7 +81,9 @@ fn capability(bucket: &Bucket) -> Capability {
     can.ranged_get = true;
     can.suffix_range = true;
     can.if_none_match = false;
-    can.create_only = true;
+    // The service looks for an object when an upload begins, and replaces it when the upload ends: of two uploads that
+    // must not replace anything, both succeed.
+    can.create_only = false;
     can.pin = PinKind::VersionHeader;
     can.copy = true;
     can.list_delimiter = true;
@@ -171,7 +175,7 @@ impl Store {
             ),
             None => None,
         };
-        let params = CopyParams { upsert: Some(!opts.create_only), replace };
+        let params = CopyParams { upsert: Some(true), replace };
         let copied = bucket::copy(self.client(), from, to, &params).await?;
         let mut result = PutResult::default();
         result.etag = copied.metadata.and_then(|about| about.e_tag);
@@ -237,9 +241,8 @@ impl BlobStore for Store {
         let checked = self.capability.check_put(&body, &opts).and_then(|()| file_options(&opts.attributes));
         let options = checked.map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
         let at = self.at(key, OPERATION)?;
-        let over = if opts.create_only { Over::Refuse } else { Over::Replace };
-        let request =
-            wire::upload(&at, body, &options, over).map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
+        let request = wire::upload(&at, body, &options, Over::Replace)
+            .map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
         let stored: Uploaded =
             self.client().call(request).await?.json("the name of the object that was stored").await?;
         tracing::debug!(%stored, "stored");
@@ -315,7 +318,7 @@ impl BlobStore for Store {
         self.capability.check_create_multipart(&opts).map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
         let at = self.at(key, OPERATION)?;
         let options = file_options(&opts.attributes).map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
-        store_multipart::create(self.client(), &at, &options, opts.create_only).await.map_err(|error| {
+        store_multipart::create(self.client(), &at, &options).await.map_err(|error| {
             if error.operation().is_empty() { self.refuse(error, OPERATION, Some(key)) } else { error }
         })
     }
@@ -327,9 +330,7 @@ impl BlobStore for Store {
         body: Payload,
     ) -> Result<PartReceipt> {
         const OPERATION: &str = "supabase.resumable.send";
-        self.capability
-            .check_part(number, &body)
-            .map_err(|e| self.refuse(e, OPERATION, Some(&upload.key)))?;
+        // The size of parts is that of this upload, whatever the client is set up with by now.
         store_multipart::put_part(self.client(), self.at(&upload.key, OPERATION)?, &upload.id, number, body)
             .await
     }
@@ -348,7 +349,7 @@ impl BlobStore for Store {
 
     async fn complete_multipart(&self, upload: &MultipartRef, parts: Vec<PartReceipt>) -> Result<PutResult> {
         const OPERATION: &str = "supabase.resumable.finish";
-        self.capability.check_complete(&parts).map_err(|e| self.refuse(e, OPERATION, Some(&upload.key)))?;
+        // The rules are those of this upload, whatever the client is set up with by now.
         store_multipart::complete(self.client(), self.at(&upload.key, OPERATION)?, &upload.id, &parts).await
     }
 

@@ -126,11 +126,13 @@ fn finish(entries: Vec<Entry>, frames: &[Frame]) -> Result<ListPage> {
 mod tests {
     use futures_util::TryStreamExt;
     use longshore_blob_api::BlobStoreExt;
-    use longshore_transport::testing::{Reply, ScriptedService};
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::Client;
+    use crate::{
+        Client,
+        testing::{reply, server},
+    };
 
     /// Pages as a real server does, its fault included.
     fn answer(names: &[String], body: &Value) -> Value {
@@ -172,44 +174,14 @@ mod tests {
     async fn listed(names: &[&str], opts: ListOptions) -> Vec<String> {
         let mut names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         names.sort();
-        // The service reads bodies after it has chosen an answer, so the answer is made by a layer in front.
-        let server = ScriptedService::new(|_| Reply::ok(""));
-        let layer = tower_layer::layer_fn(move |inner: longshore_transport::HttpService| {
-            let names = names.clone();
-            Answering { inner, names }
+        let server = server(move |_, body| {
+            let body = serde_json::from_slice(body).unwrap();
+            reply(200, &[], &answer(&names, &body).to_string())
         });
-        let client = Client::builder("http://h").service(server).layer(layer).build().unwrap();
+        let client = Client::builder("http://h").service(server).build().unwrap();
         let store = client.bucket("b").unwrap().store();
         let entries: Vec<Entry> = store.list(opts).try_collect().await.unwrap();
         entries.iter().map(|entry| entry.name().to_owned()).collect()
-    }
-
-    #[derive(Clone)]
-    struct Answering {
-        inner: longshore_transport::HttpService,
-        names: Vec<String>,
-    }
-
-    impl tower_service::Service<longshore_transport::HttpRequest> for Answering {
-        type Response = longshore_transport::HttpResponse;
-        type Error = longshore_transport::TransportError;
-        type Future = futures_core::future::BoxFuture<'static, Result<Self::Response, Self::Error>>;
-
-        fn poll_ready(
-            &mut self,
-            cx: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Result<(), Self::Error>> {
-            self.inner.poll_ready(cx)
-        }
-
-        fn call(&mut self, request: longshore_transport::HttpRequest) -> Self::Future {
-            let names = self.names.clone();
-            Box::pin(async move {
-                let body: Vec<bytes::Bytes> = request.into_body().into_stream().try_collect().await.unwrap();
-                let answer = answer(&names, &serde_json::from_slice(&body.concat()).unwrap());
-                Ok(http::Response::new(longshore_transport::body::full(answer.to_string())))
-            })
-        }
     }
 
     const NAMES: &[&str] = &[

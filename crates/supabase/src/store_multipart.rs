@@ -2,7 +2,8 @@
 //!
 //! All parts but the last have the client's part size, so the number of a part says where it starts. What the server
 //! says of an upload is how many bytes it has; the parts follow from that. The id is the server's own, without host or
-//! token, and says of which object it is, so a resumed upload cannot end up elsewhere.
+//! token, and says of which object it is, so a resumed upload cannot end up elsewhere; behind it stands the size of the
+//! parts, for clients that are set up otherwise when the upload goes on.
 
 use longshore_blob_api::{MultipartId, PartInfo, PartNumber, PartReceipt, PutResult};
 use longshore_core_types::{ErrorKind, Payload, Result};
@@ -17,33 +18,30 @@ use crate::{
     },
 };
 
-/// Follows the id of an upload that must not replace an object. No id of the server has such a character.
-const CREATE_ONLY: char = '~';
+/// Stands between the server's id and the size of the parts. No id of the server has such a character.
+const MARK: char = '~';
 
-fn join_id(id: &str, create_only: bool) -> MultipartId {
-    MultipartId::new(if create_only { format!("{id}{CREATE_ONLY}") } else { id.to_owned() })
+/// An upload that was begun, and the size of its parts, which the client may be set up otherwise by now.
+struct Begun {
+    upload: Upload,
+    part_size: u64,
 }
 
-/// The upload; `NotFound` if the id is not one of an upload of this object.
-fn upload(at: At, id: &MultipartId) -> Result<Upload> {
-    let (id, upsert) = match id.as_str().strip_suffix(CREATE_ONLY) {
-        Some(id) => (id, false),
-        None => (id.as_str(), true),
-    };
-    let upload = Upload { at, id: id.to_owned(), permit: Permit::Caller { upsert } };
-    if upload.is_of_its_object() { Ok(upload) } else { Err(resumable::not_its_upload(&upload)) }
+/// `NotFound` if the id is not one of an upload of this object.
+fn begun(at: At, id: &MultipartId) -> Result<Begun> {
+    let (id, size) = id.as_str().rsplit_once(MARK).unwrap_or((id.as_str(), ""));
+    let upload = Upload { at, id: id.to_owned(), permit: Permit::Caller { upsert: true } };
+    match size.parse() {
+        Ok(part_size @ 1..) if upload.is_of_its_object() => Ok(Begun { upload, part_size }),
+        _ => Err(resumable::not_its_upload(&upload)),
+    }
 }
 
 /// Its length is said when it is completed, since nobody has to know it before.
-pub(crate) async fn create(
-    client: &Client,
-    at: &At,
-    options: &FileOptions,
-    create_only: bool,
-) -> Result<MultipartId> {
-    let permit = Permit::Caller { upsert: !create_only };
+pub(crate) async fn create(client: &Client, at: &At, options: &FileOptions) -> Result<MultipartId> {
+    let permit = Permit::Caller { upsert: true };
     let id = resumable::create(client, at, &permit, None, options).await?;
-    Ok(join_id(&id, create_only))
+    Ok(MultipartId::new(format!("{id}{MARK}{}", client.part_size())))
 }
 
 pub(crate) async fn put_part(
@@ -53,20 +51,25 @@ pub(crate) async fn put_part(
     number: PartNumber,
     body: Payload,
 ) -> Result<PartReceipt> {
-    let upload = upload(at, id)?;
-    let Some(length) = body.len() else {
-        return Err(invalid(format!("part {number} has no known length")));
-    };
-    let start = u64::from(number.get() - 1) * client.part_size();
-    bucket::send(client, &upload, start, body).await?;
-    Ok(PartReceipt::new(number, length))
+    let Begun { upload, part_size } = begun(at, id)?;
+    match body.len() {
+        None => Err(invalid(format!("part {number} has no known length"))),
+        Some(length) if length > part_size => {
+            Err(invalid(format!("part {number} has {length} bytes, over the {part_size} of this upload")))
+        }
+        Some(length) => {
+            let start = u64::from(number.get() - 1) * part_size;
+            bucket::send(client, &upload, start, body).await?;
+            Ok(PartReceipt::new(number, length))
+        }
+    }
 }
 
 /// What the server has, in parts. The last one may be a part of one: whoever goes on compares its size.
 pub(crate) async fn list_parts(client: &Client, at: At, id: &MultipartId) -> Result<Vec<PartInfo>> {
-    let upload = upload(at, id)?;
+    let Begun { upload, part_size } = begun(at, id)?;
     let offset = bucket::offset(client, &upload).await?.offset;
-    Ok(parts_of(offset, client.part_size()))
+    Ok(parts_of(offset, part_size))
 }
 
 fn parts_of(offset: u64, part_size: u64) -> Vec<PartInfo> {
@@ -85,25 +88,37 @@ pub(crate) async fn complete(
     id: &MultipartId,
     parts: &[PartReceipt],
 ) -> Result<PutResult> {
-    let upload = upload(at, id)?;
-    let gap = parts.iter().zip(1..).find(|(part, number)| part.number.get() != *number);
-    if let Some((part, number)) = gap {
-        let found = part.number;
-        return Err(invalid(format!("parts must be 1, 2, ... without a gap: {found} stands for {number}")));
-    }
-    if let Some(part) = parts[..parts.len() - 1].iter().find(|part| part.size != client.part_size()) {
-        let (number, size, whole) = (part.number, part.size, client.part_size());
-        return Err(invalid(format!("part {number} has {size} bytes, not {whole} as all but the last")));
-    }
+    let Begun { upload, part_size } = begun(at, id)?;
+    check(parts, part_size)?;
     resumable::finish(client, &upload, parts.iter().map(|part| part.size).sum()).await?;
     let mut result = PutResult::default();
     result.version = upload.version();
     Ok(result)
 }
 
+/// Parts are 1, 2, ... and of one size but the last.
+fn check(parts: &[PartReceipt], part_size: u64) -> Result<()> {
+    let Some((last, rest)) = parts.split_last() else {
+        return Err(invalid("an upload cannot be completed without parts"));
+    };
+    let gap = parts.iter().zip(1..).find(|(part, number)| part.number.get() != *number);
+    if let Some((part, number)) = gap {
+        let found = part.number;
+        return Err(invalid(format!("parts must be 1, 2, ... without a gap: {found} stands for {number}")));
+    }
+    let uneven = rest.iter().find(|part| part.size != part_size);
+    match uneven.or((last.size > part_size).then_some(last)) {
+        Some(part) => {
+            let (number, size) = (part.number, part.size);
+            Err(invalid(format!("part {number} has {size} bytes, not {part_size} as all but the last")))
+        }
+        None => Ok(()),
+    }
+}
+
 pub(crate) async fn abort(client: &Client, at: At, id: &MultipartId) -> Result<()> {
-    match upload(at, id) {
-        Ok(upload) => resumable::abort(client, &upload).await,
+    match begun(at, id) {
+        Ok(begun) => resumable::abort(client, &begun.upload).await,
         // An upload that is none is as good as aborted.
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
@@ -127,15 +142,29 @@ mod tests {
     }
 
     #[test]
-    fn ids_say_whether_they_replace_and_belong_to_one_object() {
+    fn ids_belong_to_one_object_and_know_the_size_of_its_parts() {
         let at = |key: &str| At::new(BucketName::new("b").unwrap(), ObjectKey::new(key).unwrap()).unwrap();
         // `b/k/v`
-        let id = "Yi9rL3Y";
-        for (create_only, upsert) in [(true, false), (false, true)] {
-            let found = upload(at("k"), &join_id(id, create_only)).unwrap();
-            assert!(matches!(found.permit, Permit::Caller { upsert: found } if found == upsert));
-            assert_eq!(found.id, id);
+        let found = begun(at("k"), &MultipartId::new("Yi9rL3Y~8192")).unwrap();
+        assert_eq!((found.upload.id.as_str(), found.part_size), ("Yi9rL3Y", 8192));
+        for (key, id) in [("other", "Yi9rL3Y~8192"), ("k", "Yi9rL3Y"), ("k", "Yi9rL3Y~0"), ("k", "~1")] {
+            let error = begun(at(key), &MultipartId::new(id)).err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{id}");
         }
-        assert_eq!(upload(at("other"), &join_id(id, false)).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_together() {
+        let parts = |sizes: &[(u32, u64)]| {
+            let receipt =
+                |(number, size): &(u32, u64)| PartReceipt::new(PartNumber::new(*number).unwrap(), *size);
+            check(&sizes.iter().map(receipt).collect::<Vec<_>>(), 10)
+        };
+        assert!(parts(&[(1, 10), (2, 10), (3, 4)]).is_ok() && parts(&[(1, 3)]).is_ok());
+        for wrong in
+            [&[][..], &[(2, 10)], &[(1, 10), (3, 1)], &[(1, 9), (2, 9)], &[(1, 11)], &[(2, 10), (1, 10)]]
+        {
+            assert_eq!(parts(wrong).unwrap_err().kind(), ErrorKind::InvalidInput, "{wrong:?}");
+        }
     }
 }

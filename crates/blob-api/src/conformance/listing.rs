@@ -110,8 +110,15 @@ async fn changes_show(store: &AnyStore, ns: &Namespace) -> Outcome {
 }
 
 async fn in_byte_order(store: &AnyStore, ns: &Namespace) -> Outcome {
-    let mut names = vec!["b", "a0", "B", "a/z", "a.b", "a-b", "10", "9", "\u{e9}", "z", "_", "a/b/c", "~"];
+    let mut names = vec!["b", "a0", "B", "a/z", "a.b", "a-b", "10", "9", "z", "_", "a/b/c"];
     fill(store, ns, &names).await?;
+    // Not every store takes these.
+    for name in ["\u{e9}", "~"] {
+        match store.write(&ns.key(name)?, name).await {
+            Ok(_) => names.push(name),
+            refusal => refused_unsent(refusal, &format!("put of {name:?}"))?,
+        }
+    }
     names.sort_unstable();
     ensure_eq!(ns.names(store, ns.list("")).await?, names, "order of a listing");
     ensure_eq!(ns.names(store, ns.list("").with_page_size(2)).await?, names, "order over pages");

@@ -291,3 +291,209 @@ pub(crate) async fn abort(client: &Client, upload: &Upload) -> Result<()> {
         done => done,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    };
+
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    use bytes::Bytes;
+    use futures_util::stream;
+    use http::request::Parts;
+    use longshore_transport::{RetryConfig, Token, TokenCache, TokenSource};
+
+    use super::*;
+    use crate::testing::{Reply, reply, server};
+
+    /// What becomes of a PATCH.
+    #[derive(Clone, Copy)]
+    enum Fate {
+        /// So many bytes arrive, then the connection breaks.
+        Breaks(usize),
+        /// All arrives and is answered.
+        Good,
+        /// All arrives, and the answer is lost.
+        Deaf,
+    }
+
+    /// A request: method, `x-upsert`, host and path.
+    type Seen = (String, String, String);
+
+    /// A server of one upload that follows a script.
+    #[derive(Default)]
+    struct Script {
+        stored: Vec<u8>,
+        length: Option<usize>,
+        patches: Vec<Fate>,
+        seen: Vec<Seen>,
+        /// The one token that counts; empty: all do.
+        valid: String,
+    }
+
+    impl Script {
+        fn answer(&mut self, parts: &Parts, body: &Bytes) -> Reply {
+            let header = |name: &str| parts.headers.get(name).map_or("", |v| v.to_str().unwrap()).to_owned();
+            self.seen.push((parts.method.to_string(), header("x-upsert"), parts.uri.to_string()));
+            let offset = self.stored.len().to_string();
+            if !self.valid.is_empty() && header("authorization") != format!("Bearer {}", self.valid) {
+                let text = r#"{"statusCode":"403","message":"\"exp\" claim timestamp check failed","code":"AccessDenied"}"#;
+                return reply(400, &[], if parts.method == "HEAD" { "" } else { text });
+            }
+            match (parts.method.as_str(), self.length) {
+                ("POST", _) => {
+                    let id = URL_SAFE_NO_PAD.encode("b/dir/k/v1");
+                    reply(201, &[("location", &format!("http://inside:1/wrong/upload/resumable/{id}"))], "")
+                }
+                ("HEAD", Some(length)) => {
+                    reply(200, &[("upload-offset", &offset), ("upload-length", &length.to_string())], "")
+                }
+                ("HEAD", None) => reply(200, &[("upload-offset", &offset), ("upload-defer-length", "1")], ""),
+                ("PATCH", _) if header("upload-offset") != offset => {
+                    reply(409, &[], "Upload-Offset conflict\n")
+                }
+                ("PATCH", said) => {
+                    if let Ok(length) = header("upload-length").parse() {
+                        if said.is_some() {
+                            return reply(400, &[], "Invalid upload-length\n");
+                        }
+                        self.length = Some(length);
+                    }
+                    let fate = if self.patches.is_empty() { Fate::Good } else { self.patches.remove(0) };
+                    let arrived = if let Fate::Breaks(bytes) = fate { &body[..bytes] } else { &body[..] };
+                    self.stored.extend_from_slice(arrived);
+                    let good = matches!(fate, Fate::Good);
+                    if good {
+                        reply(204, &[("upload-offset", &self.stored.len().to_string())], "")
+                    } else {
+                        None
+                    }
+                }
+                _ => reply(204, &[], ""),
+            }
+        }
+    }
+
+    type Shared = Arc<Mutex<Script>>;
+
+    fn script(patches: &[Fate]) -> Shared {
+        Arc::new(Mutex::new(Script { patches: patches.to_vec(), ..Script::default() }))
+    }
+
+    fn client(script: &Shared) -> crate::ClientBuilder {
+        let script = Arc::clone(script);
+        let server = server(move |parts: &Parts, body: &Bytes| script.lock().unwrap().answer(parts, body));
+        Client::builder("http://h").service(server).retry(RetryConfig::off()).key("key")
+    }
+
+    async fn begin(script: &Shared) -> ResumableUpload {
+        let client = client(script).build().unwrap();
+        client.bucket("b").unwrap().resumable("dir/k").upsert(true).create(None).await.unwrap()
+    }
+
+    fn count(script: &Shared, method: &str) -> usize {
+        script.lock().unwrap().seen.iter().filter(|(seen, ..)| seen == method).count()
+    }
+
+    #[tokio::test]
+    async fn what_arrived_is_not_sent_again() {
+        let script = script(&[Fate::Breaks(4), Fate::Breaks(0), Fate::Good, Fate::Deaf]);
+        let upload = begin(&script).await;
+        assert_eq!(upload.send(0, "0123456789").await.unwrap(), 10);
+        assert_eq!(upload.send(10, "abc").await.unwrap(), 13);
+        // It is there already, and is not doubled.
+        assert_eq!(upload.send(10, "abc").await.unwrap(), 13);
+        upload.finish(13).await.unwrap();
+        let done = script.lock().unwrap();
+        assert_eq!(done.stored, b"0123456789abc");
+        // Wherever the server says that it is, and with every request.
+        for (method, upsert, uri) in &done.seen {
+            assert_eq!(upsert, "true", "{method}");
+            assert!(uri.starts_with("http://h/storage/v1/upload/resumable"), "{uri}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_piece_that_never_arrives_fails_with_its_reason() {
+        let script = script(&[Fate::Breaks(0); 9]);
+        let error = begin(&script).await.send(0, "0123").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Transport);
+        assert_eq!(count(&script, "PATCH"), FRUITLESS as usize);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_can_be_read_once_is_not_replaced_by_nothing() {
+        let script = script(&[Fate::Breaks(2)]);
+        let body = Payload::once(Some(4), stream::iter([Ok(Bytes::from_static(b"0123"))]));
+        let error = begin(&script).await.send(0, body).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Transport);
+        assert_eq!(script.lock().unwrap().stored, b"01");
+    }
+
+    #[tokio::test]
+    async fn pieces_out_of_order_and_after_the_end() {
+        let script = script(&[]);
+        let upload = begin(&script).await;
+        assert_eq!(upload.send(5, "x").await.unwrap_err().kind(), ErrorKind::InvalidInput);
+        upload.send(0, "abc").await.unwrap();
+        assert_eq!(upload.finish(5).await.unwrap_err().kind(), ErrorKind::Conflict);
+        upload.finish(3).await.unwrap();
+        // Once more changes nothing: it would put the old content over what was stored since.
+        let patches = count(&script, "PATCH");
+        upload.finish(3).await.unwrap();
+        assert_eq!(count(&script, "PATCH"), patches);
+    }
+
+    #[tokio::test]
+    async fn a_completion_whose_answer_is_lost_has_worked() {
+        let script = script(&[Fate::Good, Fate::Deaf]);
+        let upload = begin(&script).await;
+        upload.send(0, "abc").await.unwrap();
+        upload.finish(3).await.unwrap();
+        assert_eq!(script.lock().unwrap().length, Some(3));
+    }
+
+    #[tokio::test]
+    async fn an_upload_goes_on_by_its_id() {
+        let script = script(&[]);
+        let first = begin(&script).await;
+        first.send(0, "abc").await.unwrap();
+        let bucket = client(&script).build().unwrap().bucket("b").unwrap();
+        let again = bucket.resumable("dir/k").upsert(true).resume(first.id()).unwrap();
+        assert_eq!(again.progress().await.unwrap(), UploadProgress { offset: 3, length: None });
+        assert_eq!(bucket.resumable("other").resume(first.id()).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    /// Another token each time.
+    #[derive(Debug, Default)]
+    struct Sessions(AtomicUsize);
+
+    impl TokenSource for Sessions {
+        async fn fetch(&self) -> Result<Token> {
+            Ok(Token::new(format!("session-{}", self.0.fetch_add(1, SeqCst))))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_may_end_in_the_middle() {
+        let script = script(&[]);
+        let valid = |session: &str| session.clone_into(&mut script.lock().unwrap().valid);
+        let client = client(&script).user(TokenCache::new(Sessions::default())).build().unwrap();
+        let upload = client.bucket("b").unwrap().resumable("dir/k").upsert(true);
+        valid("session-0");
+        let upload = upload.create(None).await.unwrap();
+        upload.send(0, "abc").await.unwrap();
+        // From now on only the next token counts. To a HEAD the service says 400 and nothing more.
+        valid("session-1");
+        assert_eq!(upload.progress().await.unwrap().offset, 3);
+        valid("session-2");
+        upload.send(3, "def").await.unwrap();
+        upload.finish(6).await.unwrap();
+        assert_eq!(script.lock().unwrap().stored, b"abcdef");
+        // A refusal that no new token mends is told as what it is.
+        valid("another");
+        assert_eq!(upload.send(6, "x").await.unwrap_err().kind(), ErrorKind::Unauthenticated);
+    }
+}
