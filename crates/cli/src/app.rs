@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use longshore::transfer::{PartSize, Transfer};
 
 use crate::{
-    commands::{authn, cat, cp, ls, mb, rb, resume, rm, stat},
+    commands::{authn, cat, cp, ls, mb, presign, rb, resume, rm, stat, supabase},
     failure::Failure,
     interrupt::{GRACE, Interrupt},
     output::Output,
@@ -23,6 +23,7 @@ use crate::{
 /// taken as they are: nothing in them is decoded. Wildcards `*`, `?`, `[a-z]` and `**` (any depth) work in the
 /// keys of cp, ls, cat and rm; quote them against the shell.
 ///
+/// supabase:// URLs work on the project that SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY name.
 /// Without an endpoint, ais:// URLs are served by an embedded server whose data stays on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "longshore", version, propagate_version = true, max_term_width = 100)]
@@ -104,6 +105,8 @@ pub(crate) enum Command {
     Rb(rb::RbArgs),
     Stat(stat::StatArgs),
     Resume(resume::ResumeArgs),
+    Presign(presign::PresignArgs),
+    Supabase(supabase::SupabaseArgs),
     Authn(authn::AuthnArgs),
     #[cfg(feature = "dev")]
     Dev(crate::commands::dev::DevArgs),
@@ -172,6 +175,8 @@ impl App {
             Command::Rb(args) => self.until_interrupted(rb::run(&self, args)).await,
             Command::Stat(args) => self.until_interrupted(stat::run(&self, args)).await,
             Command::Resume(args) => self.until_interrupted(resume::run(&self, args)).await,
+            Command::Presign(args) => self.until_interrupted(presign::run(&self, args)).await,
+            Command::Supabase(args) => self.until_interrupted(supabase::run(&self, args)).await,
             Command::Authn(args) => self.until_interrupted(authn::run(&self, args)).await,
         };
         let result = result.and_then(|()| self.out.flush());

@@ -205,6 +205,11 @@ fn hint(error: &Error) -> Option<String> {
     if let Some(io) = local_cause(error) {
         return local_hint(io).map(str::to_owned);
     }
+    if error.operation().starts_with("supabase.")
+        && let Some(hint) = supabase_hint(error.kind())
+    {
+        return Some(hint.to_owned());
+    }
     Some(match (error.kind(), error.resource()) {
         (ErrorKind::NotFound, Some(place)) if is_bucket_missing(error) => match bucket_of(place) {
             Some(bucket) => format!("create the bucket with `longshore mb {bucket}`, or see those that exist with `longshore ls {}`", scheme_of(&bucket)),
@@ -236,6 +241,27 @@ fn hint(error: &Error) -> Option<String> {
         (ErrorKind::PreconditionFailed, _) => "the object was changed meanwhile; run the command again".to_owned(),
         (ErrorKind::InvalidInput, _) if error.message().starts_with("unknown scheme") => {
             "a local file of such a name is written with `./` in front".to_owned()
+        }
+        _ => return None,
+    })
+}
+
+/// What to do about an error of Supabase that its users know by other names.
+fn supabase_hint(kind: ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::Unauthenticated => {
+            "give a key that the project knows in SUPABASE_SERVICE_ROLE_KEY or SUPABASE_KEY"
+        }
+        ErrorKind::PermissionDenied => {
+            "the row-level policies of the project forbid this to whoever the key stands for; use the service_role key \
+             (SUPABASE_SERVICE_ROLE_KEY), or add a policy"
+        }
+        ErrorKind::Transport | ErrorKind::Timeout => {
+            "check that the server runs and that the address is right (SUPABASE_URL)"
+        }
+        ErrorKind::QuotaExceeded => {
+            "the object is over the limit of the bucket or of the project; \
+             `longshore supabase bucket update --size-limit` changes the first"
         }
         _ => return None,
     })

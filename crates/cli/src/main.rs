@@ -72,7 +72,7 @@ fn log_to_stderr(verbose: u8) {
         0 => "error",
         1 => "warn,longshore=info",
         _ => {
-            "info,longshore=debug,longshore_aistore=debug,longshore_transport=debug,longshore_transfer=debug"
+            "info,longshore=debug,longshore_aistore=debug,longshore_supabase=debug,longshore_transport=debug,longshore_transfer=debug"
         }
     };
     let filter = EnvFilter::builder().try_from_env().unwrap_or_else(|_| EnvFilter::new(default));

@@ -54,6 +54,16 @@ pub(crate) enum Message<'a> {
     BucketCreated { url: String },
     /// A bucket was removed.
     BucketRemoved { url: String },
+    /// A URL that needs no credentials.
+    Signed {
+        url: String,
+        signed_url: String,
+        method: &'static str,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        headers: Vec<(String, String)>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_in_seconds: Option<u64>,
+    },
     /// An object was removed.
     Removed { url: String },
     /// A file or object was copied.
@@ -214,6 +224,7 @@ impl fmt::Display for Message<'_> {
             Self::Authn(entity) => entity.fmt(f),
             Self::BucketCreated { url } => write!(f, "created {url}"),
             Self::BucketRemoved { url } => write!(f, "removed bucket {url}"),
+            Self::Signed { signed_url, .. } => f.write_str(signed_url),
             Self::Removed { url } => write!(f, "removed {}", printable(url)),
             Self::Copied { source, destination, .. } => {
                 write!(f, "copied {} to {}", printable(source), printable(destination))

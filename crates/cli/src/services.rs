@@ -1,6 +1,8 @@
 //! The services behind store URLs, connected when they are first needed.
 
-use longshore::{AnyStore, OpenOptions, StoreUrl, aistore};
+use std::sync::OnceLock;
+
+use longshore::{AnyStore, OpenOptions, Scheme, StoreUrl, aistore, supabase};
 use tokio::sync::OnceCell;
 
 use crate::{
@@ -18,6 +20,7 @@ pub(crate) struct Services {
     settings: Settings,
     out: Output,
     connected: OnceCell<Connected>,
+    supabase: OnceLock<supabase::Client>,
 }
 
 #[derive(Debug)]
@@ -28,13 +31,19 @@ struct Connected {
 
 impl Services {
     pub(crate) fn new(settings: &Settings, out: &Output) -> Self {
-        Self { settings: settings.clone(), out: out.clone(), connected: OnceCell::new() }
+        Self {
+            settings: settings.clone(),
+            out: out.clone(),
+            connected: OnceCell::new(),
+            supabase: OnceLock::new(),
+        }
     }
 
     /// The bucket of a URL, as a store.
     pub(crate) async fn store(&self, url: &StoreUrl) -> Result<AnyStore, Failure> {
         let options = match self.cluster_bucket(url)? {
             Some(_) => OpenOptions::new().aistore(self.aistore().await?.clone()),
+            None if url.scheme() == Scheme::Supabase => OpenOptions::new().supabase(self.supabase()?.clone()),
             None => OpenOptions::from_env(),
         };
         let (store, _) = options.open(url).await.map_err(|error| Failure::of("", error))?;
@@ -49,10 +58,49 @@ impl Services {
         }
     }
 
+    /// The client of the Supabase project that the environment names.
+    pub(crate) fn supabase(&self) -> Result<&supabase::Client, Failure> {
+        if let Some(client) = self.supabase.get() {
+            return Ok(client);
+        }
+        let settings = &self.settings;
+        let mut builder = supabase::ClientBuilder::from_env().configure(|mut config| {
+            config.timeouts.connect = settings.connect_timeout.or(config.timeouts.connect);
+            config.timeouts.head = settings.idle_timeout.or(config.timeouts.head);
+            config.timeouts.idle = settings.idle_timeout.or(config.timeouts.idle);
+            config.retry.max_attempts = settings.attempts.unwrap_or(config.retry.max_attempts);
+            config
+        });
+        if let Some(size) = settings.part_size {
+            builder = builder.part_size(size);
+        }
+        let client = builder.build().map_err(|error| {
+            Failure::of("", error)
+                .or_hint("set SUPABASE_URL to the project, and SUPABASE_SERVICE_ROLE_KEY or SUPABASE_KEY")
+        })?;
+        Ok(self.supabase.get_or_init(|| client))
+    }
+
+    /// A bucket of the Supabase project.
+    pub(crate) fn supabase_bucket(&self, url: &StoreUrl) -> Result<supabase::Bucket, Failure> {
+        let id = url.bucket().map(ToString::to_string).unwrap_or_default();
+        self.supabase()?.bucket(id).map_err(|error| Failure::of("", error))
+    }
+
     /// All buckets of a service, in order.
     pub(crate) async fn buckets(&self, service: &StoreUrl) -> Result<Vec<StoreUrl>, Failure> {
         let scheme = service.scheme();
         require_support(service)?;
+        if scheme == Scheme::Supabase {
+            let found = self.supabase()?.buckets().list().await;
+            let found =
+                found.map_err(|error| Failure::of(format!("cannot list the buckets of {service}"), error))?;
+            let mut urls: Vec<StoreUrl> =
+                // An id that no URL can hold can be reached by no call either.
+                found.iter().filter_map(|bucket| format!("supabase://{}", bucket.id).parse().ok()).collect();
+            urls.sort_by_key(ToString::to_string);
+            return Ok(urls);
+        }
         let provider = aistore::Provider::parse(scheme.as_str()).map_err(|error| Failure::of("", error))?;
         let cluster = self.aistore().await?.cluster();
         let buckets = match service.namespace() {

@@ -1,7 +1,7 @@
 //! `longshore mb`: make a bucket.
 
 use clap::Args;
-use longshore::ErrorKind;
+use longshore::{Error, ErrorKind, Scheme, StoreUrl};
 
 use super::bucket_url;
 use crate::{app::App, failure::Failure, output::Message};
@@ -29,8 +29,7 @@ pub(crate) struct MbArgs {
 pub(crate) async fn run(app: &App, args: MbArgs) -> Result<(), Failure> {
     let buckets = args.buckets.iter().map(|text| bucket_url(text)).collect::<Result<Vec<_>, _>>()?;
     for url in buckets {
-        let bucket = app.services.bucket(&url).await?;
-        bucket.create().exist_ok(args.exist_ok).await.map_err(|error| {
+        make(app, &url, args.exist_ok).await?.map_err(|error| {
             let exists = error.kind() == ErrorKind::AlreadyExists;
             let failure = Failure::of(format!("cannot make {url}"), error);
             if exists { failure.hint("--exist-ok takes that for a success") } else { failure }
@@ -38,4 +37,15 @@ pub(crate) async fn run(app: &App, args: MbArgs) -> Result<(), Failure> {
         app.out.print_now(&Message::BucketCreated { url: url.to_string() })?;
     }
     Ok(())
+}
+
+async fn make(app: &App, url: &StoreUrl, exist_ok: bool) -> Result<Result<(), Error>, Failure> {
+    if url.scheme() != Scheme::Supabase {
+        return Ok(app.services.bucket(url).await?.create().exist_ok(exist_ok).await);
+    }
+    let bucket = app.services.supabase_bucket(url)?;
+    Ok(match bucket.client().buckets().create(bucket.id()).await {
+        Err(error) if exist_ok && error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    })
 }

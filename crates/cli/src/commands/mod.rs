@@ -7,10 +7,12 @@ pub(crate) mod cp;
 pub(crate) mod dev;
 pub(crate) mod ls;
 pub(crate) mod mb;
+pub(crate) mod presign;
 pub(crate) mod rb;
 pub(crate) mod resume;
 pub(crate) mod rm;
 pub(crate) mod stat;
+pub(crate) mod supabase;
 
 use longshore::{Location, StoreUrl};
 

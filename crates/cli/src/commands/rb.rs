@@ -2,7 +2,7 @@
 
 use clap::Args;
 use futures_util::TryStreamExt;
-use longshore::{BlobStoreExt, ListOptions, StoreUrl};
+use longshore::{BlobStore, BlobStoreExt, Entry, ListOptions, Scheme, StoreUrl};
 
 use super::bucket_url;
 use crate::{
@@ -40,11 +40,33 @@ pub(crate) async fn run(app: &App, args: RbArgs) -> Result<(), Failure> {
         if !args.force {
             require_empty(app, &url).await?;
         }
-        let bucket = app.services.bucket(&url).await?;
-        bucket.delete().await.map_err(|error| Failure::of(format!("cannot remove {url}"), error))?;
+        remove(app, &url, args.force).await?;
         app.out.print_now(&Message::BucketRemoved { url: url.to_string() })?;
     }
     Ok(())
+}
+
+async fn remove(app: &App, url: &StoreUrl, force: bool) -> Result<(), Failure> {
+    let failed = |error| Failure::of(format!("cannot remove {url}"), error);
+    if url.scheme() != Scheme::Supabase {
+        return app.services.bucket(url).await?.delete().await.map_err(failed);
+    }
+    let bucket = app.services.supabase_bucket(url)?;
+    if force {
+        // The service would empty the bucket some time after it has said so.
+        let store = bucket.store();
+        let mut pages = std::pin::pin!(store.list(ListOptions::default()).pages());
+        while let Some(page) = pages.try_next().await.map_err(failed)? {
+            let keys = page.entries.into_iter().filter_map(|entry| match entry {
+                Entry::Object(meta) => Some(meta.key),
+                _ => None,
+            });
+            for outcome in store.delete_many(keys.collect()).await.map_err(failed)? {
+                outcome.result.map_err(failed)?;
+            }
+        }
+    }
+    bucket.client().buckets().delete(bucket.id()).await.map_err(failed)
 }
 
 async fn require_empty(app: &App, url: &StoreUrl) -> Result<(), Failure> {

@@ -1,10 +1,10 @@
 //! `longshore stat`: all that is known about objects and buckets.
 
 use clap::Args;
-use longshore::{Attributes, BlobStore, HeadOptions, ObjectMeta, StoreUrl, aistore::BucketProps};
+use longshore::{Attributes, BlobStore, HeadOptions, ObjectMeta, Scheme, StoreUrl, aistore::BucketProps};
 use serde_json::{Map, Value, json};
 
-use super::store_url;
+use super::{store_url, supabase};
 use crate::{
     app::App,
     failure::Failure,
@@ -42,6 +42,12 @@ pub(crate) async fn run(app: &App, args: StatArgs) -> Result<(), Failure> {
 }
 
 async fn bucket(app: &App, url: &StoreUrl) -> Result<Map<String, Value>, Failure> {
+    if url.scheme() == Scheme::Supabase {
+        let bucket = app.services.supabase_bucket(url)?;
+        let found = bucket.client().buckets().get(bucket.id()).await;
+        let found = found.map_err(|error| Failure::of(format!("cannot look at {url}"), error))?;
+        return Ok(supabase::facts(&found));
+    }
     let props = app.services.bucket(url).await?.head().await;
     Ok(bucket_facts(&props.map_err(|error| Failure::of(format!("cannot look at {url}"), error))?))
 }
