@@ -1,4 +1,5 @@
-//! The dev server against recorded exchanges of a real AIStore 5.0 cluster: one trial per exchange.
+//! The dev server against recorded exchanges of a real AIStore 5.0 cluster and of a real Supabase Storage server: one
+//! trial per exchange.
 //!
 //! Each file is replayed in order against a server of its own; status, headers and body are compared but for the
 //! volatile fields listed in `wire_replay/volatile.rs` and the agreed differences in `wire/exceptions.toml`.
@@ -11,7 +12,7 @@ mod wire_support;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use wire_replay::{Replay, Setup};
+use wire_replay::{Replay, Setup, SupabaseReplay};
 use wire_support::exceptions::Exceptions;
 use wire_support::exchange::load;
 
@@ -36,6 +37,24 @@ const FILES: &[&str] = &[
     "guarded-redirects",
 ];
 
+/// Files of Supabase in scope; exceptions name them with `supabase/` in front.
+const SUPABASE: &[&str] = &[
+    "meta",
+    "auth",
+    "buckets",
+    "objects-upload",
+    "objects-download",
+    "objects-list",
+    "objects-list-defects",
+    "objects-move-copy-remove",
+    "signed-urls",
+    "tus",
+    "cdn",
+    "client-storage3",
+    "client-storage-js",
+    "client-tus-js",
+];
+
 /// Most exchanges in a thousand that may have an exception.
 const MAX_PER_MILLE: usize = 30;
 
@@ -58,8 +77,23 @@ fn main() -> ExitCode {
             }));
         }
     }
+    for file in SUPABASE {
+        let exchanges = load("supabase", file);
+        total += exchanges.len();
+        let outcomes =
+            if arguments.list { Vec::new() } else { SupabaseReplay::new(file, &exceptions).run(&exchanges) };
+        trials.extend(outcomes.into_iter().map(|outcome| {
+            let differences = outcome.differences;
+            Trial::test(format!("supabase/{file}/{}", outcome.name), move || {
+                if differences.is_empty() { Ok(()) } else { Err(Failed::from(differences.join("\n    "))) }
+            })
+        }));
+    }
+    let files: Vec<_> = FILES.iter().map(ToString::to_string).collect();
+    let files: Vec<_> = files.into_iter().chain(SUPABASE.iter().map(|f| format!("supabase/{f}"))).collect();
+    let files: Vec<_> = files.iter().map(String::as_str).collect();
     let unused: Vec<_> = exceptions
-        .unused(FILES)
+        .unused(&files)
         .iter()
         .map(|e| format!("{}/{}: {} ({}; {})", e.file, e.name, e.field, e.reason, e.spec))
         .collect();

@@ -9,7 +9,8 @@ use super::{Home, Running, cases, random_file};
 
 cases! { started_when_no_endpoint_is_known data_survives_kill_and_the_next_takes_over a_second_process_attaches
 the_first_waits_for_the_second many_at_once dev_prints_what_to_paste dev_refuses_data_in_use dev_on_bad_addresses
-dev_with_faults dev_ends_with_who_started_it }
+dev_with_faults dev_ends_with_who_started_it
+dev_with_supabase }
 
 /// Waits for something that another process does.
 fn eventually(what: &str, mut happens: impl FnMut() -> bool) {
@@ -176,4 +177,18 @@ fn dev_ends_with_who_started_it() {
         ran.json()[0]["aistore"].as_str().is_some_and(|address| address.starts_with("http://127.0.0.1:"))
     );
     assert!(!home.dev().join("server.json").exists());
+}
+
+fn dev_with_supabase() {
+    let home = Home::new();
+    let mut server = home.start(["dev", "--json", "--supabase"]);
+    let line: serde_json::Value = serde_json::from_str(&server.first_line()).expect("one line of JSON");
+    let supabase = &line["supabase"];
+    assert!(supabase["url"].as_str().is_some_and(|url| url.starts_with("http://127.0.0.1:")), "{line}");
+    for key in ["anon_key", "service_role_key"] {
+        assert!(supabase[key].as_str().is_some_and(|key| key.starts_with("eyJ")), "{line}");
+    }
+    assert_eq!(supabase["publishable_key"], "sb_publishable_longshore_dev");
+    #[cfg(unix)]
+    end(server);
 }

@@ -48,6 +48,42 @@ pub(crate) fn send(
     read(&mut stream, method == "HEAD")
 }
 
+/// As [`send`], with the recorded host, and in chunks what was recorded so. Of a request whose body was withheld, the
+/// head is all that is sent.
+pub(crate) fn send_recorded(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &BTreeMap<String, String>,
+    body: &[u8],
+    withheld: bool,
+) -> Option<Answer> {
+    let mut stream = TcpStream::connect(address).expect("a server");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a time-out");
+    let chunked = headers.contains_key("transfer-encoding");
+    let mut request = format!("{method} {path} HTTP/1.1\r\n").into_bytes();
+    for (name, value) in headers {
+        match name.as_str() {
+            "connection" => {}
+            "content-length" if !withheld => {}
+            _ => header(&mut request, name, value),
+        }
+    }
+    if !withheld && !chunked && (!body.is_empty() || headers.contains_key("content-length")) {
+        header(&mut request, "content-length", &body.len().to_string());
+    }
+    request.extend_from_slice(b"\r\n");
+    if chunked {
+        request.extend_from_slice(format!("{:x}\r\n", body.len()).as_bytes());
+        request.extend_from_slice(body);
+        request.extend_from_slice(b"\r\n0\r\n\r\n");
+    } else {
+        request.extend_from_slice(body);
+    }
+    let _ = stream.write_all(&request);
+    read(&mut stream, method == "HEAD")
+}
+
 fn header(request: &mut Vec<u8>, name: &str, value: &str) {
     request.extend_from_slice(name.as_bytes());
     request.extend_from_slice(b": ");

@@ -11,6 +11,8 @@ use serde_json::Value;
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Exchange {
     pub(crate) name: String,
+    /// Empty where there is but one.
+    #[serde(default)]
     pub(crate) node: String,
     pub(crate) request: Request,
     /// `None`: the server closed the connection without an answer.
@@ -23,6 +25,10 @@ pub(crate) struct Request {
     pub(crate) path: String,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: Body,
+    /// The head alone was sent.
+    #[serde(default)]
+    #[allow(dead_code, reason = "not every test program asks")]
+    pub(crate) body_withheld: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -24,7 +24,7 @@ use tokio::{net::TcpStream, time::Instant};
 use crate::{
     failure::{Exit, Failure},
     interrupt::Interrupt,
-    output::{Output, S3Server},
+    output::{Output, S3Server, SupabaseServer},
 };
 
 /// How long another process may take to start or stop its server.
@@ -75,6 +75,8 @@ pub(crate) struct Wishes {
     pub(crate) authn: Option<String>,
     /// Address of an S3 endpoint; none by default.
     pub(crate) s3: Option<String>,
+    /// Address of a Supabase Storage service; none by default.
+    pub(crate) supabase: Option<String>,
     /// Whether the cluster requires tokens.
     pub(crate) guarded: bool,
     /// Whether that address may be one that other machines reach.
@@ -190,6 +192,22 @@ impl Own {
         self.handle.authn_url()
     }
 
+    /// The Supabase Storage service, if there is one.
+    pub(crate) fn supabase(&self) -> Option<SupabaseServer> {
+        let settings = self.handle.supabase_settings();
+        Some(SupabaseServer {
+            url: self.handle.supabase_url()?.to_owned(),
+            anon_key: settings.anon_key(),
+            service_role_key: settings.service_key(),
+            publishable_key: settings.publishable_key().to_owned(),
+            secret_key: settings.secret_key().to_owned(),
+            jwt_secret: settings.secret().to_owned(),
+            s3_access_key: settings.s3_access_key().to_owned(),
+            s3_secret_key: settings.s3_secret_key().to_owned(),
+            s3_region: settings.region().to_owned(),
+        })
+    }
+
     /// The S3 endpoint, if there is one.
     pub(crate) fn s3(&self) -> Option<S3Server> {
         let (access_key, secret_key) = self.handle.s3_key()?;
@@ -221,6 +239,9 @@ async fn start_server(data: &Path, wishes: Wishes) -> Result<Handle, StartError>
     }
     if let Some(address) = wishes.s3 {
         builder = builder.s3(address);
+    }
+    if let Some(address) = wishes.supabase {
+        builder = builder.supabase(address);
     }
     if let Some(address) = wishes.aistore {
         builder = builder.aistore(address);

@@ -110,11 +110,28 @@ pub(crate) enum Message<'a> {
         authn: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         s3: Option<S3Server>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        supabase: Option<Box<SupabaseServer>>,
     },
     /// A line of text that is the result itself.
     #[cfg(feature = "dev")]
     #[serde(untagged)]
     Line { line: String },
+}
+
+/// An embedded Supabase Storage service. Its keys open nothing but what this server holds.
+#[cfg(feature = "dev")]
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct SupabaseServer {
+    pub(crate) url: String,
+    pub(crate) anon_key: String,
+    pub(crate) service_role_key: String,
+    pub(crate) publishable_key: String,
+    pub(crate) secret_key: String,
+    pub(crate) jwt_secret: String,
+    pub(crate) s3_access_key: String,
+    pub(crate) s3_secret_key: String,
+    pub(crate) s3_region: String,
 }
 
 /// An embedded S3 endpoint. Its keys open nothing but what this server holds.
@@ -469,7 +486,12 @@ mod tests {
         );
         #[cfg(feature = "dev")]
         {
-            let server = Message::Server { aistore: "http://127.0.0.1:1".into(), authn: None, s3: None };
+            let server = Message::Server {
+                aistore: "http://127.0.0.1:1".into(),
+                authn: None,
+                s3: None,
+                supabase: None,
+            };
             assert_eq!(both(&server).1, r#"{"aistore":"http://127.0.0.1:1"}"#);
         }
         let total = Message::Total { objects: 1, prefixes: 2, bytes: 10 };

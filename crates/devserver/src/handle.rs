@@ -36,7 +36,7 @@ impl Handle {
                 let url = format!("http://{}", s3.address);
                 (s3, url)
             }),
-            supabase: ready.supabase.map(|address| (address, format!("http://{address}/storage/v1"))),
+            supabase: ready.supabase.map(|address| (address, format!("http://{address}"))),
             supabase_settings: ready.supabase_settings,
             data_dir: ready.data_dir,
             faults: ready.faults,
@@ -80,8 +80,9 @@ impl Handle {
         self.s3.as_ref().map(|(ready, _)| (ready.key.0.as_str(), ready.key.1.as_str()))
     }
 
-    /// Base URL of the Supabase Storage service, `http://127.0.0.1:PORT/storage/v1`, if there is one. The same tree lies
-    /// at `/`, where opaque API keys mean nothing, as on a server without a gateway.
+    /// URL of the Supabase project, `http://127.0.0.1:PORT`, if there is one: what `SUPABASE_URL` is to be set to. Its
+    /// storage service lies below `/storage/v1`; the same tree lies at `/`, where opaque API keys mean nothing, as on a
+    /// server without a gateway.
     pub fn supabase_url(&self) -> Option<&str> {
         self.supabase.as_ref().map(|(_, url)| url.as_str())
     }

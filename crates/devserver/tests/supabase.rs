@@ -4,8 +4,12 @@
 
 mod support;
 
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream};
+
 use longshore_devserver::{DevServer, Handle, NodeKind, RowSecurity, SupabaseSettings};
 use support::Client;
+use support::kill::{Victim, serve_if_child};
 
 fn start() -> Handle {
     DevServer::builder().supabase("127.0.0.1:0").start_blocking().expect("a server")
@@ -121,4 +125,117 @@ fn faults_reach_the_service() {
     faults.add_str("get:replace:count=1").expect("a fault");
     let other = http.call("GET", "/object/b/k", &[auth], b"");
     assert!(other.body.len() == 1000 && other.body[0] != b'x');
+}
+
+const TUS: (&str, &str) = ("tus-resumable", "1.0.0");
+const STREAM: (&str, &str) = ("content-type", "application/offset+octet-stream");
+/// `bucketName b,objectName k`.
+const NAMES: (&str, &str) = ("upload-metadata", "bucketName Yg==,objectName aw==");
+
+/// Makes the bucket `b` and an upload of that many bytes to `k`; returns the upload's path.
+fn make_upload(http: &mut Client, token: &str, length: usize) -> String {
+    let auth = ("authorization", token);
+    http.call("POST", "/bucket", &[auth, ("content-type", "application/json")], br#"{"name":"b"}"#);
+    let length = length.to_string();
+    let made = http.call("POST", "/upload/resumable", &[auth, TUS, NAMES, ("upload-length", &length)], b"");
+    let location = made.header("location").expect("a location");
+    location[location.find("/upload").expect("a path")..].to_owned()
+}
+
+fn offset(http: &mut Client, token: &str, path: &str) -> usize {
+    let answer = http.call("HEAD", path, &[("authorization", token), TUS], b"");
+    assert_eq!(answer.status, 200);
+    answer.header("upload-offset").and_then(|o| o.parse().ok()).expect("an offset")
+}
+
+fn append(http: &mut Client, token: &str, path: &str, at: usize, bytes: &[u8]) -> support::Answer {
+    let at = at.to_string();
+    http.call("PATCH", path, &[("authorization", token), TUS, STREAM, ("upload-offset", &at)], bytes)
+}
+
+/// Sends the head of a PATCH that announces all the rest, and `bytes`, which are only a part of it.
+fn begin_patch(address: SocketAddr, token: &str, path: &str, announced: usize, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    let head = format!(
+        "PATCH {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nTus-Resumable: 1.0.0\r\n\
+         Content-Type: application/offset+octet-stream\r\nUpload-Offset: 0\r\nContent-Length: {announced}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).expect("a head that is taken");
+    let _ = stream.write_all(bytes);
+    stream
+}
+
+fn noise(len: usize) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(8);
+    std::iter::repeat_with(|| random.u8(..)).take(len).collect()
+}
+
+#[test]
+fn the_child_of_the_upload_that_is_killed() {
+    serve_if_child();
+}
+
+#[test]
+fn an_upload_goes_on_after_its_server_was_killed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let token = format!("Bearer {}", SupabaseSettings::default().service_key());
+    let bytes = noise(5 << 20);
+    let start = || Victim::start(dir.path(), "the_child_of_the_upload_that_is_killed");
+    let mut victim = start();
+    let path = make_upload(&mut Client::new(victim.supabase), &token, bytes.len());
+    let stream = begin_patch(victim.supabase, &token, &path, bytes.len(), &bytes[..3 << 20]);
+    victim.kill();
+    drop(stream);
+    victim = start();
+    let mut http = Client::new(victim.supabase);
+    let at = offset(&mut http, &token, &path);
+    assert!(at <= 3 << 20, "{at}");
+    let done = append(&mut http, &token, &path, at, &bytes[at..]);
+    assert_eq!((done.status, done.header("tus-complete")), (204, Some("1")));
+    let got = http.call("GET", "/object/b/k", &[("authorization", &token)], b"");
+    assert!(got.body == bytes, "other bytes");
+    let sum = http.call("PUT", "/object/b/again", &[("authorization", &token)], &bytes);
+    assert_eq!(sum.status, 200);
+    let again = http.call("HEAD", "/object/b/again", &[("authorization", &token)], b"");
+    assert_eq!(got.header("etag"), again.header("etag"), "the hash of two processes");
+}
+
+#[test]
+fn a_writer_that_hangs_lets_go_of_its_upload() {
+    let server = start();
+    let (mut http, token) = client(&server);
+    let path = make_upload(&mut http, &token, 3000);
+    let address = server.supabase_addr().expect("a service");
+    let stalled = begin_patch(address, &token, &path, 3000, &[b'x'; 1000]);
+    while server.journal().count(|e| e.operation == "mpt-part" && e.bytes_in == 1000) == 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(offset(&mut http, &token, &path), 1000);
+    assert_eq!(append(&mut http, &token, &path, 1000, &[b'y'; 2000]).status, 204);
+    drop(stalled);
+    assert_eq!(http.call("GET", "/object/b/k", &[("authorization", &token)], b"").body.len(), 3000);
+}
+
+#[test]
+fn a_connection_that_breaks_keeps_what_was_committed() {
+    let server = start();
+    let (mut http, token) = client(&server);
+    let bytes = noise(3 << 20);
+    let path = make_upload(&mut http, &token, bytes.len());
+    server.faults().add_str("mpt-part:reset-at=2621440:count=1").expect("a fault");
+    assert!(append(&mut http, &token, &path, 0, &bytes).broken.is_some());
+    let at = offset(&mut http, &token, &path);
+    assert!((1 << 20..=2_621_440).contains(&at), "{at}");
+    assert_eq!(append(&mut http, &token, &path, at, &bytes[at..]).status, 204);
+    assert!(http.call("GET", "/object/b/k", &[("authorization", &token)], b"").body == bytes);
+}
+
+#[test]
+fn uploads_expire() {
+    let settings = SupabaseSettings::default().upload_lifetime(Some(std::time::Duration::ZERO));
+    let server = DevServer::builder().supabase("127.0.0.1:0").supabase_settings(settings);
+    let server = server.start_blocking().expect("a server");
+    let (mut http, token) = client(&server);
+    let path = make_upload(&mut http, &token, 10);
+    assert_eq!(append(&mut http, &token, &path, 0, b"0123456789").status, 410);
 }

@@ -33,7 +33,9 @@ Examples:
      longshore dev --guarded
   5. An S3 endpoint beside the cluster, with buckets of its own
      longshore dev --s3
-  6. See how your software takes a connection that breaks twice after a mebibyte
+  6. A Supabase Storage service, with the keys that a local Supabase has
+     longshore dev --supabase 127.0.0.1:54321
+  7. See how your software takes a connection that breaks twice after a mebibyte
      longshore dev --fault get:reset-at=1MiB:count=2")]
 pub(crate) struct DevArgs {
     /// Keep the data here [default: $XDG_DATA_HOME/longshore/dev]
@@ -51,6 +53,10 @@ pub(crate) struct DevArgs {
     /// Run an S3 endpoint too, at this address [default address: a free port of 127.0.0.1]
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:0")]
     s3: Option<String>,
+
+    /// Run a Supabase Storage service too, at this address [default address: a free port of 127.0.0.1]
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:0")]
+    supabase: Option<String>,
 
     /// Require tokens, which the AuthN service gives; its administrator is `admin` with the password `admin`
     #[arg(long)]
@@ -79,6 +85,7 @@ pub(crate) async fn run(app: &App, args: DevArgs) -> Result<(), Failure> {
         aistore: args.aistore,
         authn: args.authn,
         s3: args.s3,
+        supabase: args.supabase,
         guarded: args.guarded,
         allow_remote: args.allow_remote,
         promote_root: args.promote_root,
@@ -86,9 +93,9 @@ pub(crate) async fn run(app: &App, args: DevArgs) -> Result<(), Failure> {
     };
     let server = Own::claim(&dir, wishes).await?;
     let (aistore, authn) = (server.aistore().to_owned(), server.authn().map(str::to_owned));
-    let s3 = server.s3();
+    let (s3, supabase) = (server.s3(), server.supabase());
     let announced = if app.out.is_json() {
-        app.out.print_now(&Message::Server { aistore, authn, s3 })
+        app.out.print_now(&Message::Server { aistore, authn, s3, supabase: supabase.map(Box::new) })
     } else {
         app.out.notice_text(format!("serving {}; Ctrl-C ends it", dir.display()));
         let mut lines = vec![format!("export AIS_ENDPOINT={aistore}")];
@@ -99,6 +106,11 @@ pub(crate) async fn run(app: &App, args: DevArgs) -> Result<(), Failure> {
                 "export AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}",
                 s3.access_key, s3.secret_key
             ));
+        }
+        if let Some(supabase) = supabase {
+            lines.push(format!("export SUPABASE_URL={}", supabase.url));
+            lines.push(format!("export SUPABASE_SERVICE_ROLE_KEY={}", supabase.service_role_key));
+            lines.push(format!("export SUPABASE_KEY={}", supabase.anon_key));
         }
         lines.into_iter().try_for_each(|line| app.out.print_now(&Message::Line { line }))
     };

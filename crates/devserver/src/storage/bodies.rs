@@ -174,7 +174,6 @@ impl BodyWriter {
     }
 
     /// Leaves what is written so far to the record that now refers to it; writing goes on behind that.
-    #[expect(dead_code, reason = "resumable uploads come next")]
     pub(crate) fn hold(&mut self) -> Piece {
         self.kept = true;
         self.piece()

@@ -10,6 +10,7 @@ use super::names;
 use super::rows::{Bucket, Object, document};
 use super::schema::{self, Change, Fields};
 use super::time::{Micros, now};
+use super::tus;
 use crate::aistore::reply::Reply;
 use crate::storage::{StorageError, Tables};
 
@@ -257,6 +258,7 @@ pub(super) async fn remove(cx: &Cx, id: &str, caller: &Caller) -> Result<()> {
         if !free {
             return Ok(Err(Fail::no_bucket()));
         }
+        tus::drop_uploads(tables, row.value.number)?;
         tables.take_row::<Bucket>(&key)?;
         Ok(Ok(()))
     };

@@ -176,6 +176,7 @@ pub(super) async fn delete_many(cx: &mut Cx, bucket: &str) -> Result<Reply> {
             removed.extend(remove(cx, bucket, batch.to_vec()).await?);
         }
     }
+    removed.sort_by(|a, b| a.0.cmp(&b.0));
     let id = bucket.as_ref().map_or("", |b| b.id.as_str());
     let shown: Vec<_> = removed.iter().map(|(name, object)| object.show(id, name)).collect();
     Ok(Reply::json(document(&shown)?))

@@ -37,6 +37,8 @@ pub(super) struct Fail {
 enum Form {
     /// Four texts.
     Storage,
+    /// The same from the router, which names no character set.
+    Routed,
     /// The same in the order of routes that describe no answers.
     Unordered,
     /// The router's own: a number as status, no code.
@@ -164,7 +166,7 @@ impl Fail {
 
     /// The request's body cannot be read.
     pub(super) fn body(message: &str) -> Self {
-        Self::new(400, "FastifyError", message, "InvalidRequest")
+        Self::new(400, "FastifyError", message, "InvalidRequest").close()
     }
 
     /// A token in a URL, or for one, is of no use.
@@ -184,7 +186,7 @@ impl Fail {
     /// Nothing is routed here; `inside` a tree that has a form of its own for that.
     pub(super) fn no_route(method: &str, url: &str, inside: bool) -> Self {
         let message = format!("Route {method}:{url} not found");
-        let form = if inside { Form::Storage } else { Form::Router };
+        let form = if inside { Form::Routed } else { Form::Router };
         Self { form, ..Self::new(404, "Not Found", message, "InvalidRequest").real() }
     }
 
@@ -199,7 +201,7 @@ impl Fail {
     pub(super) fn head_too_large() -> Self {
         let message = "Exceeded maximum allowed HTTP header size";
         let fail = Self::new(431, "Request Header Fields Too Large", message, "").real();
-        Self { form: Form::RouterCode, close: true, ..fail }
+        Self { form: Form::RouterCode, ..fail }
     }
 
     /// Refused before the service is reached, by what stands in front of it.
@@ -219,7 +221,7 @@ impl Fail {
         let (message, code) = (text(&self.message), text(self.code));
         let number = self.status;
         let body = match self.form {
-            Form::Storage => {
+            Form::Storage | Form::Routed => {
                 format!(r#"{{"statusCode":{status},"error":{error},"message":{message},"code":{code}}}"#)
             }
             Form::Unordered => {
@@ -237,8 +239,11 @@ impl Fail {
             }
             Form::Plain => format!(r#"{{"message":{message}}}"#),
         };
-        let mut reply =
-            Reply::new(self.http_status()).with(CONTENT_TYPE, "application/json; charset=utf-8").body(body);
+        let kind = match self.form {
+            Form::Routed | Form::RouterCode => "application/json",
+            _ => "application/json; charset=utf-8",
+        };
+        let mut reply = Reply::new(self.http_status()).with(CONTENT_TYPE, kind).body(body);
         if let Some(seconds) = self.retry_after {
             reply.set(RETRY_AFTER, &seconds.to_string());
         }

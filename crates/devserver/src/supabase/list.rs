@@ -113,7 +113,9 @@ impl Children {
         let folders = folders.into_values();
         if wanted.column == "name" {
             let mut all: Vec<_> = folders.chain(files).collect();
-            all.sort_by_cached_key(|c| c.name.to_lowercase());
+            // A folder's slash counts: `a b` comes before `a/`.
+            let slash = |c: &Child| if c.object.is_none() { "/" } else { "" };
+            all.sort_by_cached_key(|c| c.name.to_lowercase() + slash(c));
             if wanted.descending {
                 all.reverse();
             }

@@ -25,6 +25,7 @@ mod settings;
 mod sign;
 mod store;
 mod time;
+mod tus;
 mod upload;
 
 use std::sync::Arc;
@@ -47,6 +48,8 @@ pub(crate) struct Service {
     faults: Arc<Faults>,
     journal: Arc<Journal>,
     restarts: mpsc::Sender<Restart>,
+    /// Resumable uploads that are written to.
+    uploads: tus::Locks,
 }
 
 impl Service {
@@ -57,6 +60,6 @@ impl Service {
         journal: Arc<Journal>,
         restarts: mpsc::Sender<Restart>,
     ) -> Self {
-        Self { storage, settings, faults, journal, restarts }
+        Self { storage, settings, faults, journal, restarts, uploads: tus::Locks::default() }
     }
 }

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use super::cx::{Cx, NoHeader, split};
 use super::error::{Fail, Result};
 use super::route::Route;
-use super::{Service, bucket_api, change, gateway, list, list_v2, query, read, render, sign, upload};
+use super::{Service, bucket_api, change, gateway, list, list_v2, query, read, render, sign, tus, upload};
 use crate::aistore::reply::Reply;
 use crate::fault::{Candidate, FaultKind, Plan};
 use crate::http::{Abort, Conn, Handler, JournalRef, ReqBody, ResBody, Restart, Source, hang};
@@ -150,7 +150,8 @@ async fn answer(cx: &mut Cx, route: Option<Route>) -> Result<Reply> {
         Route::SignMany(bucket) => sign::sign_many(cx, &bucket).await,
         Route::SignUpload(place) => sign::sign_upload(cx, &place).await,
         Route::Purge => purge(cx).await,
-        Route::Tus { .. } | Route::S3 => Err(Fail::no_route(cx.method.as_str(), &cx.url, false)),
+        Route::Tus { signed, id } => tus::handle(cx, signed, id).await,
+        Route::S3 => Err(Fail::no_route(cx.method.as_str(), &cx.url, false)),
     }
 }
 

@@ -173,7 +173,7 @@ async fn from_form(
         }
         texts.take(&head.name, &mut form).await?;
     };
-    let own = part.content_type.unwrap_or_else(|| "text/plain".into());
+    let own = part.content_type.as_deref().map_or_else(|| "text/plain".into(), bare_type);
     check_mime(&target.bucket, &target.key, texts.content_type.as_ref().unwrap_or(&own))?;
     names::check_key(&target.key)?;
     target.check(&service, caller.unwrap_or(&Caller::service()))?;
@@ -200,6 +200,11 @@ async fn from_form(
     };
     let (body, stored) = receiver.finish()?;
     target.commit(&service, body, stored, about).await
+}
+
+/// The type of a part without parameters, in lower case: what the original's parser makes of it.
+fn bare_type(header: &str) -> String {
+    header.split(';').next().unwrap_or(header).trim().to_ascii_lowercase()
 }
 
 /// True for the refusal of a body that is too long; other errors stay.

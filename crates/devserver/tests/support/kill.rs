@@ -18,9 +18,11 @@ const MARK: &str = "listening: ";
 pub(crate) fn serve_if_child() {
     let Some(dir) = std::env::var_os(DIR) else { return };
     let guarded = std::env::var_os(GUARDED).is_some();
-    let server = DevServer::builder().data_dir(dir).guarded(guarded).start_blocking().expect("a server");
+    let builder = DevServer::builder().data_dir(dir).guarded(guarded).supabase("127.0.0.1:0");
+    let server = builder.start_blocking().expect("a server");
+    let supabase = server.supabase_addr().expect("a service");
     let authn = server.authn_addr().map_or_else(String::new, |address| address.to_string());
-    println!("{MARK}{} {authn}", server.aistore_addr());
+    println!("{MARK}{} {supabase} {authn}", server.aistore_addr());
     loop {
         std::thread::park();
     }
@@ -31,6 +33,8 @@ pub(crate) fn serve_if_child() {
 pub(crate) struct Victim {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// Of the Supabase Storage service.
+    pub(crate) supabase: SocketAddr,
     /// Of the AuthN service, where the child requires tokens.
     pub(crate) authn: Option<SocketAddr>,
 }
@@ -53,8 +57,10 @@ impl Victim {
         let output = BufReader::new(child.stdout.take().expect("its output"));
         let line = output.lines().map_while(Result::ok).find_map(|l| Some(l.split_once(MARK)?.1.to_owned()));
         let line = line.expect("addresses");
-        let (address, authn) = line.split_once(' ').expect("addresses");
-        Self { child, address: address.parse().expect("an address"), authn: authn.trim().parse().ok() }
+        let mut addresses = line.split(' ').map(|text| text.trim().parse().ok());
+        let mut next = || addresses.next().flatten();
+        let (address, supabase) = (next().expect("an address"), next().expect("an address"));
+        Self { child, address, supabase, authn: next() }
     }
 
     /// SIGKILL; returns once the process is gone.
