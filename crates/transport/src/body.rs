@@ -85,16 +85,22 @@ fn too_long(limit: usize) -> TransportError {
 }
 
 /// Reads at most `limit` bytes of a body and ignores what follows and every error: for the text of an
-/// error answer, where half of it is better than none.
+/// error answer, where half of it is better than none. What has not come after two seconds is not waited for.
 pub async fn excerpt(mut body: ResponseBody, limit: usize) -> Bytes {
+    const PATIENCE: Duration = Duration::from_secs(2);
+
     let mut all = BytesMut::new();
-    while all.len() < limit {
-        let Some(Ok(frame)) = body.frame().await else { break };
-        if let Ok(data) = frame.into_data() {
-            let room = limit - all.len();
-            all.extend_from_slice(&data[..data.len().min(room)]);
+    let read = async {
+        while all.len() < limit {
+            let Some(Ok(frame)) = body.frame().await else { break };
+            if let Ok(data) = frame.into_data() {
+                let room = limit - all.len();
+                all.extend_from_slice(&data[..data.len().min(room)]);
+            }
         }
-    }
+    };
+    // A server that says an error and then nothing more must not hold up who would try again.
+    let _ = tokio::time::timeout(PATIENCE, read).await;
     all.freeze()
 }
 
@@ -181,6 +187,15 @@ mod tests {
         let body = frames(vec![Ok("ab"), Ok("cd"), Err(io::Error::other("gone"))]);
         assert_eq!(excerpt(body, 3).await, "abc");
         assert_eq!(excerpt(frames(vec![Ok("ab"), Err(io::Error::other("gone"))]), 9).await, "ab");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_excerpt_waits_for_nothing_that_does_not_come() {
+        let some = stream::iter([Ok::<_, io::Error>(Frame::data(Bytes::from("ab")))]);
+        let body = boxed(StreamBody::new(some.chain(stream::pending())));
+        let asked = tokio::time::Instant::now();
+        assert_eq!(excerpt(body, 9).await, "ab");
+        assert_eq!(asked.elapsed().as_secs(), 2);
     }
 
     #[tokio::test]
