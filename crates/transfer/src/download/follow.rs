@@ -23,8 +23,9 @@ use crate::{
 /// the bytes behind them in hand.
 const WORTH_WAKING: u64 = MIB;
 
-/// How often in a row a part waits for the one whose turn it is.
-const TURNS: u32 = 8;
+/// How often in a row a part waits for the one whose turn it is: for milliseconds, so that no connection is left
+/// alone for long.
+const TURNS: u32 = 256;
 
 /// Hashes what arrives in order while it is in hand, and reads from the file what arrived early.
 ///
