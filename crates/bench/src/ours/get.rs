@@ -50,7 +50,7 @@ fn checksum(text: &str) -> Result<Checksum, Failure> {
 
 async fn engine(args: &Args) -> Result<(), Failure> {
     let (base, key) = super::split(&args.url)?;
-    let store = BenchStore::new(args.common.transport()?, base)?.with_checksum(args.checksum.clone());
+    let store = BenchStore::new(args.common.transport()?, base, args.checksum.clone())?;
     let part_size = args.part_size.map_or(PartSize::Auto, PartSize::Fixed);
     let engine = args.common.engine().part_size(part_size).build()?;
     let sink = match &args.file {
@@ -80,7 +80,7 @@ struct Download {
 /// engine costs more than this buys its safety.
 async fn plain(args: &Args) -> Result<(), Failure> {
     let (base, key) = super::split(&args.url)?;
-    let store = BenchStore::new(args.common.transport()?, base)?;
+    let store = BenchStore::new(args.common.transport()?, base, None)?;
     let key = ObjectKey::new(key)?;
     let file = args.file.as_ref().map(|path| File::create(path).map_err(at(path))).transpose()?;
     let meta = store.head(&key, longshore_blob_api::HeadOptions::default()).await?;

@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 
 async fn engine(args: &Args) -> Result<(), Failure> {
     let (base, key) = super::split(&args.url)?;
-    let store = BenchStore::new(args.common.transport()?, base)?;
+    let store = BenchStore::new(args.common.transport()?, base, None)?;
     let engine = args.common.engine().build()?;
     engine.upload(&store, ObjectKey::new(key)?, args.file.as_path()).await?;
     super::report(&engine);
@@ -50,7 +50,7 @@ async fn engine(args: &Args) -> Result<(), Failure> {
 /// The least that an upload does: one request, the file read block by block as the socket takes it.
 async fn plain(args: &Args) -> Result<(), Failure> {
     let (base, key) = super::split(&args.url)?;
-    let store = BenchStore::new(args.common.transport()?, base)?;
+    let store = BenchStore::new(args.common.transport()?, base, None)?;
     let file = Arc::new(File::open(&args.file).map_err(at(&args.file))?);
     let size = file.metadata()?.len();
     let pool = Pool::default();

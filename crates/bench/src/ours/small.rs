@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 
 /// The whole bucket into a directory.
 async fn engine(args: &Args, to: &Path) -> Result<(), Failure> {
-    let store = BenchStore::new(args.common.transport()?, &args.url)?;
+    let store = BenchStore::new(args.common.transport()?, &args.url, None)?;
     let engine = args.common.engine().build()?;
     let report = engine.download_dir(&store, "", to).await?;
     if let Some(failure) = report.failures.into_iter().next() {
@@ -65,7 +65,7 @@ async fn engine(args: &Args, to: &Path) -> Result<(), Failure> {
 }
 
 async fn plain(args: &Args) -> Result<(), Failure> {
-    let store = BenchStore::new(args.common.transport()?, &args.url)?;
+    let store = BenchStore::new(args.common.transport()?, &args.url, None)?;
     if let Some(to) = &args.to {
         for dir in content::small_dirs(args.objects) {
             let dir = to.join(dir);

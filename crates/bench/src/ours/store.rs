@@ -2,6 +2,8 @@
 //!
 //! It does what the platform crates do for one object, with the whole transport below, and nothing else.
 
+use std::sync::Arc;
+
 use futures_util::StreamExt;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName, IF_MATCH, RANGE};
 use http::{HeaderMap, Method, StatusCode};
@@ -17,9 +19,12 @@ use longshore_core_types::{
 };
 use longshore_transport::{HttpRequest, HttpResponse, Transport, body};
 
-/// One bucket of the bench's server.
+/// One bucket of the bench's server. Cheap to clone, as the platforms' stores are.
 #[derive(Clone, Debug)]
-pub(super) struct BenchStore {
+pub(super) struct BenchStore(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     transport: Transport,
     base: String,
     bucket: BucketName,
@@ -31,7 +36,9 @@ pub(super) struct BenchStore {
 
 impl BenchStore {
     /// The bucket at `base`, such as `http://127.0.0.1:8080/bench`.
-    pub(super) fn new(transport: Transport, base: &str) -> Result<Self> {
+    ///
+    /// Every object has this checksum.
+    pub(super) fn new(transport: Transport, base: &str, checksum: Option<Checksum>) -> Result<Self> {
         let mut capability = Capability::default();
         capability.ranged_get = true;
         capability.suffix_range = true;
@@ -43,14 +50,9 @@ impl BenchStore {
         limits.list_uploads = false;
         capability.multipart = Some(limits);
         let bucket = BucketName::new(base.rsplit('/').next().unwrap_or_default())?;
-        Ok(Self { transport, base: base.to_owned(), bucket, url: base.parse()?, capability, checksum: None })
-    }
-
-    /// The same store, but every object's checksum is this one.
-    pub(super) fn with_checksum(mut self, checksum: Option<Checksum>) -> Self {
-        self.capability.checksums = checksum.iter().map(Checksum::kind).collect();
-        self.checksum = checksum;
-        self
+        capability.checksums = checksum.iter().map(Checksum::kind).collect();
+        let (base, url) = (base.to_owned(), base.parse()?);
+        Ok(Self(Arc::new(Inner { transport, base, bucket, url, capability, checksum })))
     }
 
     async fn send(
@@ -64,7 +66,7 @@ impl BenchStore {
         }
         let request: HttpRequest =
             request.body(body).map_err(|e| Error::new(ErrorKind::InvalidInput, "request").with_source(e))?;
-        let answer = self.transport.send(request).await.map_err(|error| error.into_error(call))?;
+        let answer = self.0.transport.send(request).await.map_err(|error| error.into_error(call))?;
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -80,18 +82,18 @@ impl BenchStore {
     }
 
     fn call(&self, operation: &'static str, idempotency: Idempotency, key: &ObjectKey) -> CallInfo {
-        let (scheme, bucket) = (Scheme::Http, self.bucket.clone());
+        let (scheme, bucket) = (Scheme::Http, self.0.bucket.clone());
         CallInfo::new(operation, idempotency).on(Resource::Object { scheme, bucket, key: key.clone() })
     }
 
     fn request(&self, method: Method, target: &str) -> http::request::Builder {
-        http::Request::builder().method(method).uri(format!("{}/{target}", self.base))
+        http::Request::builder().method(method).uri(format!("{}/{target}", self.0.base))
     }
 
     fn meta(&self, key: &ObjectKey, headers: &HeaderMap, size: u64) -> ObjectMeta {
         let mut meta = ObjectMeta::new(key.clone(), size);
         meta.etag = text(headers, &ETAG).map(str::to_owned);
-        meta.checksums = self.checksum.iter().cloned().collect();
+        meta.checksums = self.0.checksum.iter().cloned().collect();
         meta
     }
 }
@@ -111,11 +113,11 @@ fn unsupported<T>(what: &'static str) -> Result<T> {
 
 impl BlobStore for BenchStore {
     fn capability(&self) -> &Capability {
-        &self.capability
+        &self.0.capability
     }
 
     fn url(&self) -> StoreUrl {
-        self.url.clone()
+        self.0.url.clone()
     }
 
     async fn head(&self, key: &ObjectKey, _: HeadOptions) -> Result<ObjectMeta> {
@@ -198,13 +200,21 @@ impl BlobStore for BenchStore {
         let text = std::str::from_utf8(&text)
             .map_err(|error| Error::new(ErrorKind::Protocol, "the listing is no text").with_source(error))?;
         // The server is the bench's own, so this needs no parser of XML.
-        let field = |entry: &'static str| text.split('<').filter_map(move |tag| tag.strip_prefix(entry));
-        let entries = field("Key>").zip(field("Size>")).map(|(key, size)| {
-            let size = size.parse().map_err(|_| Error::new(ErrorKind::Protocol, "a size is no number"))?;
-            Ok(Entry::Object(ObjectMeta::new(ObjectKey::new(key)?, size)))
-        });
-        let next = field("NextContinuationToken>").next().map(PageToken::new);
-        Ok(ListPage::new(entries.collect::<Result<_>>()?, next))
+        let (mut entries, mut key, mut next) = (Vec::new(), None, None);
+        for tag in text.split('<') {
+            match tag.split_once('>') {
+                Some(("Key", text)) => key = Some(ObjectKey::new(text)?),
+                Some(("Size", text)) => {
+                    let size = text.parse().ok().zip(key.take());
+                    let (size, key) =
+                        size.ok_or_else(|| Error::new(ErrorKind::Protocol, "an entry lacks fields"))?;
+                    entries.push(Entry::Object(ObjectMeta::new(key, size)));
+                }
+                Some(("NextContinuationToken", text)) => next = Some(PageToken::new(text)),
+                _ => {}
+            }
+        }
+        Ok(ListPage::new(entries, next))
     }
 
     async fn create_multipart(&self, key: &ObjectKey, _: PutOptions) -> Result<MultipartId> {
