@@ -1,13 +1,17 @@
 //! Settings of a client.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http_body::Body;
 use longshore_core_types::{BoxError, Error, ErrorKind, Result, Secret};
 use longshore_transport::{
     BearerToken, ClusterRedirects, CredentialProvider, HttpRequest, HttpService, Identity, RetryConfig,
-    TimeoutConfig, TlsConfig, Transport, TransportBuilder, TransportConfig,
+    TimeoutConfig, TlsConfig, Transport, TransportBuilder, TransportConfig, read_token_file,
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -80,8 +84,10 @@ impl ClientBuilder {
         this.https = truthy("AIS_USE_HTTPS").unwrap_or_default();
         this.token = get("AIS_AUTHN_TOKEN").map(Secret::from);
         if let (None, Some(path)) = (&this.token, get("AIS_AUTHN_TOKEN_FILE")) {
-            this.token =
-                this.file("AIS_AUTHN_TOKEN_FILE", &path).and_then(|text| this.token_of(&path, &text));
+            match read_token_file(Path::new(&path)) {
+                Ok(token) => this.token = Some(token),
+                Err(error) => this.faults.push(format!("AIS_AUTHN_TOKEN_FILE: {}", error.message())),
+            }
         }
         if let Some(path) = get("AIS_CLIENT_CA")
             && let Some(pem) = this.file("AIS_CLIENT_CA", &path)
@@ -120,24 +126,6 @@ impl ClientBuilder {
                 None
             }
         }
-    }
-
-    fn token_of(&mut self, path: &str, content: &[u8]) -> Option<Secret> {
-        #[derive(serde::Deserialize)]
-        struct File {
-            token: String,
-        }
-        let text = std::str::from_utf8(content).unwrap_or_default().trim();
-        let token = match serde_json::from_str::<File>(text) {
-            Ok(file) => file.token,
-            Err(_) if !text.starts_with('{') => text.to_owned(),
-            Err(_) => String::new(),
-        };
-        if token.is_empty() {
-            self.faults.push(format!("AIS_AUTHN_TOKEN_FILE: {path} holds no token"));
-            return None;
-        }
-        Some(Secret::from(token))
     }
 
     fn identity(&mut self, chain: &str, key: &str) {
@@ -375,19 +363,5 @@ mod tests {
         {
             assert!(error.to_string().contains(word), "{word} in {error}");
         }
-    }
-
-    #[test]
-    fn both_forms_of_token_files() {
-        let mut builder = ClientBuilder::blank();
-        for (content, token) in [
-            (&b"{\"token\":\"j.w.t\"}\n"[..], Some("j.w.t")),
-            (b"j.w.t\n", Some("j.w.t")),
-            (b"{\"other\":1}", None),
-            (b"", None),
-        ] {
-            assert_eq!(builder.token_of("f", content).as_ref().map(Secret::expose), token);
-        }
-        assert_eq!(builder.faults.len(), 2);
     }
 }

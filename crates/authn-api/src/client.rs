@@ -105,6 +105,11 @@ impl AuthnClient {
         Tokens::new(self.clone())
     }
 
+    /// The HTTP client underneath, for calls that this crate does not have. It adds no token.
+    pub fn transport(&self) -> &Transport {
+        &self.0.transport
+    }
+
     /// Address of the service.
     pub fn url(&self) -> &str {
         &self.0.base
@@ -279,5 +284,34 @@ mod tests {
         let client = builder.build().unwrap();
         assert!(!format!("{client:?}").contains("sesame"));
         assert!(client.token().is_some() && client.fresh().token().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_cannot_work_is_refused_before_anything_is_sent() {
+        let service = longshore_transport::testing::ScriptedService::replies([]);
+        let transport = Transport::builder().service(service.clone()).build().unwrap();
+        let client = AuthnClient::builder("http://h").transport(transport).build().unwrap();
+        let (users, roles, clusters) = (client.users(), client.roles(), client.clusters());
+        let secret = |text: &str| Secret::from(text);
+        let url = |text: &str| [text.to_owned()];
+        let outcomes = [
+            ("no password", client.login("bob", &secret("")).await.map(drop)),
+            ("a new user without password", users.create("bob", &secret("")).await.map(drop)),
+            ("a password that is too long", users.create("bob", &secret(&"x".repeat(73))).await.map(drop)),
+            ("a user's bad name", users.create("a.b", &secret("x")).await.map(drop)),
+            ("nothing to change about a user", users.update("bob").await.map(drop)),
+            ("a role's bad name", roles.create("bad name").await.map(drop)),
+            ("nothing to change about a role", roles.update("r").await.map(drop)),
+            ("a role of no cluster", roles.create("r").cluster("", crate::AccessFlags::RO).await.map(drop)),
+            ("a cluster without gateway", clusters.register("main", &[]).await.map(drop)),
+            ("a gateway that is no URL", clusters.register("main", &url("nonsense")).await.map(drop)),
+            ("an alias that is no name", clusters.register("bad alias", &url("http://h")).await.map(drop)),
+            ("nothing to change about a cluster", clusters.update("id", None, None).await.map(drop)),
+            ("no token to revoke", client.tokens().revoke(&secret("")).await),
+        ];
+        for (what, outcome) in outcomes {
+            assert_eq!(outcome.map_err(|error| error.kind()), Err(ErrorKind::InvalidInput), "{what}");
+        }
+        assert!(service.requests().is_empty());
     }
 }

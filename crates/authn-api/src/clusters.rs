@@ -21,6 +21,11 @@ impl Clusters {
         Self { client }
     }
 
+    /// The client that makes the calls.
+    pub fn client(&self) -> &AuthnClient {
+        &self.client
+    }
+
     /// All registered clusters by id. Retried.
     pub async fn list(&self) -> Result<BTreeMap<String, Cluster>> {
         let list: wire::ClusterList = self.client.json(wire::list_clusters()).await?;

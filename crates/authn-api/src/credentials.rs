@@ -3,94 +3,66 @@
 use std::{
     env, fs, io,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use http::request::Parts;
 use longshore_core_types::{Error, ErrorKind, Result, Secret};
-use longshore_transport::{BearerToken, CredentialProvider};
-use serde::Deserialize;
+use longshore_transport::{BearerToken, CredentialProvider, TokenCache, TokenSource, read_token_file};
 use tokio::sync::Mutex;
 
 use crate::{AuthnClient, Token, TokenLifetime};
 
-/// A token is renewed when a tenth of its life is left, and no later than this before its end.
-const EARLY: Duration = Duration::from_secs(5 * 60);
-
 /// Logs in when a token is needed, and again before it expires or once the cluster has refused it.
 ///
-/// Requests that come meanwhile wait for the one login. Give it to `ClientBuilder::credentials` of a cluster's
-/// client.
+/// Requests that come meanwhile wait for the one login. If a login ahead of time fails, the token that is still
+/// good serves on. Give it to `ClientBuilder::credentials` of a cluster's client.
 #[derive(Debug)]
-pub struct LoginCredentials {
+pub struct LoginCredentials(TokenCache<Login>);
+
+/// The login itself, as a source of tokens.
+#[derive(Debug)]
+struct Login {
     client: AuthnClient,
     user: String,
     password: Secret,
     lifetime: TokenLifetime,
-    current: Mutex<Option<Current>>,
-    refused: std::sync::atomic::AtomicBool,
-}
-
-#[derive(Debug)]
-struct Current {
-    bearer: BearerToken,
-    renew_at: Option<SystemTime>,
 }
 
 impl LoginCredentials {
     /// Logs in as this user. `client` should have no other use: it keeps the token too.
     pub fn new(client: AuthnClient, user: impl Into<String>, password: Secret) -> Self {
-        Self {
-            client,
-            user: user.into(),
-            password,
-            lifetime: TokenLifetime::default(),
-            current: Mutex::default(),
-            refused: false.into(),
-        }
+        let lifetime = TokenLifetime::default();
+        Self(TokenCache::new(Login { client, user: user.into(), password, lifetime }))
     }
 
     /// Asks for tokens that live so long.
     #[must_use]
-    pub fn with_lifetime(mut self, lifetime: TokenLifetime) -> Self {
-        self.lifetime = lifetime;
-        self
+    pub fn with_lifetime(self, lifetime: TokenLifetime) -> Self {
+        Self(TokenCache::new(Login { lifetime, ..self.0.into_source() }))
     }
+}
 
-    /// The token to use now, after a login if there is none that is good.
-    async fn bearer(&self) -> Result<BearerToken> {
-        // Held during the login, so that there is only one at a time.
-        let mut current = self.current.lock().await;
-        let refused = self.refused.swap(false, std::sync::atomic::Ordering::AcqRel);
-        if let Some(known) = current.as_ref().filter(|_| !refused)
-            && known.renew_at.is_none_or(|at| SystemTime::now() < at)
-        {
-            return Ok(known.bearer.clone());
-        }
-        tracing::debug!(user = self.user, refused, "logging in");
-        let began = SystemTime::now();
+impl TokenSource for Login {
+    async fn fetch(&self) -> Result<longshore_transport::Token> {
+        tracing::debug!(user = self.user, "logging in");
         let token = self.client.login(self.user.as_str(), &self.password).lifetime(self.lifetime).await?;
-        let bearer = BearerToken::new(token.secret())?;
-        *current = Some(Current { bearer: bearer.clone(), renew_at: renew_at(began, &token) });
-        Ok(bearer)
+        let fetched = longshore_transport::Token::new(token.secret().clone());
+        Ok(match token.lifetime() {
+            Some(time) => fetched.valid_for(time),
+            None => fetched,
+        })
     }
 }
 
 impl CredentialProvider for LoginCredentials {
     async fn authorize(&self, parts: &mut Parts) -> Result<()> {
-        self.bearer().await?.authorize(parts).await
+        self.0.authorize(parts).await
     }
 
     fn invalidate(&self) {
-        self.refused.store(true, std::sync::atomic::Ordering::Release);
+        self.0.invalidate();
     }
-}
-
-/// When to log in again: well before the token ends, whatever its life.
-fn renew_at(began: SystemTime, token: &Token) -> Option<SystemTime> {
-    let expires = token.expires()?;
-    let life = expires.duration_since(began).unwrap_or_default();
-    expires.checked_sub(EARLY.min(life / 10))
 }
 
 /// The token in a file, as `ais auth login` and `longshore authn login` write it: `{"token":"..."}`, or the
@@ -117,12 +89,9 @@ impl TokenFile {
         Some(Path::new(&home).join(".config/ais/cli/auth.token"))
     }
 
-    /// The token that stands in a file.
+    /// The token that stands in a file; see [`read_token_file`].
     pub fn read(path: &Path) -> Result<Token> {
-        let text = fs::read_to_string(path).map_err(|error| unreadable(path, error))?;
-        parse(&text).map(Token::new).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidConfig, format!("the token file {} holds no token", path.display()))
-        })
+        read_token_file(path).map(Token::new)
     }
 
     /// Stores a token: written beside the file with mode 0600, then renamed over it.
@@ -158,37 +127,16 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
     fs::write(path, text)
 }
 
-fn unreadable(path: &Path, error: io::Error) -> Error {
-    let what = if error.kind() == io::ErrorKind::NotFound { "does not exist" } else { "cannot be read" };
-    let message = format!("the token file {} {what}; log in to create it", path.display());
-    Error::new(ErrorKind::InvalidConfig, message).with_source(error)
-}
-
-fn parse(text: &str) -> Option<Secret> {
-    #[derive(Deserialize)]
-    struct Content {
-        token: String,
-    }
-    let text = text.trim();
-    let token = match serde_json::from_str::<Content>(text) {
-        Ok(content) => content.token,
-        Err(_) if text.contains(['{', '"']) || text.contains(char::is_whitespace) => return None,
-        Err(_) => text.to_owned(),
-    };
-    (!token.is_empty()).then(|| Secret::from(token))
-}
-
 impl CredentialProvider for TokenFile {
     async fn authorize(&self, parts: &mut Parts) -> Result<()> {
         let mut current = self.current.lock().await;
         let refused = self.refused.swap(false, std::sync::atomic::Ordering::AcqRel);
         let modified = fs::metadata(&self.path).and_then(|meta| meta.modified());
-        let modified = modified.map_err(|error| unreadable(&self.path, error))?;
-        let bearer = match current.as_ref() {
-            Some((read, bearer)) if *read == modified && !refused => bearer.clone(),
+        let bearer = match (current.as_ref(), &modified) {
+            (Some((read, bearer)), Ok(modified)) if read == modified && !refused => bearer.clone(),
             _ => {
-                let bearer = BearerToken::new(Self::read(&self.path)?.secret())?;
-                *current = Some((modified, bearer.clone()));
+                let bearer = BearerToken::new(&read_token_file(&self.path)?)?;
+                *current = modified.ok().map(|modified| (modified, bearer.clone()));
                 bearer
             }
         };
@@ -243,7 +191,7 @@ impl CredentialProvider for EnvToken {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Duration};
 
     use http::header::AUTHORIZATION;
     use longshore_transport::{
@@ -257,8 +205,16 @@ mod tests {
 
     /// A service that gives out tokens with this life, each with its number as issuer.
     fn service(life: Duration) -> ScriptedService {
+        switched(life, Arc::new(true.into()))
+    }
+
+    /// The same, which answers only as long as it is up.
+    fn switched(life: Duration, up: Arc<std::sync::atomic::AtomicBool>) -> ScriptedService {
         let count = std::sync::atomic::AtomicU64::new(0);
         ScriptedService::new(move |_| {
+            if !up.load(std::sync::atomic::Ordering::Relaxed) {
+                return Reply::status(503);
+            }
             let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
             let claims = json!({"sub": "bob", "iss": number.to_string(), "exp": (now + life).as_secs()});
@@ -303,33 +259,34 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_token_is_renewed_before_it_expires() {
-        // A life that is over at once: each request needs a new one.
-        let service = service(Duration::ZERO);
+        let service = service(Duration::from_secs(600));
         let provider = credentials(&service);
-        assert_ne!(header(&*provider).await, header(&*provider).await);
-        let began = SystemTime::now();
-        let now = began.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-        let token = Token::new(forged(&json!({"exp": now + 86_400})));
-        assert_eq!(renew_at(began, &token), token.expires().unwrap().checked_sub(EARLY));
-        let token = Token::new(forged(&json!({"exp": now + 60})));
-        let early = token.expires().unwrap().duration_since(renew_at(began, &token).unwrap()).unwrap();
-        assert!(early <= Duration::from_secs(6), "{early:?}");
+        let first = header(&*provider).await;
+        tokio::time::advance(Duration::from_secs(530)).await;
+        assert_eq!(header(&*provider).await, first);
+        tokio::time::advance(Duration::from_secs(20)).await;
+        assert_ne!(header(&*provider).await, first);
+        assert_eq!(service.requests().len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_good_token_serves_on_while_the_service_is_down() {
+        let up = Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let service = switched(Duration::from_secs(600), Arc::clone(&up));
+        let provider = credentials(&service);
+        let first = header(&*provider).await;
+        up.store(false, std::sync::atomic::Ordering::Relaxed);
+        tokio::time::advance(Duration::from_secs(580)).await;
+        assert_eq!(header(&*provider).await, first);
+        tokio::time::advance(Duration::from_secs(30)).await;
+        let mut parts = http::Request::new(()).into_parts().0;
+        assert!(provider.authorize(&mut parts).await.is_err(), "it has expired");
     }
 
     #[test]
     fn no_password_in_debug() {
         let provider = credentials(&service(Duration::ZERO));
         assert!(!format!("{provider:?}").contains("sesame"));
-    }
-
-    #[test]
-    fn forms_of_token_files() {
-        let parsed = |text: &str| parse(text).map(|token| token.expose().to_owned());
-        assert_eq!(parsed("{\"token\":\"abc\"}\n").as_deref(), Some("abc"));
-        assert_eq!(parsed(" abc \n").as_deref(), Some("abc"));
-        for bad in ["", "{}", "{\"token\":\"\"}", "{\"tok", "two words"] {
-            assert_eq!(parsed(bad), None, "{bad}");
-        }
     }
 
     #[tokio::test]

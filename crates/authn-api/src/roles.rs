@@ -18,6 +18,11 @@ impl Roles {
         Self { client }
     }
 
+    /// The client that makes the calls.
+    pub fn client(&self) -> &AuthnClient {
+        &self.client
+    }
+
     /// All roles, in the order of their names. Retried.
     pub async fn list(&self) -> Result<Vec<Role>> {
         let mut roles: Vec<Role> = self.client.json(wire::list_roles()).await?;

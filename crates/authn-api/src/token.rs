@@ -16,6 +16,7 @@ use crate::{BucketAcl, ClusterAcl};
 pub struct Token {
     secret: Secret,
     expires: Option<SystemTime>,
+    lifetime: Option<Duration>,
 }
 
 /// What a token says about its owner, read without checking the signature.
@@ -51,10 +52,22 @@ pub struct Claims {
 impl Token {
     /// Takes the text of a token. Its expiry is read from it if it is a JSON web token.
     pub fn new(secret: Secret) -> Self {
-        let expires = claims(&secret)
-            .and_then(|c| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(c.expires)))
-            .filter(|at| *at > SystemTime::UNIX_EPOCH);
-        Self { secret, expires }
+        let claims = claims(&secret).filter(|claims| claims.expires > 0);
+        let expires =
+            claims.as_ref().and_then(|c| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(c.expires)));
+        let lifetime = match claims {
+            Some(Claims { expires, issued: issued @ 1.., .. }) => {
+                Some(Duration::from_secs(expires.saturating_sub(issued)))
+            }
+            _ => expires.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default()),
+        };
+        Self { secret, expires, lifetime }
+    }
+
+    /// How long it lives in all, by the clock of the service that made it; if it does not say, what is left of its
+    /// life now, by the clock of this machine. `None` if it does not expire.
+    pub(crate) fn lifetime(&self) -> Option<Duration> {
+        self.lifetime
     }
 
     /// The text itself.

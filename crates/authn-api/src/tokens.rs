@@ -16,6 +16,11 @@ impl Tokens {
         Self { client }
     }
 
+    /// The client that makes the calls.
+    pub fn client(&self) -> &AuthnClient {
+        &self.client
+    }
+
     /// Revokes a token, here at once and at all registered clusters a few milliseconds later.
     ///
     /// Needs no rights: who has the token may end it. `Unauthenticated` if it is expired or not one of this

@@ -21,6 +21,11 @@ impl Users {
         Self { client }
     }
 
+    /// The client that makes the calls.
+    pub fn client(&self) -> &AuthnClient {
+        &self.client
+    }
+
     /// All users by name, the superuser included. Retried.
     pub async fn list(&self) -> Result<BTreeMap<String, User>> {
         self.client.json(wire::list_users()).await

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use longshore::Secret;
+use longshore::{Secret, transport::read_token_file};
 use serde::Deserialize;
 
 use crate::{
@@ -351,34 +351,9 @@ fn token(profile: &Profile, env: Env<'_>) -> Result<Option<Secret>, Failure> {
     }
     match (&profile.token, &profile.token_file) {
         (Some(token), _) => Ok(Some(token.clone())),
-        (None, Some(path)) => read_token(path).map(Some),
+        (None, Some(path)) => read_token_file(path).map(Some).map_err(|error| Failure::of("", error)),
         (None, None) => Ok(None),
     }
-}
-
-/// A token file: JSON with a `token`, as AIStore's own tools write it, or the bare token.
-fn read_token(path: &Path) -> Result<Secret, Failure> {
-    #[derive(Deserialize)]
-    struct TokenFile {
-        token: String,
-    }
-    let text = fs::read_to_string(path)
-        .map_err(|error| Failure::io(format!("cannot read the token in {}", path.display()), error))?;
-    let text = text.trim();
-    let token = match serde_json::from_str::<TokenFile>(text) {
-        Ok(file) => file.token,
-        Err(_) if text.starts_with('{') || text.contains(char::is_whitespace) => {
-            return Err(Failure::usage(format!(
-                "{} holds no token: expected `{{\"token\": \"...\"}}` or the token alone",
-                path.display()
-            )));
-        }
-        Err(_) => text.to_owned(),
-    };
-    if token.is_empty() {
-        return Err(Failure::usage(format!("{} holds an empty token", path.display())));
-    }
-    Ok(token.into())
 }
 
 /// Reads a number that is not zero.

@@ -26,7 +26,9 @@ pub use self::{
     },
     error::{Sent, TransportError, TransportErrorKind},
     layers::{
-        auth::{BearerToken, CredentialProvider, Credentials, Token, TokenCache, TokenSource},
+        auth::{
+            BearerToken, CredentialProvider, Credentials, Token, TokenCache, TokenSource, read_token_file,
+        },
         redirect::{ClusterRedirects, RedirectAction, RedirectHop, RedirectPolicy},
         retry::{Attempts, Decision, RetryClassifier, StandardClassifier, retry_after},
     },

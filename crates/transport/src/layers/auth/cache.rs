@@ -63,6 +63,16 @@ impl<S: TokenSource> TokenCache<S> {
         Self { source, current: std::sync::Mutex::default(), fetching: tokio::sync::Mutex::default() }
     }
 
+    /// Where the tokens come from.
+    pub fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// Gives the source back, and forgets the token.
+    pub fn into_source(self) -> S {
+        self.source
+    }
+
     fn current(&self, passes: impl FnOnce(&Current) -> Option<Instant>) -> Option<HeaderValue> {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let current = current.as_ref()?;
