@@ -1,4 +1,5 @@
-//! The clients against recorded exchanges of real servers: AIStore here, Supabase in `supabase`.
+//! The clients against recorded exchanges of real servers: AIStore here, AuthN in `authn`,
+//! Supabase in `supabase`.
 //!
 //! Each recorded request is read as the call of the client that would make it. The call is made, over a fake
 //! network that answers what the real cluster answered, and two things are compared: what the client sent with
@@ -8,6 +9,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test program")]
 
+#[path = "wire_client/authn/mod.rs"]
+mod authn;
 #[path = "wire_client/batch_calls.rs"]
 mod batch_calls;
 #[path = "wire_client/bucket_calls.rs"]
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
             }
         }
     }
+    trials.extend(authn::trials(&coverage));
     trials.extend(supabase::trials(&coverage));
     if std::env::var_os("WIRE_CLASSES").is_some() {
         coverage::print_actual(&coverage);

@@ -9,6 +9,7 @@ use libtest_mimic::Trial;
 use serde::Deserialize;
 
 use crate::{
+    authn,
     recorded::{self, Group, directory},
     replay,
 };
@@ -42,7 +43,11 @@ pub(crate) fn load() -> Coverage {
 
 impl Coverage {
     pub(crate) fn files(&self) -> Vec<String> {
-        self.aistore.keys().cloned().collect()
+        self.aistore.keys().filter(|file| !authn::is_ours(file)).cloned().collect()
+    }
+
+    pub(crate) fn authn_files(&self) -> Vec<String> {
+        self.aistore.keys().filter(|file| authn::is_ours(file)).cloned().collect()
     }
 
     pub(crate) fn supabase_files(&self) -> Vec<String> {
@@ -59,8 +64,12 @@ impl Coverage {
 
     /// The trial that every name of a file's classes is an exchange, once, and every guard a test.
     pub(crate) fn check(&self, file: &str, groups: &[Group]) -> Trial {
+        self.check_names(file, groups.iter().flat_map(Group::names).cloned().collect())
+    }
+
+    pub(crate) fn check_names(&self, file: &str, names: Vec<String>) -> Trial {
         let classes = self.aistore.get(file).cloned().unwrap_or_default();
-        let known = groups.iter().flat_map(Group::names).cloned().collect();
+        let known = names.into_iter().collect();
         Trial::test(format!("{file}: classes"), move || classes.check(&known).map_err(Into::into))
     }
 
@@ -129,5 +138,6 @@ pub(crate) fn print_actual(coverage: &Coverage) {
             }
         }
     }
+    authn::print_actual(coverage);
     crate::supabase::print_actual(coverage);
 }

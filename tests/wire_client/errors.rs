@@ -18,6 +18,7 @@ const KINDS: &[(u16, &str, &str, ErrorKind)] = &[
     (409, "ErrRemoteMetadataMismatch", "", ErrorKind::PreconditionFailed),
     (410, "*", "", ErrorKind::NotFound),
     (401, "*", "direct target access denied", ErrorKind::PermissionDenied),
+    (401, "*", "", ErrorKind::Unauthenticated),
     (501, "*", "", ErrorKind::Unsupported),
     (405, "*", "", ErrorKind::Unsupported),
     (403, "*", "", ErrorKind::PermissionDenied),
@@ -62,6 +63,11 @@ pub(crate) fn check(error: &Error, response: &Response) -> Result<(), String> {
     let found = (error.kind(), error.status().map(|s| s.as_u16()), error.code().unwrap_or_default());
     if found != (kind, Some(response.status), code.as_str()) {
         return Err(format!("the error is {found:?}, not {kind:?}, {}, {code:?}", response.status));
+    }
+    // Tokens in messages are masked.
+    if message.contains("eyJ") {
+        let shows = format!("{error} {error:?}").contains("eyJ");
+        return if shows { Err("the error shows a token".to_owned()) } else { Ok(()) };
     }
     if !message.is_empty() && error.message() != message {
         return Err(format!("the error says {:?}, the server {message:?}", error.message()));

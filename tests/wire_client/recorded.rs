@@ -10,6 +10,9 @@ use serde_json::Value;
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Exchange {
     pub(crate) name: String,
+    /// What was asked: `proxy`, `target`, `authn`.
+    #[serde(default)]
+    pub(crate) node: String,
     pub(crate) request: Request,
     /// `None`: the server closed the connection.
     pub(crate) response: Option<Response>,
@@ -51,11 +54,15 @@ pub(crate) fn directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("wire")
 }
 
-pub(crate) fn load(file: &str) -> Vec<Group> {
+/// The exchanges of a file, one by one.
+pub(crate) fn exchanges(file: &str) -> Vec<Exchange> {
     let path = directory().join("aistore").join(format!("{file}.json"));
     let text = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let exchanges: Vec<Exchange> =
-        serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+pub(crate) fn load(file: &str) -> Vec<Group> {
+    let exchanges = exchanges(file);
     let mut groups: Vec<Group> = Vec::new();
     for exchange in exchanges {
         let base = exchange.name.split('#').next().unwrap_or_default().to_owned();
@@ -126,9 +133,15 @@ impl Request {
         self.headers.get(name).map(String::as_str)
     }
 
-    /// The JSON body; `Null` if there is none or it is not JSON.
+    /// The JSON body; `Null` if there is none or it is not JSON. A message that leaves out what it does not need
+    /// means the same as one that spells it.
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body().bytes()).unwrap_or(Value::Null)
+        let mut body: Value = serde_json::from_slice(&self.body().bytes()).unwrap_or(Value::Null);
+        if let Some(message) = body.as_object_mut().filter(|message| message.contains_key("action")) {
+            message.entry("name").or_insert_with(|| "".into());
+            message.entry("value").or_insert(Value::Null);
+        }
+        body
     }
 }
 
