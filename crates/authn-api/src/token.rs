@@ -16,7 +16,6 @@ use crate::{BucketAcl, ClusterAcl};
 pub struct Token {
     secret: Secret,
     expires: Option<SystemTime>,
-    lifetime: Option<Duration>,
 }
 
 /// What a token says about its owner, read without checking the signature.
@@ -52,22 +51,22 @@ pub struct Claims {
 impl Token {
     /// Takes the text of a token. Its expiry is read from it if it is a JSON web token.
     pub fn new(secret: Secret) -> Self {
-        let claims = claims(&secret).filter(|claims| claims.expires > 0);
-        let expires =
-            claims.as_ref().and_then(|c| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(c.expires)));
-        let lifetime = match claims {
-            Some(Claims { expires, issued: issued @ 1.., .. }) => {
-                Some(Duration::from_secs(expires.saturating_sub(issued)))
-            }
-            _ => expires.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default()),
-        };
-        Self { secret, expires, lifetime }
+        let expires = claims(&secret)
+            .and_then(|c| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(c.expires)))
+            .filter(|at| *at > SystemTime::UNIX_EPOCH);
+        Self { secret, expires }
     }
 
     /// How long it lives in all, by the clock of the service that made it; if it does not say, what is left of its
     /// life now, by the clock of this machine. `None` if it does not expire.
     pub(crate) fn lifetime(&self) -> Option<Duration> {
-        self.lifetime
+        let expires = self.expires?;
+        match claims(&self.secret) {
+            Some(Claims { expires, issued: issued @ 1.., .. }) => {
+                Some(Duration::from_secs(expires.saturating_sub(issued)))
+            }
+            _ => Some(expires.duration_since(SystemTime::now()).unwrap_or_default()),
+        }
     }
 
     /// The text itself.
@@ -118,6 +117,14 @@ pub(crate) mod tests {
         assert_eq!((claims.user.as_str(), claims.issued), ("bob", 40));
         assert_eq!(claims.clusters[0].access, crate::AccessFlags::CLUSTER_RO);
         assert_eq!(token.expires(), Some(SystemTime::UNIX_EPOCH + Duration::from_secs(100)));
+    }
+
+    #[test]
+    fn a_life_is_counted_by_the_clock_that_made_it() {
+        let life = |claims| Token::new(forged(&claims)).lifetime();
+        assert_eq!(life(serde_json::json!({"iat": 40, "exp": 100})), Some(Duration::from_secs(60)));
+        assert_eq!(life(serde_json::json!({"exp": 100})), Some(Duration::ZERO), "it is over");
+        assert_eq!(life(serde_json::json!({"iat": 40})), None);
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub(crate) struct Call {
     pub(crate) want: Want,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "each branch of `read` is a call or none")]
 fn call<F, Fut>(want: Want, run: F) -> Option<Call>
 where
     F: FnOnce(AuthnClient) -> Fut + 'static,
