@@ -19,10 +19,31 @@ const HEADERS: &[&str] = &[
 /// Headers that are not compared at all: the date, and the framing of bodies that are compared themselves.
 const IGNORED: &[&str] = &["date", "content-length", "transfer-encoding"];
 
-/// JSON members whose value is not compared, in bodies and in headers that hold JSON. How soon after its work a job
+/// JSON members whose value is not compared, in bodies and in headers that hold JSON: counters and capacities are
+/// statistics of a machine. How soon after its work a job
 /// calls itself idle is a matter of time.
 const MEMBERS: &[&str] = &[
     "UUID",
+    "tracker",
+    "total_used",
+    "total_avail",
+    "proc",
+    "pct_min",
+    "pct_mem_used",
+    "pct_max",
+    "pct_fs_used",
+    "pct_cpu_used",
+    "pct_avg",
+    "mountpaths",
+    "mem_used",
+    "mem_avail",
+    "mem",
+    "load_avg",
+    "fs_used",
+    "fs_capacity",
+    "cpu_util",
+    "available",
+    "AllDiskStats",
     "atime",
     "a",
     "bid",
@@ -45,11 +66,14 @@ const MEMBERS: &[&str] = &[
     "uuid",
 ];
 
+/// Those of them that are documents.
+const MACHINE: &[&str] = &["AllDiskStats", "load_avg", "mem", "mountpaths", "proc", "stats", "tracker"];
+
 /// JSON members that may be missing.
 const OPTIONAL: &[&str] = &["ctlmsg", "verifying_key"];
 
 /// Members that hold the version of a cluster document.
-const VERSIONED: &[&str] = &["smap_version"];
+const VERSIONED: &[&str] = &["config_version", "smap_version"];
 
 pub(crate) fn is_ignored(header: &str, method: &str) -> bool {
     // The length in the answer to HEAD is all that tells the size.
@@ -85,7 +109,12 @@ pub(crate) fn header(name: &str, value: &str) -> String {
 pub(crate) fn json(value: Value) -> Value {
     match value {
         // Any change of the cluster is a new version.
-        Value::Object(mut map) if map.get("pmap").is_some_and(Value::is_object) => {
+        Value::Object(mut map)
+            if map.get("pmap").is_some_and(Value::is_object)
+                || map.get("providers").is_some_and(Value::is_object)
+                || (map.len() <= 3 && map.contains_key("uuid") && map.contains_key("version"))
+                || (map.len() == 1 && map.contains_key("version")) =>
+        {
             map.remove("version");
             members(map)
         }
@@ -113,8 +142,9 @@ fn members(map: serde_json::Map<String, Value>) -> Value {
         let varies = MEMBERS.contains(&name.as_str()) || VERSIONED.contains(&name.as_str());
         let blank = match &value {
             Value::String(text) => text.is_empty(),
-            Value::Object(_) if name == "stats" => false,
-            Value::Object(_) | Value::Array(_) | Value::Null => true,
+            Value::Object(_) => !MACHINE.contains(&name.as_str()),
+            Value::Array(_) if name == "available" => false,
+            Value::Array(_) | Value::Null => true,
             _ => false,
         };
         let value = if varies && !blank { Value::from("*") } else { json(value) };
@@ -134,6 +164,7 @@ pub(crate) fn text(input: &str) -> String {
     let input = after(&input, "utm=", |c| c.is_ascii_alphanumeric(), "TIME");
     let input = after(&input, "boundary=", |c| c.is_ascii_hexdigit(), "TEXT");
     let input = after(&input, "/noxid/", |c| c.is_ascii_alphanumeric() || "-_/".contains(c), "ID");
+    let input = unstarted_jobs(&input);
     let input = after(&input, "(0x", |c| c.is_ascii_hexdigit(), "ID");
     let input = after(&input, "Smap v", |c| c.is_ascii_digit(), "N");
     let input = after(&input, "/ais/mp", |c| c.is_ascii_alphanumeric(), "N");
@@ -152,6 +183,21 @@ fn after(input: &str, marker: &str, belongs: impl Fn(char) -> bool, by: &str) ->
             out.push_str(by);
         }
         rest = &rest[start + run..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Replaces ids of jobs that were refused: `xa-kind[id]`.
+fn unstarted_jobs(input: &str) -> String {
+    let mut out = String::with_capacity(input.len());
+    let mut rest = input;
+    while let Some(at) = rest.find("xa-") {
+        let Some(open) = rest[at..].find('[').map(|n| at + n + 1) else { break };
+        let Some(close) = rest[open..].find(']').map(|n| open + n) else { break };
+        out.push_str(&rest[..open]);
+        out.push_str("ID");
+        rest = &rest[close..];
     }
     out.push_str(rest);
     out

@@ -103,6 +103,11 @@ impl Journal {
         lock(&self.inner).next
     }
 
+    /// Time since the start of the server.
+    pub(crate) fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// Forgets all entries; numbering goes on.
     pub fn clear(&self) {
         lock(&self.inner).entries.clear();

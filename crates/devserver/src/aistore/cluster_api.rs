@@ -8,7 +8,7 @@ use super::error::{Fail, Relayed, Result};
 use super::gateway::other_method;
 use super::node::Cx;
 use super::reply::Reply;
-use super::{Cluster, NodeInfo, guard, job_api, props};
+use super::{Cluster, NodeInfo, guard, job_api, node_api, props};
 use crate::access::bits::SHOW_CLUSTER;
 use crate::journal::NodeKind;
 
@@ -55,7 +55,10 @@ pub(crate) fn reverse(cx: &Cx, rest: &str) -> Result<Reply> {
             .tcode("errNodeNotFound"),
         ));
     };
-    about(cx, node)
+    about(cx, node).map_err(|fail| {
+        let (caller, node) = (cx.node_name(), node.name());
+        fail.relayed(Relayed { method: "GET", path: "/v1/daemon".into(), caller, node })
+    })
 }
 
 fn about(cx: &Cx, node: &NodeInfo) -> Result<Reply> {
@@ -67,6 +70,9 @@ fn about(cx: &Cx, node: &NodeInfo) -> Result<Reply> {
         "software_version" => Reply::text("5.0."),
         "config" => line(&cluster_config(&cx.cluster)),
         _ => {
+            if let Some(answer) = node_api::about(cx, node, what) {
+                return answer;
+            }
             return Err(Fail::bad(format!("invalid '/v1/daemon' request: unrecognized 'what={what}' query")));
         }
     })
@@ -89,7 +95,10 @@ pub(crate) fn cluster(cx: &Cx) -> Result<Reply> {
         "cluster_config" => line(&cluster_config(&cx.cluster)),
         "backends" => line(&json!([])),
         "remote" => line(&json!({"a": [], "ver": 0})),
-        _ => return Err(Fail::bad(format!("unexpected query [what={what}]"))),
+        _ => {
+            return node_api::about_all(&cx.cluster, what)
+                .unwrap_or_else(|| Err(Fail::bad(format!("unexpected query [what={what}]"))));
+        }
     })
 }
 
@@ -122,7 +131,7 @@ pub(crate) fn line(document: &Value) -> Reply {
     Reply::json(format!("{document}\n"))
 }
 
-fn node_state(cluster: &Cluster) -> Value {
+pub(crate) fn node_state(cluster: &Cluster) -> Value {
     let url = cluster.gateway.url();
     json!({
         "smap": {
@@ -139,7 +148,7 @@ fn node_state(cluster: &Cluster) -> Value {
 }
 
 /// A node of the cluster map.
-fn snode(node: &NodeInfo) -> Value {
+pub(crate) fn snode(node: &NodeInfo) -> Value {
     let net = json!({
         "node_ip_addr": node.address.ip().to_string(),
         "daemon_port": node.address.port().to_string(),

@@ -37,7 +37,7 @@ pub(crate) async fn handle(cx: &mut Cx) -> Result<Reply> {
         "cluster" => cluster_api::cluster(cx),
         "reverse" => cluster_api::reverse(cx, rest),
         "health" => cluster_api::health(cx),
-        "sort" | "etl" | "download" => absent_api::handle(cx, first),
+        "sort" | "etl" | "download" => absent_api::handle(cx, first, rest),
         _ => Err(cx.invalid_uri()),
     }
 }

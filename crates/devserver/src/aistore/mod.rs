@@ -23,6 +23,7 @@ mod multi;
 mod multipart;
 mod names;
 mod node;
+mod node_api;
 mod objects;
 mod promote;
 mod props;
@@ -49,12 +50,14 @@ use crate::fault::Faults;
 use crate::http::Restart;
 use crate::journal::{Journal, NodeKind};
 use crate::storage::{Storage, StorageError};
+use absent_api::Transformations;
 use append::WorkFiles;
 use batch::Batches;
 use bucket_jobs::Summaries;
 use buckets::{Bucket, Buckets};
 use jobs::Jobs;
 use multipart::RunningHashes;
+use node_api::Counters;
 
 /// Targets of the cluster.
 pub(crate) const TARGETS: usize = 2;
@@ -105,6 +108,9 @@ pub(crate) struct Cluster {
     pub(crate) jobs: Jobs,
     pub(crate) summaries: Summaries,
     pub(crate) batches: Batches,
+    pub(crate) transformations: Transformations,
+    /// Of the gateway, then of the targets.
+    pub(crate) counters: Vec<Counters>,
     pub(crate) promote_root: PathBuf,
     /// Shared with the AuthN service, which revokes.
     pub(crate) guard: Arc<Guard>,
@@ -164,6 +170,8 @@ impl Cluster {
             jobs: Jobs::new(settings.job_idle),
             summaries: Summaries::default(),
             batches: Batches::default(),
+            transformations: Transformations::default(),
+            counters: (0..=TARGETS).map(|_| Counters::default()).collect(),
             promote_root: settings.promote_root,
             guard: settings.guard,
         })

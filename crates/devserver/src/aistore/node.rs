@@ -229,7 +229,7 @@ impl Handler for Node {
                 }
             }
         };
-        self.respond(cx, &conn, journal, result).await
+        self.respond(cx, &conn, operation.name, journal, result).await
     }
 }
 
@@ -308,6 +308,7 @@ impl Node {
         &self,
         mut cx: Cx,
         conn: &Conn,
+        operation: &'static str,
         journal: JournalRef,
         result: Result<Reply>,
     ) -> std::result::Result<Response<ResBody>, Abort> {
@@ -331,6 +332,10 @@ impl Node {
             reply.headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let status = reply.status;
+        if !status.is_redirection() {
+            let bytes = reply.source.left().unwrap_or(0).max(cx.body.received());
+            cx.cluster.counters[self.target.map_or(0, |t| t + 1)].count(operation, status.as_u16(), bytes);
+        }
         journal.journal.update(journal.seq, |e| e.status = Some(status.as_u16()));
         let body = ResBody::new(reply.source, &cx.plan, Arc::clone(&conn.control), Some(journal));
         if !head && let Some(len) = body.len() {

@@ -264,6 +264,11 @@ impl ReqBody {
         self.incoming.size_hint().exact().map(|left| left + self.read)
     }
 
+    /// Bytes that were read so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.read
+    }
+
     /// The next bytes; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Abort> {
         if self.done {
