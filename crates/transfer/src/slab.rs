@@ -4,11 +4,16 @@
 //! page faults for a few gigabytes. Buffers that come back stay in memory and cost nothing.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
 };
 
 use bytes::Bytes;
+use tokio::{
+    runtime::Handle,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 
 /// Size of a buffer. Reads and writes of this size cost half of what 16 to 64 KiB cost.
 pub(crate) const SLAB: usize = 256 << 10;
@@ -33,6 +38,8 @@ struct Free {
     /// Last come, first served, so those at the front are the ones that idle.
     slabs: Vec<(Instant, Box<[u8]>)>,
     most: usize,
+    /// The task that frees buffers which nobody takes again, while there are any.
+    trimmer: JoinSet<()>,
     #[cfg(test)]
     in_use: usize,
     #[cfg(test)]
@@ -45,6 +52,7 @@ impl SlabPool {
         Self(Arc::new(Mutex::new(Free {
             slabs: Vec::new(),
             most,
+            trimmer: JoinSet::new(),
             #[cfg(test)]
             in_use: 0,
             #[cfg(test)]
@@ -67,22 +75,31 @@ impl SlabPool {
     pub(crate) fn take(&self) -> Slab {
         #[cfg(test)]
         self.count_one();
-        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).slabs.pop();
+        let free = lock(&self.0).slabs.pop();
         let buffer = free.map_or_else(|| vec![0; SLAB].into_boxed_slice(), |(_, buffer)| buffer);
         Slab { buffer, filled: 0, pool: self.clone() }
     }
 
     fn give_back(&self, buffer: Box<[u8]>) {
-        let now = Instant::now();
-        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = lock(&self.0);
         #[cfg(test)]
         {
             free.in_use -= 1;
         }
-        let idle = free.slabs.iter().take_while(|(since, _)| now.duration_since(*since) > IDLE).count();
-        free.slabs.drain(..idle);
         if buffer.len() == SLAB && free.slabs.len() < free.most {
-            free.slabs.push((now, buffer));
+            free.slabs.push((Instant::now(), buffer));
+            self.trim_later(&mut free);
+        }
+    }
+
+    /// Sees to it that buffers are freed once nobody has used them for long, where a runtime can wait for that.
+    fn trim_later(&self, free: &mut Free) {
+        // One whose runtime is gone is over as well.
+        while free.trimmer.try_join_next().is_some() {}
+        if free.trimmer.is_empty()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            free.trimmer.spawn_on(trim(Arc::downgrade(&self.0)), &runtime);
         }
     }
 
@@ -101,6 +118,24 @@ impl SlabPool {
     #[cfg(test)]
     fn idle(&self) -> usize {
         self.0.lock().unwrap().slabs.len()
+    }
+}
+
+fn lock(free: &Mutex<Free>) -> MutexGuard<'_, Free> {
+    free.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Frees buffers that nobody uses until none is left.
+async fn trim(pool: Weak<Mutex<Free>>) {
+    loop {
+        sleep(IDLE).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut free = lock(&pool);
+        let idle = free.slabs.iter().take_while(|(since, _)| since.elapsed() >= IDLE).count();
+        free.slabs.drain(..idle);
+        if free.slabs.is_empty() {
+            return;
+        }
     }
 }
 
@@ -184,6 +219,22 @@ mod tests {
         let pool = SlabPool::new(2);
         drop([pool.take(), pool.take(), pool.take()]);
         assert_eq!(pool.idle(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn buffers_that_nobody_uses_are_freed_after_a_while() {
+        let pool = SlabPool::new(4);
+        for _ in 0..2 {
+            let (first, second) = (pool.take(), pool.take());
+            drop(first);
+            sleep(IDLE / 2).await;
+            drop(second);
+            assert_eq!(pool.idle(), 2);
+            sleep(IDLE + Duration::from_millis(1)).await;
+            assert_eq!(pool.idle(), 1);
+            sleep(IDLE).await;
+            assert_eq!(pool.idle(), 0);
+        }
     }
 
     #[test]
