@@ -89,6 +89,10 @@ pub(crate) struct Global {
     #[arg(long, value_name = "WHEN", value_enum, global = true)]
     pub(crate) verify: Option<Verify>,
 
+    /// Write keys on supabase:// that it does not take with characters that it does, and read them back
+    #[arg(long, global = true)]
+    pub(crate) encode_keys: bool,
+
     /// Show progress: bars on a terminal and lines otherwise, bars always, or never
     #[arg(long, value_name = "WHEN", value_enum, global = true)]
     pub(crate) progress: Option<When>,

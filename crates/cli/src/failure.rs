@@ -206,7 +206,7 @@ fn hint(error: &Error) -> Option<String> {
         return local_hint(io).map(str::to_owned);
     }
     if error.operation().starts_with("supabase.")
-        && let Some(hint) = supabase_hint(error.kind())
+        && let Some(hint) = supabase_hint(error.kind(), error.message())
     {
         return Some(hint.to_owned());
     }
@@ -242,12 +242,16 @@ fn hint(error: &Error) -> Option<String> {
         (ErrorKind::InvalidInput, _) if error.message().starts_with("unknown scheme") => {
             "a local file of such a name is written with `./` in front".to_owned()
         }
+        (ErrorKind::InvalidInput, _) if error.message().starts_with("supabase://") => ENCODE.to_owned(),
         _ => return None,
     })
 }
 
+/// What to do about names that Supabase does not take.
+const ENCODE: &str = "--encode-keys writes such names with other characters, and reads them back";
+
 /// What to do about an error of Supabase that its users know by other names.
-fn supabase_hint(kind: ErrorKind) -> Option<&'static str> {
+fn supabase_hint(kind: ErrorKind, message: &str) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::Unauthenticated => {
             "give a key that the project knows in SUPABASE_SERVICE_ROLE_KEY or SUPABASE_KEY"
@@ -259,6 +263,7 @@ fn supabase_hint(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::Transport | ErrorKind::Timeout => {
             "check that the server runs and that the address is right (SUPABASE_URL)"
         }
+        ErrorKind::InvalidInput if message.contains("cannot hold an object named") => ENCODE,
         ErrorKind::QuotaExceeded => {
             "the object is over the limit of the bucket or of the project; \
              `longshore supabase bucket update --size-limit` changes the first"

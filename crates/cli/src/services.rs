@@ -43,7 +43,11 @@ impl Services {
     pub(crate) async fn store(&self, url: &StoreUrl) -> Result<AnyStore, Failure> {
         let options = match self.cluster_bucket(url)? {
             Some(_) => OpenOptions::new().aistore(self.aistore().await?.clone()),
-            None if url.scheme() == Scheme::Supabase => OpenOptions::new().supabase(self.supabase()?.clone()),
+            None if url.scheme() == Scheme::Supabase => {
+                let store = self.supabase_bucket(url)?.store();
+                let encode = self.settings.encode_keys;
+                return Ok(AnyStore::new(if encode { store.with_encoded_keys() } else { store }));
+            }
             None => OpenOptions::from_env(),
         };
         let (store, _) = options.open(url).await.map_err(|error| Failure::of("", error))?;

@@ -44,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) limit_rate: Option<u64>,
     /// How long to look for a part of unknown fate.
     pub(crate) part_lookup: Option<Duration>,
+    /// Keys are written with the characters that the store takes.
+    pub(crate) encode_keys: bool,
     /// When content is compared with checksums.
     pub(crate) verify: Verify,
     /// When progress is shown.
@@ -235,6 +237,7 @@ impl Settings {
                 p.part_lookup.as_ref(),
                 parse_duration,
             )?,
+            encode_keys: flags.encode_keys,
             verify: lookup
                 .find(flags.verify, "LONGSHORE_VERIFY", p.verify.as_ref(), Verify::from_str)?
                 .unwrap_or_default(),

@@ -2,13 +2,11 @@
 
 use std::fmt::Write;
 
+use longshore_blob_api::NameRules;
 use longshore_core_types::{BucketName, Error, ErrorKind, ObjectKey, Resource, Result, Scheme};
 
-/// What names may hold beside letters and digits of ASCII; in object names `/` too.
-const PUNCTUATION: &str = "_!.*'() &$@=;:+,?-";
-
-/// Longest object name in bytes: what the backing stores take.
-const LONGEST_KEY: usize = 1024;
+/// What the service takes as the name of an object.
+pub(crate) const KEYS: NameRules = NameRules::new("/_!.*'() &$@=;:+,?-", 1024);
 
 /// Longest bucket name in bytes.
 const LONGEST_BUCKET: usize = 100;
@@ -18,7 +16,7 @@ pub(crate) fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Err
 }
 
 fn is_plain(c: char) -> bool {
-    c.is_ascii_alphanumeric() || PUNCTUATION.contains(c)
+    c != '/' && KEYS.takes(c)
 }
 
 /// Why the service would refuse an object of this name, or could not give it back; `None` if it takes it.
@@ -31,17 +29,7 @@ fn is_plain(c: char) -> bool {
 /// assert!(longshore_supabase::key_fault("photos/größe#1.jpg").is_some());
 /// ```
 pub fn key_fault(name: &str) -> Option<String> {
-    if name.is_empty() {
-        return Some("it is empty".to_owned());
-    }
-    if name.len() > LONGEST_KEY {
-        return Some(format!("it has {} bytes, more than {LONGEST_KEY}", name.len()));
-    }
-    if let Some(c) = name.chars().find(|c| !is_plain(*c) && *c != '/') {
-        return Some(format!("it contains {c:?}"));
-    }
-    let dots = name.split('/').find(|part| matches!(*part, "." | ".."));
-    dots.map(|part| format!("its part {part:?} would be lost on the way"))
+    KEYS.fault(name)
 }
 
 /// Refuses a name that the service does not take.

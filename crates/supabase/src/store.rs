@@ -1,5 +1,7 @@
 //! A bucket as a neutral store.
 
+use std::collections::HashSet;
+
 use futures_util::{StreamExt, stream};
 use longshore_blob_api::{
     BlobStore, Capability, CopyOptions, DeleteOptions, DeleteOutcome, GetManyOptions, GetManyStream,
@@ -17,7 +19,7 @@ use crate::{
     client::Client,
     error::is_bucket_missing,
     model::{FileInfo, Uploaded},
-    names::{bucket_name, bucket_resource, object_resource},
+    names::{KEYS, bucket_name, bucket_resource, encode_key, object_resource},
     store_list, store_multipart,
     wire::{
         list::MOST_OF_PAGE,
@@ -42,12 +44,31 @@ const DELETES: usize = 8;
 pub struct Store {
     bucket: Bucket,
     capability: Capability,
+    /// Names are written with what the service takes.
+    encoded: bool,
 }
 
 impl Store {
     pub(crate) fn new(bucket: Bucket) -> Self {
         let capability = capability(&bucket);
-        Self { bucket, capability }
+        Self { bucket, capability, encoded: false }
+    }
+
+    /// The same bucket under names of any characters: each is written with those that the service takes
+    /// ([`encode_key`]), and read back.
+    ///
+    /// Objects whose names could not be written so make listings fail: they were stored otherwise. Listings have no order.
+    #[must_use]
+    pub fn with_encoded_keys(mut self) -> Self {
+        self.encoded = true;
+        self.capability.names = None;
+        self.capability.list_ordered = false;
+        self
+    }
+
+    /// A name as the service has it.
+    fn outer(&self, key: &str) -> String {
+        if self.encoded { encode_key(key) } else { key.to_owned() }
     }
 
     /// The bucket that it is.
@@ -61,7 +82,8 @@ impl Store {
 
     /// The object of this name, checked before anything is sent.
     pub(crate) fn at(&self, key: &ObjectKey, operation: &'static str) -> Result<At> {
-        At::new(self.bucket.name().clone(), key.clone())
+        ObjectKey::new(self.outer(key.as_str()))
+            .and_then(|outer| At::new(self.bucket.name().clone(), outer))
             .map_err(|error| self.refuse(error, operation, Some(key)))
     }
 
@@ -78,6 +100,7 @@ impl Store {
 /// What the service can do.
 fn capability(bucket: &Bucket) -> Capability {
     let mut can = Capability::default();
+    can.names = Some(KEYS);
     can.ranged_get = true;
     can.suffix_range = true;
     can.if_none_match = false;
@@ -139,20 +162,20 @@ fn other_version(pin: &Pin, found: &ObjectMeta) -> Error {
 }
 
 impl Store {
-    async fn info(&self, at: &At) -> Result<ObjectMeta> {
+    async fn info(&self, key: &ObjectKey, at: &At) -> Result<ObjectMeta> {
         let answer = self.client().call(wire::info(at, self.bucket.access())).await?;
         let info: FileInfo = answer.json("the description of an object").await?;
-        Ok(info.to_meta(at.key.clone()))
+        Ok(info.to_meta(key.clone()))
     }
 
     /// A pinned answer must be of the same entity tag. Versions are not in the answers to reads.
-    async fn read(&self, at: &At, opts: &GetOptions) -> Result<GetResult> {
+    async fn read(&self, key: &ObjectKey, at: &At, opts: &GetOptions) -> Result<GetResult> {
         let params = GetParams { range: opts.range, ..GetParams::default() };
         let found = bucket::get(self.client(), at, self.bucket.access(), &params).await;
         let found = match (found, &opts.pin) {
             // A shorter object than the pinned one has no such range.
             (Err(error), Some(pin)) if error.kind() == ErrorKind::RangeNotSatisfiable => {
-                let now = self.info(at).await?;
+                let now = self.info(key, at).await?;
                 return Err(if pin.matches(&now) {
                     error
                 } else {
@@ -203,7 +226,7 @@ impl BlobStore for Store {
     async fn head(&self, key: &ObjectKey, opts: HeadOptions) -> Result<ObjectMeta> {
         const OPERATION: &str = "supabase.object.info";
         self.capability.check_head(&opts).map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
-        self.info(&self.at(key, OPERATION)?).await
+        self.info(key, &self.at(key, OPERATION)?).await
     }
 
     async fn get(&self, key: &ObjectKey, opts: GetOptions) -> Result<GetResult> {
@@ -211,19 +234,20 @@ impl BlobStore for Store {
         self.capability.check_get(&opts).map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
         let at = self.at(key, OPERATION)?;
         let found = self
-            .read(&at, &opts)
+            .read(key, &at, &opts)
             .await
             .map_err(|error| error.with_resource(object_resource(&at.bucket, key)))?;
+        let (range, mut meta) = (found.range.clone(), found.meta.clone());
+        meta.key = key.clone();
         if opts.range.is_some() || opts.pin.is_some() {
-            return Ok(found);
+            return Ok(GetResult::new(meta, range, found.into_stream()));
         }
         // Only the description has the user's metadata.
-        let info = self.info(&at).await?;
+        let info = self.info(key, &at).await?;
         if info.etag != found.meta.etag {
             // Stored anew between the two. What was opened is whole; of its metadata nothing is known for sure.
-            return Ok(found);
+            return Ok(GetResult::new(meta, range, found.into_stream()));
         }
-        let (range, mut meta) = (found.range.clone(), found.meta.clone());
         meta.version = info.version;
         meta.attributes = info.attributes;
         Ok(GetResult::new(meta, range, found.into_stream()))
@@ -261,22 +285,30 @@ impl BlobStore for Store {
 
     async fn delete_many(&self, keys: Vec<ObjectKey>) -> Result<Vec<DeleteOutcome>> {
         let mut outcomes = Vec::with_capacity(keys.len());
-        let mut good = Vec::with_capacity(keys.len());
+        let (mut inner, mut outer) = (Vec::with_capacity(keys.len()), Vec::with_capacity(keys.len()));
         for key in keys {
             match self.at(&key, "supabase.object.remove") {
-                Ok(at) => good.push(at.key),
+                Ok(at) => {
+                    inner.push(key);
+                    outer.push(at.key);
+                }
                 Err(error) => outcomes.push(DeleteOutcome::new(key, Err(error))),
             }
         }
-        for batch in batches(&good) {
+        let mut inner = inner.into_iter();
+        for batch in batches(&outer) {
             let removed = self.bucket.remove_batch(batch).await?;
-            let removed: std::collections::HashSet<String> =
-                removed.into_iter().map(|file| file.name).collect();
-            let (gone, left): (Vec<_>, Vec<_>) =
-                batch.iter().cloned().partition(|key| removed.contains(key.as_str()));
-            outcomes.extend(gone.into_iter().map(|key| DeleteOutcome::new(key, Ok(()))));
-            let ask = stream::iter(left).map(|key| self.delete_again(key)).buffer_unordered(DELETES);
-            outcomes.extend(ask.collect::<Vec<_>>().await);
+            let removed: HashSet<String> = removed.into_iter().map(|file| file.name).collect();
+            let mut left = Vec::new();
+            for (outer, key) in batch.iter().zip(inner.by_ref()) {
+                if removed.contains(outer.as_str()) {
+                    outcomes.push(DeleteOutcome::new(key, Ok(())));
+                } else {
+                    left.push(key);
+                }
+            }
+            let ask = left.into_iter().map(|key| self.delete_again(key));
+            outcomes.extend(stream::iter(ask).buffer_unordered(DELETES).collect::<Vec<_>>().await);
         }
         Ok(outcomes)
     }
@@ -301,7 +333,7 @@ impl BlobStore for Store {
                 return Err(Error::new(ErrorKind::Unsupported, message));
             };
             self.capability.check_copy_options(&opts)?;
-            At::new(bucket.clone(), from.object_key()?)
+            At::new(bucket.clone(), ObjectKey::new(self.outer(from.object_key()?.as_str()))?)
         };
         let source = source().map_err(|e| self.refuse(e, OPERATION, Some(to)))?;
         self.copy_at(&source, &self.at(to, OPERATION)?, opts).await
@@ -310,7 +342,7 @@ impl BlobStore for Store {
     async fn list_page(&self, opts: &ListOptions, page: Option<PageToken>) -> Result<ListPage> {
         const OPERATION: &str = "supabase.bucket.list_objects";
         self.capability.check_list(opts).map_err(|e| self.refuse(e, OPERATION, None))?;
-        store_list::page(&self.bucket, opts, page).await
+        store_list::page(&self.bucket, opts, page, self.encoded).await
     }
 
     async fn create_multipart(&self, key: &ObjectKey, opts: PutOptions) -> Result<MultipartId> {
@@ -362,7 +394,8 @@ impl BlobStore for Store {
         self.capability
             .check_sign(&request)
             .map_err(|e| self.refuse(e, "supabase.object.sign", Some(&request.key)))?;
-        let url = self.bucket.create_signed_url(request.key.as_str(), request.expires_in).await?;
+        let key = self.outer(request.key.as_str());
+        let url = self.bucket.create_signed_url(key, request.expires_in).await?;
         Ok(SignedRequest::new(SignMethod::Get, url))
     }
 }

@@ -11,14 +11,61 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     bucket::{Bucket, page as fetch},
+    names::{decode_key, encode_key},
     wire::list::{FilePage, MOST_OF_PAGE, PageParams},
 };
 
 /// Characters before `/` that names hold or once could hold, in their order.
 const BEFORE_SLASH: &str = " !\"#$%&'()*+,-.";
 
-pub(crate) async fn page(bucket: &Bucket, opts: &ListOptions, token: Option<PageToken>) -> Result<ListPage> {
+pub(crate) async fn page(
+    bucket: &Bucket,
+    opts: &ListOptions,
+    token: Option<PageToken>,
+    encoded: bool,
+) -> Result<ListPage> {
+    if !encoded {
+        return plain(bucket, opts, token).await;
+    }
+    let mut outer = opts.clone();
+    outer.prefix = encoded_prefix(&opts.prefix);
+    let mut page = plain(bucket, &outer, token).await?;
+    page.entries = page.entries.into_iter().map(decoded).collect::<Result<_>>()?;
+    page.entries.retain(|entry| entry.name().starts_with(&opts.prefix));
+    Ok(page)
+}
+
+async fn plain(bucket: &Bucket, opts: &ListOptions, token: Option<PageToken>) -> Result<ListPage> {
     if opts.delimited { level(bucket, opts, token).await } else { flat(bucket, opts, token).await }
+}
+
+/// What all encoded names begin with whose names begin with this. A last part that is `.` or `..` alone is encoded
+/// otherwise than the start of a longer one, so it is left out, and its names are picked afterwards.
+fn encoded_prefix(prefix: &str) -> String {
+    let (folder, last) = prefix.rsplit_once('/').map_or(("", prefix), |(folder, last)| (folder, last));
+    match (last, folder) {
+        ("." | "..", "") if !prefix.starts_with('/') => String::new(),
+        ("." | "..", folder) => format!("{}/", encode_key(folder)),
+        _ => encode_key(prefix),
+    }
+}
+
+fn decoded(entry: Entry) -> Result<Entry> {
+    let inner = |name: &str| {
+        decode_key(name).ok_or_else(|| {
+            let text = format!("{name:?} was not stored under an encoded name: list without encoded keys");
+            Error::new(ErrorKind::InvalidInput, text)
+        })
+    };
+    Ok(match entry {
+        Entry::Object(mut meta) => {
+            meta.key = ObjectKey::new(inner(meta.key.as_str())?)?;
+            Entry::Object(meta)
+        }
+        Entry::Prefix(prefix) => Entry::Prefix(inner(&prefix)?),
+        // Nothing else has a name.
+        other => other,
+    })
 }
 
 fn params(prefix: &str, cursor: Option<String>, limit: u32) -> PageParams {
@@ -208,6 +255,21 @@ mod tests {
         sorted.sort_unstable();
         for size in [1, 4, 1000] {
             assert_eq!(listed(NAMES, ListOptions::default().with_page_size(size)).await, sorted);
+        }
+    }
+
+    #[test]
+    fn prefixes_of_encoded_names() {
+        for (prefix, encoded) in [
+            ("", ""),
+            ("a/\u{fc}", "a/=C3=BC"),
+            ("a/.", "a/"),
+            ("..", ""),
+            ("a/.x", "a/.x"),
+            ("/.", "/"),
+            ("a=", "a=3D"),
+        ] {
+            assert_eq!(encoded_prefix(prefix), encoded, "{prefix}");
         }
     }
 

@@ -1,8 +1,11 @@
 //! What a store can do.
 
 mod check;
+mod names;
 
 use longshore_core_types::ChecksumKind;
+
+pub use names::NameRules;
 
 /// What a store can do, for callers that choose their way by it.
 ///
@@ -21,6 +24,8 @@ pub struct Capability {
     /// Names are paths of a file system: an object may be refused whose name is the directory of others (`a` beside
     /// `a/b`), or lies below another object.
     pub path_conflicts: bool,
+    /// Which names it takes; `None` where that is not known, or is any name.
+    pub names: Option<NameRules>,
     /// `get` with a range.
     pub ranged_get: bool,
     /// `get` of the last N bytes.

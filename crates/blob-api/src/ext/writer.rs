@@ -29,7 +29,7 @@ pub struct WriterOptions {
     pub put: PutOptions,
     /// Largest object that is sent with a single `put`, in bytes; 8 MiB by default.
     pub threshold: u64,
-    /// Size of a part, in bytes; 8 MiB by default, raised to the store's smallest part.
+    /// Size of a part, in bytes; 8 MiB by default, raised or lowered to what the store's rules allow.
     pub part_size: u64,
     /// Most parts under way at once; 4 by default. A store that takes parts in order gets one at a time.
     pub concurrency: usize,
@@ -123,10 +123,9 @@ impl<S: BlobStore + Clone> Writer<S> {
             return invalid("a writer needs at least one part at a time".into());
         }
         if let Some(limits) = &limits {
-            opts.part_size = opts.part_size.max(limits.min_part);
-            if opts.part_size == 0 || opts.part_size > limits.max_part {
-                let (size, most) = (opts.part_size, limits.max_part);
-                return invalid(format!("parts of {size} bytes are not between 1 and {most} bytes"));
+            opts.part_size = opts.part_size.max(limits.min_part).min(limits.max_part);
+            if opts.part_size == 0 {
+                return invalid("a writer needs parts of at least one byte".into());
             }
             if limits.part_order == PartOrder::InOrder {
                 opts.concurrency = 1;

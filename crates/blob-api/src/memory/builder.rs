@@ -88,6 +88,7 @@ impl MemoryStoreBuilder {
 
 fn everything() -> Capability {
     Capability {
+        names: None,
         read_only: false,
         unlisted: false,
         path_conflicts: false,

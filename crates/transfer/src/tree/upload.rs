@@ -9,7 +9,7 @@ use std::{
 };
 
 use longshore_blob_api::{BlobStore, PutOptions};
-use longshore_core_types::{Attributes, ObjectKey, Result as CoreResult};
+use longshore_core_types::{Attributes, Error, ErrorKind, ObjectKey, Result as CoreResult};
 
 use super::{
     names::{as_prefix, key_of},
@@ -35,7 +35,8 @@ type Filter = dyn Fn(&Path, u64) -> bool + Send + Sync;
 /// Files are found while others are on their way; nothing is listed first. Every file that is found ends in the
 /// [`BatchReport`]: arrived, skipped or failed. Empty directories leave no trace in a store.
 ///
-/// Fails as a whole only if the directory itself cannot be read.
+/// Fails as a whole only if the directory itself cannot be read, or if the store says which names it takes
+/// ([`Capability::names`](longshore_blob_api::Capability)) and files have others: these are listed before anything is sent.
 #[must_use = "an upload does nothing until it is awaited or started"]
 pub struct UploadDir<S> {
     engine: Arc<Engine>,
@@ -118,7 +119,11 @@ impl<S: BlobStore + Clone> UploadDir<S> {
     }
 
     async fn run(self, reporter: Reporter) -> Result<BatchReport> {
-        let mut found = match walk(self.from.clone(), self.links) {
+        let found = match self.check_names().await {
+            Ok(()) => walk(self.from.clone(), self.links),
+            Err(error) => Err(error),
+        };
+        let mut found = match found {
             Ok(found) => found,
             Err(error) => {
                 reporter.finished();
@@ -144,6 +149,44 @@ impl<S: BlobStore + Clone> UploadDir<S> {
         // The walker ends when nobody listens to it.
         drop(found);
         Ok(running.finish().await)
+    }
+
+    /// Looks at all names before the first byte is sent, where the store says which it takes.
+    async fn check_names(&self) -> CoreResult<()> {
+        /// So many are named; the others are counted.
+        const SHOWN: usize = 20;
+        let Some(rules) = self.store.capability().names else { return Ok(()) };
+        let mut found = walk(self.from.clone(), self.links)?;
+        let (mut shown, mut count) = (Vec::new(), 0_u64);
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = self.cancel.stopped() => None,
+                next = found.recv() => next,
+            };
+            let Some(found) = next else { break };
+            let Found::File { path, size, .. } = found else { continue };
+            let relative = path.strip_prefix(&self.from).unwrap_or(&path);
+            if self.filter.as_ref().is_some_and(|keep| !keep(relative, size)) {
+                continue;
+            }
+            // A name that is no text fails on its own, as it does everywhere.
+            let Ok(key) = key_of(&self.prefix, relative) else { continue };
+            if let Some(fault) = rules.fault(&key) {
+                count += 1;
+                if shown.len() < SHOWN {
+                    shown.push(format!("{}: {fault}", relative.display()));
+                }
+            }
+        }
+        if count == 0 {
+            return Ok(());
+        }
+        if count > shown.len() as u64 {
+            shown.push(format!("and {} more", count - shown.len() as u64));
+        }
+        let text = format!("{} takes no objects of these names: {}", self.store.url(), shown.join("; "));
+        Err(Error::new(ErrorKind::InvalidInput, text))
     }
 
     async fn take(&self, found: Found, running: &mut Running) {
