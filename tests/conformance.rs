@@ -6,7 +6,7 @@ mod conformance_support;
 
 use std::{process::ExitCode, sync::Arc};
 
-use conformance_support::{Backend, Context, aistore, faults, http, memory, s3, shelf};
+use conformance_support::{Backend, Context, aistore, faults, http, memory, s3, shelf, supabase};
 use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
@@ -18,8 +18,16 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let backends: [fn() -> Backend; 6] =
-        [memory::backend, shelf::backend, aistore::backend, http::backend, http::plain, s3::backend];
+    let backends: [fn() -> Backend; 8] = [
+        memory::backend,
+        shelf::backend,
+        aistore::backend,
+        supabase::backend,
+        supabase::encoded,
+        http::backend,
+        http::plain,
+        s3::backend,
+    ];
     let mut trials: Vec<Trial> = backends.into_iter().flat_map(|make| make().trials(&context)).collect();
     trials.extend(faults::trials(&context));
     libtest_mimic::run(&args, trials).exit_code()

@@ -7,6 +7,7 @@ pub(crate) mod memory;
 pub(crate) mod redirects;
 pub(crate) mod s3;
 pub(crate) mod shelf;
+pub(crate) mod supabase;
 
 use std::{
     future::Future,
