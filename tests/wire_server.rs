@@ -53,9 +53,11 @@ const SUPABASE: &[&str] = &[
     "signed-urls",
     "tus",
     "cdn",
+    "s3",
     "client-storage3",
     "client-storage-js",
     "client-tus-js",
+    "client-boto3",
 ];
 
 /// Most exchanges in a thousand that may have an exception.

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use longshore_devserver::{DevServer, Handle};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use longshore_devserver::{DevServer, Handle, SupabaseSettings};
 use regex::{Captures, Regex};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::http::{Answer, send, send_recorded};
 use super::replay::Outcome;
@@ -73,13 +75,22 @@ impl<'a> SupabaseReplay<'a> {
             std::thread::park_timeout(Duration::from_millis(1100));
         }
         let request = &exchange.request;
-        let headers = request.headers.iter().map(|(n, v)| (n.clone(), self.translate(v))).collect();
+        let headers = request.headers.iter().map(|(n, v)| (n.clone(), self.translate(v)));
+        let mut headers: BTreeMap<_, _> = headers.collect();
         let body = request.body.bytes();
         let body = match String::from_utf8(body) {
             Ok(text) => self.translate(&text).into_bytes(),
             Err(error) => error.into_bytes(),
         };
-        let path = self.translate(&request.path);
+        let mut path = self.translate(&request.path);
+        let accepted = exchange.response.as_ref().is_some_and(|r| r.status == 200);
+        if accepted && path.contains("X-Amz-Signature=") {
+            path = presign(&request.method, &path, self.server.supabase_settings());
+        }
+        let signed = headers.get("authorization").is_some_and(|a| a.starts_with("AWS4"));
+        if signed && path != request.path {
+            resign(&request.method, &path, &mut headers, self.server.supabase_settings());
+        }
         let address = self.server.supabase_addr().expect("a service");
         let answer = send_recorded(address, &request.method, &path, &headers, &body, request.body_withheld);
         let mut differences = Vec::new();
@@ -172,6 +183,65 @@ impl<'a> SupabaseReplay<'a> {
             differences.push(format!("{field}\n      recorded: {wanted}\n      answered: {got}"));
         }
     }
+}
+
+/// Signs as S3 does: the signature of a canonical request.
+fn signature(canonical: &str, date: &str, scope: &str, secret: &str) -> String {
+    let hmac = |key: &[u8], text: &str| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key");
+        mac.update(text.as_bytes());
+        mac.finalize().into_bytes().to_vec()
+    };
+    let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hex(&Sha256::digest(canonical.as_bytes())));
+    let secret = format!("AWS4{secret}").into_bytes();
+    hex(&hmac(&scope.split('/').fold(secret, |key, part| hmac(&key, part)), &text))
+}
+
+/// The parameters of a query in the order of signatures.
+fn sorted(query: &str) -> String {
+    let whole = |pair: &str| if pair.contains('=') { pair.to_owned() } else { format!("{pair}=") };
+    let mut pairs: Vec<_> = query.split('&').filter(|pair| !pair.is_empty()).map(whole).collect();
+    pairs.sort();
+    pairs.join("&")
+}
+
+/// A presigned URL made anew: the recorded one has expired.
+fn presign(method: &str, url: &str, settings: &SupabaseSettings) -> String {
+    let (path, query) = url.split_once('?').expect("a query");
+    let date = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let scope = format!("{}/{}/s3/aws4_request", &date[..8], settings.region());
+    let credential = format!("{}/{scope}", settings.s3_access_key()).replace('/', "%2F");
+    let renewed =
+        query.split('&').filter(|pair| !pair.starts_with("X-Amz-Signature=")).map(|pair| {
+            match pair.split_once('=') {
+                Some(("X-Amz-Date", _)) => format!("X-Amz-Date={date}"),
+                Some(("X-Amz-Credential", _)) => format!("X-Amz-Credential={credential}"),
+                _ => pair.to_owned(),
+            }
+        });
+    let query = sorted(&renewed.collect::<Vec<_>>().join("&"));
+    let canonical = format!("{method}\n{path}\n{query}\nhost:localhost\n\nhost\nUNSIGNED-PAYLOAD");
+    let signature = signature(&canonical, &date, &scope, settings.s3_secret_key());
+    format!("{path}?{query}&X-Amz-Signature={signature}")
+}
+
+/// Signs a request again whose path holds another identity than the recorded one.
+fn resign(method: &str, url: &str, headers: &mut BTreeMap<String, String>, settings: &SupabaseSettings) {
+    let (path, query) = url.split_once('?').unwrap_or((url, ""));
+    let old = headers["authorization"].clone();
+    let field = |name: &str| {
+        let found = old.split([',', ' ']).find_map(|p| p.strip_prefix(name)?.strip_prefix('='));
+        found.expect("a signature").to_owned()
+    };
+    let scope = field("Credential").split_once('/').expect("a scope").1.to_owned();
+    let names = field("SignedHeaders");
+    let lines: Vec<_> = names.split(';').map(|name| format!("{name}:{}", headers[name].trim())).collect();
+    let signed = lines.join("\n");
+    let (date, payload) = (&headers["x-amz-date"], &headers["x-amz-content-sha256"]);
+    let canonical = format!("{method}\n{path}\n{}\n{signed}\n\n{names}\n{payload}", sorted(query));
+    let new = signature(&canonical, date, &scope, settings.s3_secret_key());
+    headers.insert("authorization".into(), old.replace(&field("Signature"), &new));
 }
 
 /// A header's value in the form in which it is compared.

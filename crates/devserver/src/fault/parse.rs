@@ -24,6 +24,7 @@ pub(super) const OPERATIONS: &[&str] = &[
     "mpt-complete",
     "mpt-abort",
     "mpt-head",
+    "mpt-list",
     "move",
     "sign",
     "bucket",

@@ -269,6 +269,11 @@ impl ReqBody {
         self.read
     }
 
+    /// True once all of the body was read, or if there is none.
+    pub(crate) fn is_read(&self) -> bool {
+        self.done
+    }
+
     /// The next bytes; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Abort> {
         if self.done {

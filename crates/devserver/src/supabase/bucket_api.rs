@@ -8,6 +8,7 @@ use super::cx::{Cx, NoBody, NoHeader};
 use super::error::{Fail, Result};
 use super::names;
 use super::rows::{Bucket, Object, document};
+use super::s3;
 use super::schema::{self, Change, Fields};
 use super::time::{Micros, now};
 use super::tus;
@@ -257,6 +258,10 @@ pub(super) async fn remove(cx: &Cx, id: &str, caller: &Caller) -> Result<()> {
         }
         if !free {
             return Ok(Err(Fail::no_bucket()));
+        }
+        if s3::uploads_of(tables, row.value.number)? {
+            let message = "The bucket is referenced by multipart uploads";
+            return Ok(Err(Fail::new(409, "ResourceReferenced", message, "ResourceReferenced")));
         }
         tus::drop_uploads(tables, row.value.number)?;
         tables.take_row::<Bucket>(&key)?;

@@ -21,17 +21,17 @@ const LAST: &str = "\u{7f}";
 
 /// Where the page before ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Cursor {
+pub(super) struct Cursor {
     /// Key of an object, or path of a folder without its slash.
-    last: String,
-    order: Option<String>,
-    column: Option<String>,
+    pub(super) last: String,
+    pub(super) order: Option<String>,
+    pub(super) column: Option<String>,
     /// Its time, where times are sorted by.
-    after: Option<Micros>,
+    pub(super) after: Option<Micros>,
 }
 
 impl Cursor {
-    fn decode(text: &str) -> Option<Self> {
+    pub(super) fn decode(text: &str) -> Option<Self> {
         let text = String::from_utf8(BASE64_STANDARD.decode(text).ok()?).ok()?;
         let line = |name: &str| text.lines().find_map(|l| l.strip_prefix(name)).map(str::to_owned);
         Some(Self {
@@ -45,7 +45,7 @@ impl Cursor {
         })
     }
 
-    fn encode(&self) -> String {
+    pub(super) fn encode(&self) -> String {
         let mut lines = vec![format!("l:{}", self.last)];
         lines.extend(self.order.as_ref().map(|o| format!("o:{o}")));
         lines.extend(self.column.as_ref().map(|c| format!("c:{c}")));
@@ -56,7 +56,7 @@ impl Cursor {
 
 /// A row of the answer.
 #[derive(Debug, Clone, PartialEq)]
-enum Entry {
+pub(super) enum Entry {
     /// With its slash; with the time of its first object, where times are sorted by.
     Folder(String, Option<Micros>),
     Object(String, Box<Object>),
@@ -64,7 +64,7 @@ enum Entry {
 
 impl Entry {
     /// As a cursor names it.
-    fn mark(&self) -> &str {
+    pub(super) fn mark(&self) -> &str {
         match self {
             Self::Folder(path, _) => path.strip_suffix('/').unwrap_or(path),
             Self::Object(name, _) => name,
@@ -259,6 +259,20 @@ fn by_time(objects: &Objects<'_>, wanted: &Wanted, column: Column) -> Result<Vec
         }
     }
     Ok(found)
+}
+
+/// A page in order of name, for whoever else lists.
+pub(super) fn page(
+    snapshot: &Snapshot,
+    bucket: &Bucket,
+    prefix: &str,
+    delimiter: bool,
+    cursor: Option<Cursor>,
+    limit: usize,
+) -> Result<Vec<Entry>> {
+    let wanted =
+        Wanted { prefix: prefix.to_owned(), delimiter, time: None, descending: false, cursor, limit };
+    by_name(&Objects { snapshot, bucket }, &wanted)
 }
 
 /// A folder, or an object beside folders, as answers show it.

@@ -19,6 +19,7 @@ mod read;
 mod render;
 mod route;
 mod rows;
+mod s3;
 mod schema;
 mod server;
 mod settings;

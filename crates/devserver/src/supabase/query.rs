@@ -24,6 +24,11 @@ pub(super) fn pairs(raw: &str) -> Vec<(String, String)> {
         .collect()
 }
 
+/// The pairs of a query in which `+` is itself, as signatures have it.
+pub(super) fn pairs_exact(raw: &str) -> Vec<(String, String)> {
+    pairs(&raw.replace('+', "%2B"))
+}
+
 /// Parameters whose values open doors.
 const SECRET: &[&str] = &["token", "apikey", "x-amz-signature", "x-amz-security-token", "x-amz-credential"];
 

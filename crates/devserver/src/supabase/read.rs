@@ -11,7 +11,7 @@ use super::cx::{Cx, NoHeader};
 use super::error::{Fail, Result};
 use super::names;
 use super::render::Transform;
-use super::route::{Access, Place, Route};
+use super::route::{Access, Place};
 use super::rows::{Bucket, Object, document};
 use super::sign;
 use super::store::{About, Receiver, Target};
@@ -25,7 +25,7 @@ const X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
 pub(super) const X_TRANSFORMATIONS: HeaderName = HeaderName::from_static("x-transformations");
 
 /// What `encodeURIComponent` leaves as it is.
-const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
+pub(super) const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
     .remove(b'.')
@@ -134,7 +134,7 @@ pub(super) fn described(cx: &Cx, object: &Object, keep: &Keep, decoration: &str)
 }
 
 /// True if the client's copy is good.
-fn unchanged(cx: &Cx, object: &Object) -> bool {
+pub(super) fn unchanged(cx: &Cx, object: &Object) -> bool {
     if let Some(tag) = cx.header("if-none-match") {
         return tag == object.etag;
     }
@@ -163,10 +163,10 @@ fn send(cx: &Cx, bucket: &Bucket, key: &str, keep: &Keep) -> Result<Reply> {
     Ok(reply.source(Source::File(reader)))
 }
 
-type Opened = (Row<Object>, Result<Option<Span>>, BodyReader);
+pub(super) type Opened = (Row<Object>, Result<Option<Span>>, BodyReader);
 
 /// Opens what is asked for; a range that cannot be served is told beside the whole.
-fn open(cx: &Cx, bucket: &Bucket, key: &str) -> Result<Option<Opened>> {
+pub(super) fn open(cx: &Cx, bucket: &Bucket, key: &str) -> Result<Option<Opened>> {
     let range = if cx.plan.ignores_range() { None } else { cx.header("range") };
     let asked = |object: &Object| range.map(|r| Span::parse(r, object.size)).transpose();
     let served = |row: &Row<Object>| {
@@ -215,7 +215,7 @@ impl Span {
         parsed().ok_or_else(Fail::range)
     }
 
-    fn content_range(self, size: u64) -> String {
+    pub(super) fn content_range(self, size: u64) -> String {
         format!("bytes {}-{}/{size}", self.start, self.start + self.len - 1)
     }
 
@@ -230,10 +230,10 @@ impl Span {
 }
 
 /// Overwrites the object that a request names, if the fault says so: other bytes, as many as before.
-pub(super) async fn replace(cx: &Cx, route: &Route) -> Result<()> {
-    let (Some(FaultKind::Replace), (Some(bucket), Some(key))) = (cx.plan.kind(), route.names()) else {
+pub(super) async fn replace(cx: &Cx, bucket: &str, key: &str) -> Result<()> {
+    if cx.plan.kind() != Some(&FaultKind::Replace) {
         return Ok(());
-    };
+    }
     let Some(bucket) = cx.find_bucket(bucket)? else { return Ok(()) };
     let opened = cx
         .service

@@ -9,7 +9,9 @@ use hyper::body::Incoming;
 use super::cx::{Cx, NoHeader, split};
 use super::error::{Fail, Result};
 use super::route::Route;
-use super::{Service, bucket_api, change, gateway, list, list_v2, query, read, render, sign, tus, upload};
+use super::{
+    Service, bucket_api, change, gateway, list, list_v2, query, read, render, s3, sign, tus, upload,
+};
 use crate::aistore::reply::Reply;
 use crate::fault::{Candidate, FaultKind, Plan};
 use crate::http::{Abort, Conn, Handler, JournalRef, ReqBody, ResBody, Restart, Source, hang};
@@ -38,8 +40,17 @@ impl Handler for Server {
         let (path, query) = split(&url);
         let found = Route::find(&parts.method, path);
         let route = found.as_ref().ok().and_then(Option::as_ref);
-        let (operation, upload) = route.map_or(("cluster", false), |r| r.operation(&parts.method));
-        let (bucket, key) = route.map_or((None, None), Route::names);
+        let s3 =
+            (route == Some(&Route::S3)).then(|| s3::Operation::find(&parts.method, &url, &parts.headers));
+        let (operation, upload) = match (&s3, route) {
+            (Some(operation), _) => (operation.name, operation.upload),
+            (None, Some(route)) => route.operation(&parts.method),
+            (None, None) => ("cluster", false),
+        };
+        let (bucket, key) = match &s3 {
+            Some(operation) => (operation.bucket.as_deref(), operation.key.as_deref()),
+            None => route.map_or((None, None), Route::names),
+        };
         let candidate = Candidate {
             node: NodeKind::Supabase,
             redirected: false,
@@ -69,7 +80,12 @@ impl Handler for Server {
             body,
             url: url.clone(),
         };
+        let replaced = match (bucket, key) {
+            (Some(bucket), Some(key)) => read::replace(&cx, bucket, key).await,
+            _ => Ok(()),
+        };
         let result = match (misbehave(&cx, &conn).await?, found) {
+            (None, _) if replaced.is_err() => replaced.map(|()| Reply::ok()),
             (Some(fail), _) => Err(fail),
             (None, Err(_)) => Err(Fail::bad_url(&url)),
             (None, Ok(route)) => answer(&mut cx, route).await,
@@ -119,10 +135,10 @@ async fn answer(cx: &mut Cx, route: Option<Route>) -> Result<Reply> {
     let Some(route) = route else {
         return Err(Fail::no_route(cx.method.as_str(), &cx.url, Route::is_tree(&cx.url)));
     };
-    if !cx.prefix.is_empty() {
+    // A signature covers what was sent, and is no token.
+    if !cx.prefix.is_empty() && route != Route::S3 {
         gateway::translate(&mut cx.headers, &cx.service.settings)?;
     }
-    read::replace(cx, &route).await?;
     match route {
         Route::Status => Ok(Reply::ok()),
         Route::Version => Ok(Reply::text(env!("CARGO_PKG_VERSION"))),
@@ -151,7 +167,7 @@ async fn answer(cx: &mut Cx, route: Option<Route>) -> Result<Reply> {
         Route::SignUpload(place) => sign::sign_upload(cx, &place).await,
         Route::Purge => purge(cx).await,
         Route::Tus { signed, id } => tus::handle(cx, signed, id).await,
-        Route::S3 => Err(Fail::no_route(cx.method.as_str(), &cx.url, false)),
+        Route::S3 => s3::handle(cx).await,
     }
 }
 
