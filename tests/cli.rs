@@ -13,12 +13,14 @@ mod cli_support;
 
 use std::process::ExitCode;
 
-use cli_support::{authn, bad_input, buckets, copying, embedded, interrupt, listing, removing, s3, settings};
+use cli_support::{
+    authn, bad_input, buckets, copying, embedded, interrupt, listing, removing, s3, settings, supabase,
+};
 use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let groups: [(&str, &[Case]); 10] = [
+    let groups: [(&str, &[Case]); 11] = [
         ("authn", authn::CASES),
         ("bad-input", bad_input::CASES),
         ("buckets", buckets::CASES),
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         ("removing", removing::CASES),
         ("s3", s3::CASES),
         ("settings", settings::CASES),
+        ("supabase", supabase::CASES),
     ];
     let trials = groups.into_iter().flat_map(|(group, cases)| {
         cases.iter().map(move |(name, case)| {

@@ -10,6 +10,7 @@ pub(crate) mod listing;
 pub(crate) mod removing;
 pub(crate) mod s3;
 pub(crate) mod settings;
+pub(crate) mod supabase;
 
 mod binary;
 mod files;
