@@ -57,7 +57,8 @@ fn login_and_logout() {
 fn a_guarded_cluster_from_the_first_login() {
     let cluster = guarded();
     let admin = home(&cluster);
-    admin.run(["ls", "ais://"]).fails(1, &["token required", "401"], "authn login");
+    let endpoint = cluster.aistore_url();
+    admin.run(["ls", "ais://"]).fails(1, &["token required", "401", endpoint], "authn login");
     login(&admin, "admin", "admin");
     admin.run(["mb", "ais://b"]).ok();
     random_file(admin.path("small"), 100);

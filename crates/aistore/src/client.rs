@@ -187,7 +187,11 @@ impl Client {
         let response = self.0.transport.send(request).await.map_err(|error| error.into_error(&call))?;
         let (parts, body) = response.into_parts();
         let answer = Answer { parts, body, call };
-        if answer.parts.status.is_success() { Ok(answer) } else { Err(answer.into_error().await) }
+        if answer.parts.status.is_success() {
+            return Ok(answer);
+        }
+        let error = answer.into_error().await;
+        Err(if error.kind() == ErrorKind::Unauthenticated { refused_by(node, error) } else { error })
     }
 
     /// Tells the redirect layer which nodes may see the token, where the caller asked for it.
@@ -230,6 +234,12 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("endpoint", &self.0.endpoint).finish_non_exhaustive()
     }
+}
+
+/// A token that is missing, expired or revoked: who wants another one, and what to do.
+fn refused_by(node: &Endpoint, error: Error) -> Error {
+    let advice = format!("{node} wants a valid token: log in again, or give another one");
+    error.with_source(Error::new(ErrorKind::Unauthenticated, advice))
 }
 
 /// A successful answer whose body is still to be read.
