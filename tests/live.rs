@@ -7,6 +7,7 @@
 mod live {
     pub(crate) mod aistore;
     pub(crate) mod cluster;
+    pub(crate) mod features;
     pub(crate) mod listing;
     pub(crate) mod program;
     pub(crate) mod settings;
@@ -17,7 +18,7 @@ mod live {
 use std::{process::ExitCode, sync::Arc};
 
 use libtest_mimic::Arguments;
-use live::{aistore, cluster::Cluster, listing, program, settings::Settings, supabase};
+use live::{aistore, cluster::Cluster, features, listing, program, settings::Settings, supabase};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     let program = settings.program();
 
     let mut trials = aistore::trials(&cluster);
+    trials.extend(features::trials(&cluster));
     trials.extend(listing::trials(&cluster));
     trials.extend(program::trials(&cluster, &program));
     let project = settings.supabase().and_then(|()| supabase::Project::new()).map(Arc::new);

@@ -44,7 +44,8 @@ pub(crate) fn batch_call(request: &Request, bucket: &str, mut pairs: Pairs) -> O
     let inputs: Vec<Input> = body.remove("in")?.as_array()?.iter().map(input).collect::<Option<_>>()?;
     let mime = body.remove("mime")?;
     let (go_on, names_only) = (body.remove("coer")?.as_bool()?, body.remove("onob")?.as_bool()?);
-    (body.remove("strm")? == true && body.is_empty()).then_some(())?;
+    let streaming = body.remove("strm")?.as_bool()?;
+    body.is_empty().then_some(())?;
     let format = ArchiveFormat::ALL.into_iter().find(|format| mime == format.as_str())?;
     let named = match bucket {
         "" => None,
@@ -55,9 +56,14 @@ pub(crate) fn batch_call(request: &Request, bucket: &str, mut pairs: Pairs) -> O
         }
     };
     pairs.end()?;
-    let want = if format == ArchiveFormat::Tar { wanted::batch } else { wanted::archive };
+    let want = match (format == ArchiveFormat::Tar, streaming) {
+        (true, true) => wanted::batch,
+        (true, false) => wanted::described_batch,
+        (false, true) => wanted::archive,
+        (false, false) => wanted::described_archive,
+    };
     Some(Call::new(want, move |client| async move {
-        let mut call = client.batch().continue_on_error(go_on).names_only(names_only);
+        let mut call = client.batch().continue_on_error(go_on).names_only(names_only).described(!streaming);
         if let Some(bucket) = &named {
             call = call.bucket(bucket);
         }

@@ -24,6 +24,7 @@ const KINDS: &[(u16, &str, &str, ErrorKind)] = &[
     (403, "*", "", ErrorKind::PermissionDenied),
     (429, "*", "", ErrorKind::RateLimited),
     (416, "ErrUnsupp", "", ErrorKind::Unsupported),
+    (400, "ErrRangeNotSatisfiable", "", ErrorKind::RangeNotSatisfiable),
     (416, "*", "", ErrorKind::RangeNotSatisfiable),
     (423, "*", "", ErrorKind::Busy),
     (409, "ErrBucketAlreadyExists", "", ErrorKind::AlreadyExists),

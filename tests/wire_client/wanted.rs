@@ -452,7 +452,31 @@ pub(crate) fn archive(_: &Request, response: &Response) -> Value {
 
 /// Files of a TAR whose headers are of the plain sort, and what is missing of what was asked for.
 pub(crate) fn batch(request: &Request, response: &Response) -> Value {
-    let (bytes, mut at, mut files) = (response.body().bytes(), 0, Vec::new());
+    files(request, &response.body().bytes())
+}
+
+/// The archive of an answer that describes itself: what stands between the second blank line and the final mark.
+fn archive_part(response: &Response) -> Vec<u8> {
+    let bytes = response.body().bytes();
+    let find = |from: usize, mark: &[u8]| {
+        from + bytes[from..].windows(mark.len()).position(|window| window == mark).unwrap()
+    };
+    let boundary = response.header("content-type").unwrap().split_once("boundary=").unwrap().1;
+    let description = find(0, b"\r\n\r\n") + 4;
+    let archive = find(description, b"\r\n\r\n") + 4;
+    bytes[archive..find(archive, format!("\r\n--{boundary}--").as_bytes())].to_vec()
+}
+
+pub(crate) fn described_batch(request: &Request, response: &Response) -> Value {
+    files(request, &archive_part(response))
+}
+
+pub(crate) fn described_archive(_: &Request, response: &Response) -> Value {
+    digest(&archive_part(response))
+}
+
+fn files(request: &Request, bytes: &[u8]) -> Value {
+    let (mut at, mut files) = (0, Vec::new());
     while bytes.len() >= at + 512 && bytes[at] != 0 {
         let field = |from: usize, length: usize| {
             let text = String::from_utf8_lossy(&bytes[at + from..at + from + length]).into_owned();

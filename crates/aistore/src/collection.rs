@@ -112,6 +112,15 @@ impl Collection {
         }
     }
 
+    /// The name at this place; `None` behind the last, and of a prefix.
+    pub(crate) fn name_at(&self, index: u64) -> Option<String> {
+        match &self.0 {
+            Kind::Names(names) => names.get(usize::try_from(index).ok()?).cloned(),
+            Kind::Template { parts, .. } => (index < parts.count()).then(|| parts.name(index)),
+            Kind::Prefix(_) => None,
+        }
+    }
+
     /// Whether it is a template with a range in braces.
     pub(crate) fn is_braces(&self) -> bool {
         matches!(&self.0, Kind::Template { text, .. } if text.contains('{'))
@@ -257,8 +266,12 @@ fn check_names(text: &str, template: Template) -> Result<Template> {
 impl Template {
     /// All names, the rightmost range fastest.
     fn names(&self) -> impl Iterator<Item = String> + Send + '_ {
-        let total: u64 = self.ranges.iter().map(|(_, range)| range.count()).product();
-        (0..total).map(|index| self.name(index))
+        (0..self.count()).map(|index| self.name(index))
+    }
+
+    /// How many names it stands for, which was checked to be no overflow.
+    fn count(&self) -> u64 {
+        self.ranges.iter().map(|(_, range)| range.count()).product()
     }
 
     fn name(&self, mut index: u64) -> String {

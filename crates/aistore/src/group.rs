@@ -41,6 +41,11 @@ impl Bucket {
 }
 
 impl ObjectGroup {
+    /// The client that made it.
+    pub fn client(&self) -> &crate::Client {
+        self.bucket.client()
+    }
+
     /// The selection.
     pub fn collection(&self) -> &Collection {
         &self.what
@@ -50,6 +55,16 @@ impl ObjectGroup {
     #[doc(alias = "list_names")]
     pub fn names(&self) -> Result<impl Iterator<Item = String> + Send + '_> {
         self.what.names().ok_or_else(|| invalid("only the cluster knows the names that start with a prefix"))
+    }
+
+    /// The addresses of the objects at the gateway, or of what an ETL makes of them, without asking the cluster;
+    /// `InvalidInput` for a prefix.
+    #[doc(alias = "list_urls")]
+    pub fn http_urls<'a>(
+        &'a self,
+        etl: Option<&'a EtlCall>,
+    ) -> Result<impl Iterator<Item = Result<String>> + Send + 'a> {
+        Ok(self.names()?.map(move |name| self.bucket.object(name)?.http_url_with(None, etl)))
     }
 
     /// The objects that exist, with what the cluster says about each, some asked about at a time.

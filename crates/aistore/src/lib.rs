@@ -18,17 +18,21 @@ mod job;
 mod names;
 mod object;
 mod pace;
+mod shards;
 mod smap;
 mod store;
 mod store_list;
 mod store_multipart;
+mod tar;
 mod verify;
+mod wildcard;
 mod wire;
 
 pub use batch::{BatchBuilder, BatchItem, BatchStream};
 pub use bucket::{
-    Bucket, BucketPatch, BucketProps, BucketSummary, CopyBucket, CreateBucket, DeleteBucket, Info, ListEntry,
-    ListFlags, ListObjects, ListPage, ListProp, Summary,
+    Bucket, BucketPatch, BucketProps, BucketSummary, CopyBucket, CreateBucket, CreateInventory, DeleteBucket,
+    Info, Inventory, ListArchive, ListEntry, ListFlags, ListObjects, ListPage, ListProp, PutFiles, Summary,
+    UploadedFile,
 };
 pub use client::Client;
 pub use cluster::{
@@ -53,8 +57,15 @@ pub use job::{Job, JobKind, JobOutcome, JobSnapshot, JobStats, JobStatus, StartJ
 pub use names::{BucketRef, Provider};
 pub use object::{
     AppendSession, ArchiveFormat, ArchiveMode, ArchiveSelect, BlobDownload, BlobRead, ChunkProps, CopyObject,
-    EcProps, EtlCall, GetObject, HeadObject, HeadProp, LockState, Object, ObjectProps, ObjectReader,
-    Presence, Promote, PutObject,
+    EcProps, EtlCall, GetObject, HeadObject, HeadProp, LockState, MultipartUpload, Object, ObjectFile,
+    ObjectProps, ObjectReader, ObjectWriter, OpenObject, Presence, Promote, PutObject, ReadBuffer,
+    StartUpload, WriteObject,
 };
+pub use shards::{Member, Sample, Samples, ShardInfo, ShardReader, ShardWriter, WriteDataset};
 pub use smap::{ClusterMap, Node, NodeAddress};
 pub use store::Store;
+
+/// The guide for users, whose example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/aistore.md")]
+struct Guide;

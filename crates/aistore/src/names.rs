@@ -209,6 +209,10 @@ pub(crate) fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidInput, message.into())
 }
 
+pub(crate) fn invalid_if(wrong: bool, message: &'static str) -> Result<()> {
+    if wrong { Err(invalid(message)) } else { Ok(()) }
+}
+
 fn check_bucket_name(name: &str) -> Result<()> {
     let fault = if name.len() > 64 {
         "it has more than 64 characters"

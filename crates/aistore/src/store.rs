@@ -92,8 +92,7 @@ fn capability(bucket: &BucketRef) -> Capability {
     can.suffix_range = true;
     can.pin = PinKind::VersionHeader;
     can.copy = true;
-    // `get_many` works on clusters since 4.0; it is announced when the development server answers it too.
-    can.get_many = false;
+    can.get_many = true;
     can.list_delimiter = true;
     can.list_start_after = !bucket.is_remote();
     can.list_ordered = true;
@@ -208,7 +207,7 @@ impl BlobStore for Store {
         self.capability.check_get(&opts).map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
         let at = self.at(key, OPERATION)?;
         let params = GetParams { range: opts.range, ..GetParams::default() };
-        let reader = object::get::get(self.client(), &at, &params, true).await?;
+        let reader = object::get::get(self.client(), &at, &params, true, 0).await?;
         let result = reader.into_result();
         match opts.pin {
             Some(pin) => pinned(self.client(), &at, pin, result).await,

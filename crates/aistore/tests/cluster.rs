@@ -2,6 +2,8 @@
 
 #[path = "cluster/conformance.rs"]
 mod conformance;
+#[path = "cluster/features.rs"]
+mod features;
 #[path = "cluster/jobs.rs"]
 mod jobs;
 #[path = "cluster/objects.rs"]

@@ -1,6 +1,6 @@
 //! Many objects in one request.
 
-mod tar;
+mod described;
 
 use std::{collections::VecDeque, fmt, future::IntoFuture, sync::Arc};
 
@@ -11,12 +11,12 @@ use longshore_core_types::{CallInfo, Error, ErrorKind, ObjectKey, ObjectMeta, Re
 use longshore_transport::body;
 use tokio::sync::Mutex;
 
-use self::tar::TarReader;
 use crate::{
     client::Client,
     names::BucketRef,
     object::{ArchiveFormat, Object},
-    wire::batch::{self as wire, BatchParams, Input},
+    tar::read::TarReader,
+    wire::batch::{self as wire, BatchParams, Described, Input},
 };
 
 /// Stands in front of the name of an entry that is missing.
@@ -95,12 +95,27 @@ impl BatchBuilder {
         self
     }
 
+    /// Lets the cluster gather everything before it answers, and describe it in front of the archive; off by default.
+    ///
+    /// The request then fails as a whole where a streamed answer would stop short, sizes are compared with the
+    /// description, and a missing item says in the cluster's words why. The first byte comes later.
+    #[doc(alias = "streaming_get")]
+    pub fn described(mut self, described: bool) -> Self {
+        self.params.streaming = !described;
+        self
+    }
+
     /// The archive itself, in any format, as the cluster sends it. Nothing is compared with what was asked for:
     /// it may end early with a valid end.
     pub async fn raw(mut self, format: ArchiveFormat) -> Result<ByteStream> {
         self.params.format = format;
         let answer = self.client.call(wire::get(self.bucket.as_ref(), &self.inputs, &self.params)?).await?;
-        Ok(body::stream(answer.body, answer.call).boxed())
+        let (stream, call) = (body::stream(answer.body, answer.call.clone()).boxed(), answer.call);
+        if self.params.streaming {
+            return Ok(stream);
+        }
+        let parts = described::split(&answer.parts.headers, stream).await;
+        Ok(parts.map_err(|error| error.with_call(&call))?.1)
     }
 }
 
@@ -155,6 +170,8 @@ struct Open {
     generation: Arc<std::sync::atomic::AtomicU64>,
     call: CallInfo,
     names_only: bool,
+    /// What the cluster says of what is still to come, if it was asked to.
+    described: Option<std::vec::IntoIter<Described>>,
 }
 
 impl fmt::Debug for Open {
@@ -172,8 +189,21 @@ impl Open {
     ) -> Result<Self> {
         let answer = client.call(wire::get(bucket, inputs, params)?).await?;
         let call = answer.call.clone();
-        let reader = TarReader::new(body::stream(answer.body, answer.call).boxed());
+        let stream = body::stream(answer.body, answer.call).boxed();
+        let (described, stream) = if params.streaming {
+            (None, stream)
+        } else {
+            let parts = described::split(&answer.parts.headers, stream).await;
+            let (described, archive) = parts.map_err(|error| error.with_call(&call))?;
+            if described.len() != inputs.len() {
+                let message = format!("{} of {} objects are described", described.len(), inputs.len());
+                return Err(Error::new(ErrorKind::Protocol, message).with_call(&call));
+            }
+            (Some(described.into_iter()), archive)
+        };
+        let reader = TarReader::new(stream);
         Ok(Self {
+            described,
             reader: Arc::new(Mutex::new(reader)),
             generation: Arc::default(),
             call,
@@ -186,6 +216,7 @@ impl Open {
         use std::sync::atomic::Ordering;
         let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
         let entry = self.reader.lock().await.next().await.map_err(|error| error.with_call(&self.call))?;
+        let said = self.described.as_mut().and_then(Iterator::next);
         let Some(entry) = entry else { return Ok(None) };
         let wanted = if self.names_only {
             input.entry_name()
@@ -195,14 +226,19 @@ impl Open {
         let call = CallInfo::new("aistore.batch.get", self.call.idempotency)
             .on(input.bucket.object_resource(&input.key));
         if entry.name.strip_prefix(MISSING) == Some(&wanted) {
-            let message = match &input.member {
-                Some(member) => format!("there is no such object, or no {member} in it"),
-                None => "there is no such object".to_owned(),
+            let message = match (said, &input.member) {
+                (Some(said), _) if !said.err_msg.is_empty() => said.err_msg,
+                (_, Some(member)) => format!("there is no such object, or no {member} in it"),
+                (_, None) => "there is no such object".to_owned(),
             };
             return Ok(Some(Err(Error::new(ErrorKind::NotFound, message).with_call(&call))));
         }
         if entry.name != wanted {
             let message = format!("the cluster sent {:?} where {wanted:?} was asked for", entry.name);
+            return Err(Error::new(ErrorKind::Protocol, message).with_call(&call));
+        }
+        if let Some(said) = said.filter(|said| said.size != entry.size) {
+            let message = format!("the cluster sent {} bytes and describes {}", entry.size, said.size);
             return Err(Error::new(ErrorKind::Protocol, message).with_call(&call));
         }
         if let Some(length) = input.length.filter(|length| *length != entry.size) {

@@ -1,6 +1,9 @@
 //! Buckets.
 
 pub(crate) mod admin;
+mod archive;
+mod files;
+pub(crate) mod inventory;
 pub(crate) mod list;
 pub(crate) mod props;
 pub(crate) mod summary;
@@ -24,6 +27,9 @@ use crate::{
 };
 
 pub use admin::CopyBucket;
+pub use archive::ListArchive;
+pub use files::{PutFiles, UploadedFile};
+pub use inventory::{CreateInventory, Inventory};
 pub use list::{ListEntry, ListFlags, ListObjects, ListPage, ListProp};
 pub use props::{BucketPatch, BucketProps};
 pub use summary::{BucketSummary, Info, Summary};
@@ -80,7 +86,8 @@ impl Bucket {
         Ok(Object::new(self.client.clone(), at))
     }
 
-    /// An object whose name may contain `//`. It can be written and read, but no listing shows it.
+    /// An object whose name may contain `//`, or be too long for listings. It can be written and read, but no listing
+    /// shows it as what it is.
     pub fn unlisted_object(&self, name: impl AsRef<str>) -> Result<Object> {
         let at = ObjectAt::unlisted(self.reference.clone(), ObjectKey::new(name)?)?;
         Ok(Object::new(self.client.clone(), at))
@@ -133,7 +140,48 @@ impl Bucket {
         }
     }
 
-    /// Lists its objects.
+    /// What stands in the query of every request about it: provider and, if it is not the global one, namespace.
+    #[doc(alias = "qparam")]
+    pub fn query(&self) -> Vec<(&'static str, String)> {
+        let namespace = self.reference.namespace();
+        let mut query = vec![("provider", self.provider().to_string())];
+        if !namespace.is_global() {
+            query.push(("namespace", crate::names::namespace_uname(namespace)));
+        }
+        query
+    }
+
+    /// Sends an action that this client has no call for, and answers the body; for servers that know more than it does.
+    ///
+    /// Nothing is checked, and it is never sent again. Deletions are refused: a server takes an action that it does not
+    /// know for one, and a message without a selection for the whole bucket.
+    #[doc(alias = "make_request")]
+    pub async fn raw_action(
+        &self,
+        method: http::Method,
+        action: &str,
+        value: &serde_json::Value,
+    ) -> Result<bytes::Bytes> {
+        if method == http::Method::DELETE {
+            return Err(invalid("a deletion goes through a call that says what is deleted"));
+        }
+        if action.is_empty() {
+            return Err(invalid("an action has a name"));
+        }
+        let request = wire::on_bucket(
+            method,
+            &self.reference,
+            "aistore.bucket.raw_action",
+            longshore_core_types::Idempotency::NotIdempotent,
+        );
+        self.client.call(request.action(action, "", value)?).await?.bytes(64 << 20).await
+    }
+
+    /// Lists its objects, page by page as the cluster has them.
+    ///
+    /// Clusters leave names out of such listings where directories and files of like names meet: `a/` beside `a-b` and
+    /// `a.b`, and a prefix that is itself a directory. A listing that must be complete, as for copying or comparing, is
+    /// that of [`store`](Self::store), which asks around these faults.
     #[doc(alias = "list_objects")]
     pub fn list(&self) -> ListObjects {
         ListObjects::new(self.clone())

@@ -56,6 +56,7 @@ impl AppendSession {
     /// Appends bytes: behind what the object holds, or what was appended before.
     #[doc(alias = "append_content")]
     pub async fn append(&mut self, body: impl Into<Payload>) -> Result<()> {
+        self.object.at().check_new()?;
         let handle = match std::mem::replace(&mut self.state, State::Broken) {
             State::Fresh => None,
             State::Open(handle) => Some(handle),

@@ -14,6 +14,7 @@ use super::{
     Object,
     options::{ArchiveFormat, ArchiveMode, ArchiveSelect, BlobRead, EtlCall, ObjectAt},
     props::ObjectProps,
+    resume::{self, Pin},
 };
 use crate::{
     client::Client,
@@ -86,6 +87,7 @@ pub(crate) async fn get(
     at: &ObjectAt,
     params: &GetParams,
     verify: bool,
+    resumes: u32,
 ) -> Result<ObjectReader> {
     let answer = client.call(wire::get(at, params)?).await?;
     let call = answer.call.clone();
@@ -97,9 +99,16 @@ pub(crate) async fn get(
     // The stated checksum describes the whole object, whatever part of it is in the body.
     let whole = params.is_plain() && head.range.as_ref() == Some(&(0..head.props.size));
     let checksum = head.props.checksum.clone().filter(|_| whole && verify);
-    let chunks = body::stream(answer.body, call.clone());
+    let chunks = body::stream(answer.body, call.clone()).boxed();
+    let chunks = match Pin::of(&head.props).filter(|_| params.is_plain() && resumes > 0) {
+        Some(pin) => {
+            let left = head.range.clone().unwrap_or_default();
+            resume::resuming(client.clone(), at.clone(), params.clone(), chunks, pin, left, resumes)
+        }
+        None => chunks,
+    };
     let body = Verified::new(chunks, length, checksum, call).boxed();
-    Ok(ObjectReader { key: at.key().clone(), props: head.props, range: head.range, body })
+    Ok(ObjectReader { key: at.key().clone(), props: head.props.of(at), range: head.range, body })
 }
 
 /// Fails if the answer holds other bytes than those that were asked for. Fewer are no fault: what is missing at
@@ -120,11 +129,15 @@ pub struct GetObject {
     object: Object,
     params: GetParams,
     verify: bool,
+    resumes: u32,
 }
+
+/// How often a body that breaks is taken up again unless told otherwise.
+const RESUMES: u32 = 5;
 
 impl GetObject {
     pub(crate) fn new(object: Object) -> Self {
-        Self { object, params: GetParams::default(), verify: true }
+        Self { object, params: GetParams::default(), verify: true, resumes: RESUMES }
     }
 
     /// Only these bytes. A range that reaches over the end is cut; one that starts behind it is
@@ -176,6 +189,17 @@ impl GetObject {
         self
     }
 
+    /// How often a body that breaks is taken up again behind its last byte; 5 times by default.
+    ///
+    /// What comes then must be of the same version, or where the bucket has no versions of the same checksum and size;
+    /// else the read fails with `PreconditionFailed`. Members of archives and transformations say neither, so they are
+    /// never taken up again.
+    #[doc(alias = "max_resume")]
+    pub fn resumes(mut self, times: u32) -> Self {
+        self.resumes = times;
+        self
+    }
+
     /// Whether a body that is the whole object is compared with the object's checksum; on by default.
     pub fn verify(mut self, verify: bool) -> Self {
         self.verify = verify;
@@ -188,7 +212,10 @@ impl IntoFuture for GetObject {
     type IntoFuture = BoxFuture<'static, Result<ObjectReader>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { get(self.object.client(), self.object.at(), &self.params, self.verify).await })
+        Box::pin(async move {
+            let (client, at) = (self.object.client(), self.object.at());
+            get(client, at, &self.params, self.verify, self.resumes).await
+        })
     }
 }
 

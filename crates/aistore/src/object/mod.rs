@@ -1,11 +1,15 @@
 //! Objects.
 
 pub(crate) mod append;
+mod file;
 pub(crate) mod get;
 pub(crate) mod jobs;
 pub(crate) mod options;
 pub(crate) mod props;
 pub(crate) mod put;
+mod resume;
+mod source;
+mod upload;
 
 use std::{collections::BTreeMap, future::IntoFuture};
 
@@ -17,15 +21,17 @@ use crate::{
     client::Client,
     error::is_bucket_missing,
     names::BucketRef,
-    wire::object::{self as wire, CopyParams, HeadParams},
+    wire::object::{self as wire, CopyParams, GetParams, HeadParams},
 };
 
 pub use append::AppendSession;
+pub use file::{ObjectFile, OpenObject, ReadBuffer};
 pub use get::{GetObject, ObjectReader};
 pub use jobs::{BlobDownload, Promote};
 pub use options::{ArchiveFormat, ArchiveMode, ArchiveSelect, BlobRead, EtlCall, HeadProp, Presence};
 pub use props::{ChunkProps, EcProps, ObjectProps};
 pub use put::PutObject;
+pub use upload::{MultipartUpload, ObjectWriter, StartUpload, WriteObject};
 
 use options::ObjectAt;
 
@@ -84,7 +90,18 @@ impl Object {
     /// Its address at the gateway, for other HTTP clients, which must follow redirects.
     #[doc(alias = "get_url")]
     pub fn http_url(&self) -> String {
-        let request = wire::head_v1(&self.at);
+        self.url_of(&wire::head_v1(&self.at))
+    }
+
+    /// The address of a member of the archive that it is, or of what an ETL makes of it. `InvalidInput` for a path or
+    /// an ETL that cannot be.
+    pub fn http_url_with(&self, member: Option<&str>, etl: Option<&EtlCall>) -> Result<String> {
+        let archive = member.map(|path| ArchiveSelect::Member(path.to_owned()));
+        let params = GetParams { archive, etl: etl.cloned(), ..GetParams::default() };
+        Ok(self.url_of(&wire::get(&self.at, &params)?))
+    }
+
+    fn url_of(&self, request: &crate::wire::Request) -> String {
         format!("{}{}?{}", self.client.gateway(), request.path, request.query.as_str())
     }
 
@@ -104,7 +121,7 @@ impl Object {
     /// [`head_with`](Self::head_with).
     pub async fn head_v1(&self) -> Result<ObjectProps> {
         let answer = self.client.call(wire::head_v1(&self.at)).await?;
-        Ok(wire::parse_head(&answer.done().await?))
+        Ok(wire::parse_head(&answer.done().await?).of(&self.at))
     }
 
     /// Whether there is such an object, at the backend of a remote bucket too. A missing bucket is an error.
@@ -129,6 +146,11 @@ impl Object {
     #[doc(alias = "put_content")]
     pub fn put(&self, body: impl Into<Payload>) -> PutObject {
         PutObject::new(self.clone(), body.into())
+    }
+
+    /// Writes the content of a file, which must be a regular one and stay as it is until it is sent.
+    pub fn put_file(&self, path: impl Into<std::path::PathBuf>) -> PutObject {
+        PutObject::from_file(self.clone(), path.into())
     }
 
     /// Begins a session of appends to it.
@@ -167,6 +189,7 @@ impl Object {
     /// itself.
     pub async fn rename(&self, name: impl AsRef<str>) -> Result<Self> {
         let to = ObjectAt::new(self.bucket().clone(), ObjectKey::new(name)?)?;
+        to.check_new()?;
         self.client.call(wire::rename(&self.at, &to)?).await?.done().await?;
         Ok(Self { client: self.client.clone(), at: to })
     }
@@ -251,7 +274,7 @@ impl IntoFuture for HeadObject {
         Box::pin(async move {
             let request = wire::head(&self.object.at, &self.params)?;
             let answer = self.object.client.call(request).await?;
-            Ok(wire::parse_head(&answer.done().await?))
+            Ok(wire::parse_head(&answer.done().await?).of(&self.object.at))
         })
     }
 }
@@ -292,6 +315,7 @@ impl IntoFuture for CopyObject {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
+            self.to.check_new()?;
             let request = wire::copy(&self.from.at, &self.to, &self.params)?;
             self.from.client.call(request).await?.done().await.map(drop)
         })

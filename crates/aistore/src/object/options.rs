@@ -4,25 +4,32 @@ use std::{num::NonZeroU64, time::Duration};
 
 use longshore_core_types::{ObjectKey, Result};
 
-use crate::names::{BucketRef, check_object_name, invalid};
+use crate::names::{BucketRef, check_length, check_object_name, invalid};
 
 /// One object: bucket and a name that AIStore accepts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ObjectAt {
     bucket: BucketRef,
     key: ObjectKey,
+    /// Whether the caller wants it although no listing may show it.
+    forced: bool,
 }
 
 impl ObjectAt {
     pub(crate) fn new(bucket: BucketRef, key: ObjectKey) -> Result<Self> {
         check_object_name(&key, false)?;
-        Ok(Self { bucket, key })
+        Ok(Self { bucket, key, forced: false })
     }
 
     /// Allows names with `//`, which no listing shows.
     pub(crate) fn unlisted(bucket: BucketRef, key: ObjectKey) -> Result<Self> {
         check_object_name(&key, true)?;
-        Ok(Self { bucket, key })
+        Ok(Self { bucket, key, forced: true })
+    }
+
+    /// Fails if an object that is made under this name would be listed as something else, unless that is wanted.
+    pub(crate) fn check_new(&self) -> Result<()> {
+        if self.forced { Ok(()) } else { check_length(&self.key) }
     }
 
     pub(crate) fn bucket(&self) -> &BucketRef {

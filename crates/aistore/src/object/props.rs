@@ -5,11 +5,19 @@ use std::{collections::BTreeMap, time::SystemTime};
 use longshore_blob_api::PutResult;
 use longshore_core_types::{Attributes, Checksum, ObjectKey, ObjectMeta};
 
+use super::options::ObjectAt;
+
 /// What a cluster says about one object. Which fields are set depends on what was asked for.
 #[doc(alias = "ObjectAttributes")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ObjectProps {
+    /// Name of the object.
+    pub name: Option<String>,
+    /// Name of its bucket.
+    pub bucket_name: Option<String>,
+    /// Provider of its bucket, as the cluster words it.
+    pub bucket_provider: Option<String>,
     /// Size in bytes.
     pub size: u64,
     /// Checksum of the whole content; `None` in buckets without checksums.
@@ -119,6 +127,14 @@ pub(crate) fn is_content_key(key: &str) -> bool {
 }
 
 impl ObjectProps {
+    /// Fills in what it is about, which only the first generation of HEAD says.
+    pub(crate) fn of(mut self, at: &ObjectAt) -> Self {
+        self.name.get_or_insert_with(|| at.key().to_string());
+        self.bucket_name.get_or_insert_with(|| at.bucket().name().to_string());
+        self.bucket_provider.get_or_insert_with(|| at.bucket().provider().to_string());
+        self
+    }
+
     /// The neutral form of it.
     pub fn to_meta(&self, key: ObjectKey) -> ObjectMeta {
         let mut meta = ObjectMeta::new(key, self.size);

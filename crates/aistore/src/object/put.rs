@@ -1,11 +1,11 @@
 //! Writing an object.
 
-use std::{collections::BTreeMap, future::IntoFuture};
+use std::{collections::BTreeMap, future::IntoFuture, path::PathBuf};
 
 use futures_core::future::BoxFuture;
 use longshore_core_types::{CallInfo, Checksum, ChecksumKind, Error, ErrorKind, Payload, Result};
 
-use super::{Object, options::ObjectAt, props::ObjectProps};
+use super::{Object, options::ObjectAt, props::ObjectProps, source};
 use crate::{
     client::Client,
     verify::{Sent, check_stored, checksum_of, guard_error, guarded},
@@ -46,7 +46,7 @@ pub(crate) async fn put(
     let request = wire::put(at, body, &params.custom, params.fresh)?;
     let call = request.call.clone();
     let answer = client.upload(at, request).await.map_err(|error| guard_error(error, &call))?;
-    let mut props = wire::parse_put(&answer.done().await?);
+    let mut props = wire::parse_put(&answer.done().await?).of(at);
     props.size = sent.length();
     if let (Some(stated), true) = (&props.checksum, params.verify) {
         client.facts().learn_checksum(at.bucket(), stated.kind());
@@ -86,12 +86,26 @@ async fn own_checksum(
 #[must_use = "nothing is written until it is awaited"]
 pub struct PutObject {
     object: Object,
-    body: Payload,
+    body: Body,
     params: PutParams,
+}
+
+#[derive(Debug)]
+enum Body {
+    Payload(Payload),
+    File(PathBuf),
 }
 
 impl PutObject {
     pub(crate) fn new(object: Object, body: Payload) -> Self {
+        Self::with(object, Body::Payload(body))
+    }
+
+    pub(crate) fn from_file(object: Object, path: PathBuf) -> Self {
+        Self::with(object, Body::File(path))
+    }
+
+    fn with(object: Object, body: Body) -> Self {
         Self { object, body, params: PutParams { verify: true, ..PutParams::default() } }
     }
 
@@ -134,6 +148,13 @@ impl IntoFuture for PutObject {
 
     fn into_future(self) -> Self::IntoFuture {
         let Self { object, body, params } = self;
-        Box::pin(async move { put(object.client(), object.at(), body, &params).await })
+        Box::pin(async move {
+            object.at().check_new()?;
+            let body = match body {
+                Body::Payload(body) => body,
+                Body::File(path) => source::open(path).await?,
+            };
+            put(object.client(), object.at(), body, &params).await
+        })
     }
 }

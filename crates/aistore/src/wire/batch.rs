@@ -2,12 +2,13 @@
 
 use http::Method;
 use longshore_core_types::{Idempotency, ObjectKey, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Request, object::with_bucket};
+use super::{Request, bucket::null_default, from_json, object::with_bucket};
 use crate::{
     names::{BucketRef, check_object_name, invalid},
     object::options::ArchiveFormat,
+    smap::loose_u64,
 };
 
 /// One thing to read.
@@ -38,11 +39,19 @@ pub(crate) struct BatchParams {
     pub(crate) continue_on_error: bool,
     pub(crate) names_only: bool,
     pub(crate) colocation: u8,
+    /// Only the archive; otherwise a description comes in front of it.
+    pub(crate) streaming: bool,
 }
 
 impl Default for BatchParams {
     fn default() -> Self {
-        Self { format: ArchiveFormat::Tar, continue_on_error: true, names_only: false, colocation: 0 }
+        Self {
+            format: ArchiveFormat::Tar,
+            continue_on_error: true,
+            names_only: false,
+            colocation: 0,
+            streaming: true,
+        }
     }
 }
 
@@ -83,7 +92,7 @@ pub(crate) fn get(bucket: Option<&BucketRef>, inputs: &[Input], params: &BatchPa
         mime: params.format.as_str(),
         coer: params.continue_on_error,
         onob: params.names_only,
-        strm: true,
+        strm: params.streaming,
         coloc: (params.colocation > 0).then_some(params.colocation),
     };
     let mut request = match bucket {
@@ -122,6 +131,25 @@ fn wire_input(input: &Input) -> Result<WireInput<'_>> {
         start: (input.start > 0).then_some(input.start),
         length,
     })
+}
+
+/// What an answer says of one thing that was asked for.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Described {
+    #[serde(default, deserialize_with = "loose_u64")]
+    pub(crate) size: u64,
+    #[serde(default)]
+    pub(crate) err_msg: String,
+}
+
+/// The description in front of an archive, one entry for each thing asked for, in order.
+pub(crate) fn parse_description(body: &[u8]) -> Result<Vec<Described>> {
+    #[derive(Deserialize)]
+    struct Description {
+        #[serde(default, deserialize_with = "null_default")]
+        out: Vec<Described>,
+    }
+    Ok(from_json::<Description>(body, "the description of a batch")?.out)
 }
 
 #[cfg(test)]

@@ -27,7 +27,9 @@ headers! {
     BLOB_THRESHOLD = "ais-blob-threshold";
     BLOB_TIMEOUT = "ais-blob-read-timeout";
     BLOB_WORKERS = "ais-blob-workers";
+    BUCKET_NAME = "ais-bucket-name";
     BUCKET_PROPS = "ais-bucket-props";
+    BUCKET_PROVIDER = "ais-bucket-provider";
     BUCKET_SUMMARY = "ais-bucket-summ";
     CHECKSUM_TYPE = "ais-checksum-type";
     CHECKSUM_VALUE = "ais-checksum-value";
@@ -43,6 +45,7 @@ headers! {
     LOCATION = "ais-location";
     MIRROR_COPIES = "ais-mirror-copies";
     MIRROR_PATHS = "ais-mirror-paths";
+    NAME = "ais-name";
     NODE_ID = "ais-node-id";
     PRESENT = "ais-present";
     REMOTE_ALIAS = "ais-remote-ais-alias";
@@ -124,6 +127,9 @@ pub(crate) fn object_props(headers: &HeaderMap) -> ObjectProps {
     let paths = text(headers, &MIRROR_PATHS).unwrap_or_default();
     let paths = paths.trim_start_matches('[').trim_end_matches(']');
     ObjectProps {
+        name: text(headers, &NAME),
+        bucket_name: text(headers, &BUCKET_NAME),
+        bucket_provider: text(headers, &BUCKET_PROVIDER),
         size: 0,
         checksum: checksum(headers),
         checksum_type: text(headers, &CHECKSUM_TYPE).filter(|name| name != "none"),

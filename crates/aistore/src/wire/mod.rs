@@ -12,6 +12,7 @@ pub(crate) mod dsort;
 pub(crate) mod etl;
 pub(crate) mod group;
 pub(crate) mod headers;
+pub(crate) mod inventory;
 pub(crate) mod job;
 pub(crate) mod list;
 pub(crate) mod multipart;

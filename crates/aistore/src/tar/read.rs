@@ -5,7 +5,7 @@ use futures_util::TryStreamExt;
 use longshore_blob_api::ByteStream;
 use longshore_core_types::{Error, ErrorKind, Result};
 
-const BLOCK: usize = 512;
+use super::BLOCK;
 
 /// Longest name that is read from a header of its own.
 const LONGEST_NAME: u64 = 64 << 10;
@@ -91,6 +91,11 @@ impl TarReader {
         let length = usize::try_from(self.left).unwrap_or(usize::MAX).min(self.buffer.len());
         self.left -= length as u64;
         Ok(Some(self.buffer.split_to(length)))
+    }
+
+    /// Whether the current entry is read to its end.
+    pub(crate) fn is_read(&self) -> bool {
+        self.left == 0
     }
 
     /// Makes sure that the buffer holds something, unless the body has ended.
