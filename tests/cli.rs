@@ -14,13 +14,14 @@ mod cli_support;
 use std::process::ExitCode;
 
 use cli_support::{
-    authn, bad_input, buckets, copying, embedded, interrupt, listing, removing, s3, settings, supabase,
+    ais, authn, bad_input, buckets, copying, embedded, interrupt, listing, removing, s3, settings, supabase,
 };
 use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let groups: [(&str, &[Case]); 11] = [
+    let groups: [(&str, &[Case]); 12] = [
+        ("ais", ais::CASES),
         ("authn", authn::CASES),
         ("bad-input", bad_input::CASES),
         ("buckets", buckets::CASES),

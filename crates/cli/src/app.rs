@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use longshore::transfer::{PartSize, Transfer};
 
 use crate::{
-    commands::{authn, cat, cp, ls, mb, presign, rb, resume, rm, stat, supabase},
+    commands::{ais, authn, cat, cp, ls, mb, presign, rb, resume, rm, stat, supabase},
     failure::Failure,
     interrupt::{GRACE, Interrupt},
     output::Output,
@@ -111,6 +111,7 @@ pub(crate) enum Command {
     Resume(resume::ResumeArgs),
     Presign(presign::PresignArgs),
     Supabase(supabase::SupabaseArgs),
+    Ais(ais::AisArgs),
     Authn(authn::AuthnArgs),
     #[cfg(feature = "dev")]
     Dev(crate::commands::dev::DevArgs),
@@ -181,6 +182,7 @@ impl App {
             Command::Resume(args) => self.until_interrupted(resume::run(&self, args)).await,
             Command::Presign(args) => self.until_interrupted(presign::run(&self, args)).await,
             Command::Supabase(args) => self.until_interrupted(supabase::run(&self, args)).await,
+            Command::Ais(args) => self.until_interrupted(ais::run(&self, args)).await,
             Command::Authn(args) => self.until_interrupted(authn::run(&self, args)).await,
         };
         let result = result.and_then(|()| self.out.flush());

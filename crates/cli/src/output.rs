@@ -50,6 +50,8 @@ pub(crate) enum Message<'a> {
     Stat(&'a Stat),
     /// A user, role, cluster or token of an AuthN service.
     Authn(&'a Entity),
+    /// A job, node or other thing of an AIStore cluster.
+    Ais(&'a Entity),
     /// A bucket was made.
     BucketCreated { url: String },
     /// A bucket was removed.
@@ -151,10 +153,10 @@ pub(crate) struct Stat {
     pub(crate) facts: serde_json::Map<String, serde_json::Value>,
 }
 
-/// One thing of an AuthN service with its facts in the order in which they are shown.
+/// One thing of a service with its facts in the order in which they are shown.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Entity {
-    /// What it is: `user`, `role`, `cluster`, `token`.
+    /// What it is: `user`, `role`, `job`, `node` and so on.
     pub(crate) kind: &'static str,
     pub(crate) name: String,
     #[serde(flatten)]
@@ -238,7 +240,7 @@ impl fmt::Display for Message<'_> {
             }
             Self::Buckets { buckets } => write!(f, "total: {}", count(*buckets, "bucket")),
             Self::Stat(stat) => stat.fmt(f),
-            Self::Authn(entity) => entity.fmt(f),
+            Self::Authn(entity) | Self::Ais(entity) => entity.fmt(f),
             Self::BucketCreated { url } => write!(f, "created {url}"),
             Self::BucketRemoved { url } => write!(f, "removed bucket {url}"),
             Self::Signed { signed_url, .. } => f.write_str(signed_url),

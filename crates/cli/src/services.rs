@@ -129,7 +129,8 @@ impl Services {
         aistore::BucketRef::from_url(url).map(Some).map_err(|error| Failure::of("", error))
     }
 
-    async fn aistore(&self) -> Result<&aistore::Client, Failure> {
+    /// The cluster that `ais://` URLs are about.
+    pub(crate) async fn aistore(&self) -> Result<&aistore::Client, Failure> {
         self.connect().await.map(|connected| &connected.aistore)
     }
 

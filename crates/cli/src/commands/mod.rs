@@ -1,5 +1,6 @@
 //! One module for each command.
 
+pub(crate) mod ais;
 pub(crate) mod authn;
 pub(crate) mod cat;
 pub(crate) mod cp;
