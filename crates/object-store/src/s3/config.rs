@@ -36,7 +36,6 @@ pub struct S3Builder {
     source: Option<Source>,
     anonymous: bool,
     conditional_writes: bool,
-    url: Option<StoreUrl>,
     config: TransportConfig,
     builder: TransportBuilder,
 }
@@ -55,7 +54,6 @@ impl S3Builder {
             source: None,
             anonymous: false,
             conditional_writes: true,
-            url: None,
             config: TransportConfig::default(),
             builder: Transport::builder(),
         }
@@ -136,13 +134,6 @@ impl S3Builder {
     /// data: then writes with conditions are refused before anything is sent. Default: it does.
     pub fn conditional_writes(mut self, known: bool) -> Self {
         self.conditional_writes = known;
-        self
-    }
-
-    /// Under which URL the store names itself, for buckets that are reached under another name. Default:
-    /// `s3://BUCKET`.
-    pub fn shown_as(mut self, url: StoreUrl) -> Self {
-        self.url = Some(url);
         self
     }
 
@@ -259,7 +250,7 @@ impl S3Builder {
         else {
             return Err(Error::new(ErrorKind::InvalidConfig, faults.join("; ")));
         };
-        let url = self.url.unwrap_or_else(|| StoreUrl::new(Scheme::S3, bucket.clone(), ""));
+        let url = StoreUrl::new(Scheme::S3, bucket.clone(), "");
         let client = Client { transport, endpoint, source, region };
         Ok(S3Store::new(client, bucket, url, self.conditional_writes))
     }
