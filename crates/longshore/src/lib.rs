@@ -6,12 +6,14 @@ mod open;
 
 #[cfg(feature = "aistore")]
 pub use longshore_aistore as aistore;
+#[cfg(feature = "apolo")]
+pub use longshore_apolo as apolo;
 #[cfg(feature = "authn")]
 pub use longshore_authn_api as authn;
 pub use longshore_blob_api as blob_api;
 #[cfg(feature = "http")]
 pub use longshore_http_store as http_store;
-#[cfg(feature = "s3")]
+#[cfg(any(feature = "s3", feature = "object-store-0_13", feature = "object-store-0_14"))]
 pub use longshore_object_store as object_store;
 #[cfg(feature = "supabase")]
 pub use longshore_supabase as supabase;
@@ -19,6 +21,7 @@ pub use longshore_supabase as supabase;
 pub use longshore_transfer as transfer;
 #[cfg(any(
     feature = "aistore",
+    feature = "apolo",
     feature = "authn",
     feature = "http",
     feature = "s3",

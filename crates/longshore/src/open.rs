@@ -56,7 +56,8 @@ impl OpenOptions {
     /// Options that take from the environment what is not set: `AIS_ENDPOINT` and the other variables of AIStore's
     /// own tools, the token that the last login stored (`~/.config/ais/cli/auth.token`), and `SUPABASE_URL` with
     /// `SUPABASE_SERVICE_ROLE_KEY` or another key; for `s3://` `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`
-    /// and `AWS_SECRET_ACCESS_KEY` with the other variables of `S3Builder::from_env`.
+    /// and `AWS_SECRET_ACCESS_KEY` with the other variables of `S3Builder::from_env`; for `blob:` `APOLO_PASSED_CONFIG`,
+    /// or `APOLO_API_URL` and `APOLO_TOKEN` with the other variables of the `ClientBuilder` of Apolo.
     pub fn from_env() -> Self {
         Self { env: true, ..Self::default() }
     }
@@ -172,6 +173,22 @@ impl OpenOptions {
         builder.configure(|config| self.limits(config)).build()
     }
 
+    /// The client that Apolo buckets are opened through. The platform is asked where its buckets service is.
+    ///
+    /// [`ErrorKind::InvalidConfig`] names every setting that is wrong, or that there is no token.
+    #[cfg(feature = "apolo")]
+    pub async fn apolo_client(&self) -> Result<longshore_apolo::Client> {
+        use longshore_apolo::{Client, ClientBuilder};
+        let mut builder = if self.env { ClientBuilder::from_env() } else { Client::builder() };
+        if let Some(url) = &self.endpoint {
+            builder = builder.api_url(url);
+        }
+        if let Some(token) = &self.token {
+            builder = builder.token(token.clone());
+        }
+        builder.configure(|config| self.limits(config)).connect().await
+    }
+
     /// The S3 bucket of this name. [`ErrorKind::InvalidConfig`] names every setting that is wrong. No I/O.
     #[cfg(feature = "s3")]
     pub fn s3_store(&self, bucket: &str) -> Result<longshore_object_store::s3::S3Store> {
@@ -184,7 +201,7 @@ impl OpenOptions {
     }
 
     /// The limits that are set, over those that are usual.
-    #[cfg(any(feature = "aistore", feature = "s3", feature = "supabase"))]
+    #[cfg(any(feature = "aistore", feature = "apolo", feature = "s3", feature = "supabase"))]
     fn limits(
         &self,
         mut config: longshore_transport::TransportConfig,
@@ -198,10 +215,13 @@ impl OpenOptions {
 
     /// Opens the bucket of a URL and returns the key of the URL beside it; see [`open`](crate::open()).
     #[cfg_attr(
-        not(any(feature = "aistore", feature = "s3", feature = "supabase")),
+        not(any(feature = "aistore", feature = "apolo", feature = "s3", feature = "supabase")),
         expect(clippy::unused_self, reason = "nothing to open yet")
     )]
-    #[cfg_attr(not(feature = "http"), expect(clippy::unused_async, reason = "web servers are asked first"))]
+    #[cfg_attr(
+        not(any(feature = "apolo", feature = "http")),
+        expect(clippy::unused_async, reason = "web servers are asked first")
+    )]
     pub async fn open(&self, url: &StoreUrl) -> Result<(AnyStore, String)> {
         supports(url.scheme())?;
         #[cfg(feature = "aistore")]
@@ -220,6 +240,11 @@ impl OpenOptions {
             };
             let store = self.supabase_client()?.bucket(bucket)?.store();
             return Ok((AnyStore::new(store), url.key().to_owned()));
+        }
+        #[cfg(feature = "apolo")]
+        if url.scheme() == Scheme::Blob {
+            let (store, key) = self.apolo_client().await?.open(url.key()).await?;
+            return Ok((AnyStore::new(store), key));
         }
         #[cfg(feature = "s3")]
         if url.scheme() == Scheme::S3 {
@@ -246,6 +271,7 @@ pub fn supports(scheme: Scheme) -> Result<()> {
     let served = (scheme.is_aistore() && cfg!(feature = "aistore"))
         || (scheme == Scheme::Supabase && cfg!(feature = "supabase"))
         || (scheme == Scheme::S3 && cfg!(feature = "s3"))
+        || (scheme == Scheme::Blob && cfg!(feature = "apolo"))
         || (is_web(scheme) && cfg!(feature = "http"));
     if served { Ok(()) } else { Err(not_supported(scheme)) }
 }
@@ -255,6 +281,8 @@ fn not_supported(scheme: Scheme) -> Error {
         "needs the feature `aistore` of the crate `longshore`, which this build lacks"
     } else if scheme == Scheme::Supabase {
         "needs the feature `supabase` of the crate `longshore`, which this build lacks"
+    } else if scheme == Scheme::Blob {
+        "needs the feature `apolo` of the crate `longshore`, which this build lacks"
     } else if scheme == Scheme::S3 {
         "needs the feature `s3` of the crate `longshore`, which this build lacks"
     } else if is_web(scheme) {

@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+mod buckets;
+mod client;
+mod config;
+mod error;
+mod model;
+mod ndjson;
+mod persistent;
+mod store;
+mod uri;
+mod wire;
+
+pub use buckets::{BucketStream, Buckets, NewImport};
+pub use client::Client;
+pub use config::ClientBuilder;
+pub use model::{Bucket, BucketCredentials, CredentialMap, PersistentCredentials, Provider};
+pub use persistent::PersistentKeys;
+pub use uri::{BlobUri, UriDefaults};

@@ -1,0 +1,178 @@
+//! The client against a scripted buckets service, and objects on the dev server's S3.
+
+#![expect(clippy::expect_used, reason = "a test program")]
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use futures_util::{StreamExt, TryStreamExt};
+use longshore_apolo::{Client, NewImport, Provider};
+use longshore_blob_api::{BlobStore, BlobStoreExt};
+use longshore_core_types::{ErrorKind, ObjectKey};
+use longshore_devserver::DevServer;
+use longshore_object_store::s3::{AwsCredentials, S3Builder};
+use longshore_transport::{
+    RetryConfig,
+    testing::{Reply, ScriptedService, Seen},
+};
+
+const BUCKET: &str = r#"{"id":"bucket-1","name":"data","owner":"alice","org_name":"acme","project_name":"p","provider":"aws",
+"created_at":"2026-11-21T12:07:09.576270+00:00","imported":false,"public":false}"#;
+
+async fn client(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> (Client, ScriptedService) {
+    let service = ScriptedService::new(answer);
+    let seen = service.clone();
+    let client = Client::builder().buckets_url("http://h/api/v1/buckets").token("t").cluster("c").org("acme");
+    let client = client.project("p").retry(RetryConfig::off()).transport(|t| t.service(service));
+    (client.connect().await.expect("a client"), seen)
+}
+
+fn one_line(text: &str) -> String {
+    text.replace('\n', "")
+}
+
+#[tokio::test]
+async fn requests_are_those_of_the_service() {
+    let (client, seen) = client(|seen| match (seen.method.as_str(), seen.uri.path()) {
+        ("DELETE", _) => Reply::status(204),
+        (_, path) if path.ends_with("/sign_blob_url") => Reply::ok(r#"{"url":"http://s3/signed"}"#),
+        _ => Reply::ok(BUCKET),
+    })
+    .await;
+    let buckets = client.buckets();
+    assert_eq!(buckets.create(Some("data")).await.unwrap().uri(), "blob://c/acme/p/data");
+    let import =
+        NewImport::new(Provider::Minio, "theirs").with_name("mine").with_credential("access_key_id", "AK");
+    buckets.import_external(import).await.unwrap();
+    buckets.get("data").await.unwrap();
+    buckets.in_project("other", "q").by_path("acme/p/data/a b").await.unwrap();
+    buckets.set_public_access("data", true).await.unwrap();
+    buckets.of_owner("bob").remove("da/ta").await.unwrap();
+    let url = buckets.sign_url("data", "a b", std::time::Duration::from_secs(60)).await.unwrap();
+    assert_eq!(url.expose(), "http://s3/signed");
+    let requests = seen.requests();
+    let lines: Vec<_> = requests.iter().map(|r| format!("{} {}", r.method, r.uri)).collect();
+    let base = "http://h/api/v1/buckets/buckets";
+    assert_eq!(
+        lines,
+        [
+            format!("POST {base}"),
+            format!("POST {base}/import/external"),
+            format!("GET {base}/data?org_name=acme&project_name=p"),
+            format!("GET {base}/find/by_path?path=acme%2Fp%2Fdata%2Fa%20b"),
+            format!("PATCH {base}/data?org_name=acme&project_name=p"),
+            format!("DELETE {base}/da%2Fta?org_name=acme&owner=bob"),
+            format!("POST {base}/data/sign_blob_url?org_name=acme&project_name=p"),
+        ]
+    );
+    let body = |at: usize| String::from_utf8(requests[at].body.clone().unwrap().to_vec()).unwrap();
+    assert_eq!(body(0), r#"{"name":"data","org_name":"acme","project_name":"p"}"#);
+    assert!(body(1).contains(r#""credentials":{"access_key_id":"AK"}"#), "{}", body(1));
+    assert_eq!(
+        (body(4).as_str(), requests[0].header("authorization")),
+        (r#"{"public":true}"#, Some("Bearer t"))
+    );
+}
+
+#[tokio::test]
+async fn lists_are_lines_or_arrays_and_end_with_their_errors() {
+    let good = one_line(BUCKET);
+    let strange = good.replace("\"aws\"", "\"warp_drive\"");
+    let lines = format!("{good}\n{strange}\n");
+    let (text, array) = (lines.clone(), format!("[{good},{strange}]"));
+    let ndjson = |text: &str| Reply::ok(text.to_owned()).header("content-type", "application/x-ndjson");
+    let count = Arc::new(AtomicUsize::new(0));
+    let (client, seen) = client(move |_| match count.fetch_add(1, Ordering::SeqCst) {
+        0 => ndjson(&text),
+        1 => Reply::ok(array.clone()).header("content-type", "application/json"),
+        2 => ndjson(&format!("{text}{{\"error\": \"Unexpected exception ValueError: x.\"}}")),
+        _ => Reply::status(200)
+            .header("content-type", "application/x-ndjson")
+            .broken_body(["{\"id\":\"bucket-1\",\"provider\":\"aws\"}\n{\"id\":"]),
+    })
+    .await;
+    for _ in 0..2 {
+        let all: Vec<_> = client.buckets().list().await.unwrap().try_collect().await.unwrap();
+        assert_eq!(all.len(), 2);
+        assert_eq!(all[1].provider, Provider::Other("warp_drive".into()));
+    }
+    assert_eq!(seen.requests()[0].header("accept"), Some("application/x-ndjson"));
+    let mut list = client.buckets().list().await.unwrap();
+    assert!(list.next().await.unwrap().is_ok() && list.next().await.unwrap().is_ok());
+    let error = list.next().await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("ValueError"), "{error}");
+    assert!(list.next().await.is_none());
+    // The server's fault in the middle of a list breaks the stream of chunks.
+    let mut list = client.buckets().list().await.unwrap();
+    assert!(list.next().await.unwrap().is_ok());
+    assert_eq!(list.next().await.unwrap().unwrap_err().kind(), ErrorKind::Transport);
+    assert!(list.next().await.is_none());
+}
+
+#[tokio::test]
+async fn persistent_credentials() {
+    let made = r#"{"id":"bucket-credentials-1","name":"cred","owner":"alice","read_only":true,"credentials":[
+        {"bucket_id":"bucket-1","provider":"aws","read_only":true,"credentials":{"bucket_name":"x","access_key_id":"AK"}}]}"#;
+    let listed = format!("[{made}]");
+    let (client, seen) =
+        client(move |seen| match (seen.method.as_str(), seen.uri.path().ends_with("credentials")) {
+            ("DELETE", _) => Reply::status(204),
+            ("GET", true) => Reply::ok(listed.clone()).header("content-type", "application/json"),
+            _ => Reply::ok(made),
+        })
+        .await;
+    let keys = client.persistent_credentials();
+    let made = keys.create(&["bucket-1".to_owned()], Some("cred"), true).await.unwrap();
+    assert_eq!((made.cluster_name.as_str(), made.credentials[0].credentials.bucket_name()), ("c", Some("x")));
+    assert_eq!(keys.get("cred").await.unwrap().id, "bucket-credentials-1");
+    let all: Vec<_> = keys.list().await.unwrap().try_collect().await.unwrap();
+    assert_eq!(all.len(), 1);
+    keys.remove("cred").await.unwrap();
+    let body = seen.requests()[0].body.clone().unwrap();
+    assert_eq!(body, r#"{"bucket_ids":["bucket-1"],"name":"cred","read_only":true}"#);
+    assert_eq!(seen.requests()[3].uri.path(), "/api/v1/buckets/persistent_credentials/cred");
+    assert_eq!(keys.create(&[], Some("X"), false).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn objects_with_credentials_that_renew_themselves() {
+    let server = DevServer::builder().s3("127.0.0.1:0").start().await.expect("a server");
+    let (access_key, secret) = server.s3_key().expect("a key");
+    let url = server.s3_url().expect("an endpoint").to_owned();
+    let key = AwsCredentials::new(access_key, secret);
+    let plain = S3Builder::new("provider-bucket").endpoint(&url).credentials(key).build().unwrap();
+    plain.create_bucket().await.unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (counter, access_key, secret) = (Arc::clone(&asked), access_key.to_owned(), secret.to_owned());
+    let (client, _) = client(move |seen| {
+        if !seen.uri.path().ends_with("/make_tmp_credentials") {
+            return Reply::ok(BUCKET);
+        }
+        // The first are about to expire, the others last.
+        let minutes = if counter.fetch_add(1, Ordering::SeqCst) == 0 { 5 } else { 60 };
+        let end = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(minutes);
+        Reply::ok(format!(
+            r#"{{"bucket_id":"bucket-1","provider":"aws","read_only":false,"credentials":{{"bucket_name":"provider-bucket",
+            "endpoint_url":"{url}","region_name":"us-east-1","access_key_id":"{access_key}",
+            "secret_access_key":"{secret}","expiration":"{end}"}}}}"#
+        ))
+    })
+    .await;
+    let bucket = client.buckets().get("data").await.unwrap();
+    let store = client.store(&bucket).await.unwrap();
+    assert_eq!(store.url().to_string(), "s3://provider-bucket");
+    let name = ObjectKey::new("dir/a b").unwrap();
+    store.write(&name, "hello").await.unwrap();
+    assert_eq!(store.read(&name).await.unwrap(), "hello");
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    let (opened, key) = client.open("blob:data/dir/a b").await.unwrap();
+    assert_eq!((opened.read(&name).await.unwrap(), key.as_str()), ("hello".into(), "dir/a b"));
+    let other = client.open("blob://other/acme/p/data").await.unwrap_err();
+    assert_eq!(other.kind(), ErrorKind::InvalidConfig);
+    assert_eq!(client.open("blob:").await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    let mut elsewhere = bucket;
+    elsewhere.provider = Provider::Gcp;
+    assert_eq!(client.store(&elsewhere).await.unwrap_err().kind(), ErrorKind::Unsupported);
+}
