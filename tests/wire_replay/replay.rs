@@ -314,6 +314,14 @@ impl<'a> Replay<'a> {
         if is_id(&old) && is_id(&new) {
             learn(&old, &new);
         }
+        // Uploads have their identity in a document.
+        let upload = |text: &str| {
+            let rest = text.split_once("<InitiateMultipartUploadResult>")?.1.split_once("<UploadId>")?.1;
+            Some(rest.split_once('<')?.0.to_owned())
+        };
+        if let (Some(old), Some(new)) = (upload(&old), upload(&new)) {
+            learn(&old, &new);
+        }
         // Too short to be replaced wherever it stands.
         if is_rebalance(&old) && is_rebalance(&new) {
             for (before, after) in [("[", "]"), ("\"", "\"")] {

@@ -164,6 +164,10 @@ pub(crate) fn text(input: &str) -> String {
     let input = after(&input, "utm=", |c| c.is_ascii_alphanumeric(), "TIME");
     let input = after(&input, "boundary=", |c| c.is_ascii_hexdigit(), "TEXT");
     let input = after(&input, "/noxid/", |c| c.is_ascii_alphanumeric() || "-_/".contains(c), "ID");
+    let date = |c: char| c.is_ascii_digit() || "-:.TZ".contains(c);
+    let input = ["<LastModified>", "<CreationDate>", "<Initiated>"]
+        .into_iter()
+        .fold(input, |input, element| after(&input, element, date, "TIME"));
     let input = unstarted_jobs(&input);
     let input = after(&input, "(0x", |c| c.is_ascii_hexdigit(), "ID");
     let input = after(&input, "Smap v", |c| c.is_ascii_digit(), "N");

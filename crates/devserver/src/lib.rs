@@ -20,3 +20,8 @@ pub use fault::{Fault, FaultId, FaultKind, Faults, ParseFaultError};
 pub use handle::Handle;
 pub use journal::{Journal, JournalEntry, NodeKind};
 pub use supabase::{RowSecurity, SupabaseSettings};
+
+/// Compiles and runs what the guide shows.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/devserver.md")]
+struct Guide;

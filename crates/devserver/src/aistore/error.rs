@@ -116,9 +116,13 @@ impl Fail {
 
     fn xml_reply(&self, code: &str) -> Reply {
         let message = escape_xml(&self.message);
-        Reply::new(self.status)
+        let mut reply = Reply::new(self.status)
             .with(CONTENT_TYPE, "application/xml")
-            .with(X_CONTENT_TYPE_OPTIONS, "nosniff")
+            .with(X_CONTENT_TYPE_OPTIONS, "nosniff");
+        for (name, value) in &self.headers {
+            reply.set(HeaderName::from_static(name), value);
+        }
+        reply
             .body(format!(
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message>\
                  <Resource></Resource><RequestId></RequestId></Error>"

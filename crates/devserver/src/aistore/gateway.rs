@@ -18,12 +18,13 @@ use crate::access::bits;
 
 /// Answers a request.
 pub(crate) async fn handle(cx: &mut Cx) -> Result<Reply> {
+    easy(cx)?;
     let path = cx.path.clone();
     if let Some(rest) = path.strip_prefix("/s3/") {
-        return s3::at_gateway(cx, rest);
+        return s3::at_gateway(cx, rest).await;
     }
     if path == "/s3" {
-        return s3::at_gateway(cx, "");
+        return s3::at_gateway(cx, "").await;
     }
     let Some(rest) = path.strip_prefix("/v1/") else { return Err(cx.invalid_uri()) };
     let (first, rest) = rest.split_once('/').unwrap_or((rest, ""));
@@ -40,6 +41,34 @@ pub(crate) async fn handle(cx: &mut Cx) -> Result<Reply> {
         "sort" | "etl" | "download" => absent_api::handle(cx, first, rest),
         _ => Err(cx.invalid_uri()),
     }
+}
+
+/// Turns an easy URL, which begins with a provider, into the one that it stands for.
+fn easy(cx: &mut Cx) -> Result<()> {
+    let providers = [("ais", "ais"), ("gs", "gcp"), ("az", "azure")];
+    let path = cx.path.trim_start_matches('/');
+    let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+    let Some((_, provider)) = providers.into_iter().find(|(name, _)| *name == first) else { return Ok(()) };
+    let (bucket, object) = rest.split_once('/').unwrap_or((rest, ""));
+    if object.contains('/') {
+        // The original drops the slash and means another object.
+        return Err(Fail::bad(format!(
+            "easy URL {:?}: AIStore loses the first '/' of the name {object:?}",
+            cx.path
+        )));
+    }
+    if object.is_empty() && cx.method == Method::PUT {
+        return Err(Fail::bad("missing destination object name in the \"easy URL\""));
+    }
+    cx.path = match (bucket, object) {
+        ("", _) => "/v1/buckets".into(),
+        (bucket, "") => format!("/v1/buckets/{bucket}"),
+        (bucket, object) => format!("/v1/objects/{bucket}/{object}"),
+    };
+    if !cx.query.has("provider") {
+        cx.query.add("provider", provider);
+    }
+    Ok(())
 }
 
 /// Answers methods that a path does not know: OPTIONS, the known but refused, the exotic.

@@ -70,14 +70,30 @@ impl RunningHashes {
     }
 }
 
+/// Who began an upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Native,
+    S3,
+}
+
 /// `mpt-upload`: starts an upload and answers with its id.
 pub(crate) async fn create(cx: &Cx, object: &Object) -> Result<Reply> {
+    Ok(Reply::text(begin(cx, object, Dialect::Native).await?))
+}
+
+/// Marks uploads of the S3 endpoint.
+const BY_S3: &str = "s3";
+
+/// Starts an upload; returns its id.
+pub(crate) async fn begin(cx: &Cx, object: &Object, dialect: Dialect) -> Result<String> {
     let id = short_id();
-    let record = UploadRecord { key: object.key.clone(), started: now(), custom: Vec::new() };
+    let custom = if dialect == Dialect::S3 { vec![(BY_S3.to_owned(), String::new())] } else { Vec::new() };
+    let record = UploadRecord { key: object.key.clone(), started: now(), custom };
     let stored = id.clone();
     cx.cluster.storage.write(move |t| t.put_upload(&stored, &record)).await?;
     cx.cluster.hashes.begin(&id, object.bucket.checksum());
-    Ok(Reply::text(id))
+    Ok(id)
 }
 
 /// `o[bucket/name(-)]`, how messages about uploads name an object.
@@ -195,6 +211,16 @@ async fn receive_part(
 
 /// `mpt-complete`: the parts become the object.
 pub(crate) async fn complete(cx: &Cx, object: &Object, action: &Action) -> Result<Reply> {
+    complete_as(cx, object, action, Vec::new()).await
+}
+
+/// As [`complete`], with metadata for the object.
+pub(crate) async fn complete_as(
+    cx: &Cx,
+    object: &Object,
+    action: &Action,
+    custom: Vec<(String, String)>,
+) -> Result<Reply> {
     let id = cx.query.value("uploadId").to_owned();
     let numbers = requested(action)?;
     let (key, bucket) = (object.key.clone(), Arc::clone(&object.bucket));
@@ -222,7 +248,8 @@ pub(crate) async fn complete(cx: &Cx, object: &Object, action: &Action) -> Resul
                 chunked: true,
             };
             let old = tables.object(&key)?;
-            Overwrite::default().apply(&bucket, &mut record, old.as_ref());
+            let overwrite = Overwrite { custom, ..Overwrite::default() };
+            overwrite.apply(&bucket, &mut record, old.as_ref());
             tables.put_object(&key, &record)?;
             tables.remove_upload(&stored, true)?;
             Ok(Ok(()))
@@ -287,13 +314,17 @@ fn check_set(numbers: Option<Vec<i64>>, parts: &[(u32, PartRecord)]) -> Result<(
     Ok(())
 }
 
-/// Numbers of the parts that an upload has.
-pub(crate) fn part_numbers(cx: &Cx, object: &Object, id: &str) -> Result<Vec<u32>> {
+/// The parts that an upload has, and who began it.
+pub(crate) fn parts(cx: &Cx, object: &Object, id: &str) -> Result<(Dialect, Vec<(u32, PartRecord)>)> {
     let snapshot = cx.cluster.storage.snapshot()?;
-    if snapshot.upload(id)?.is_none_or(|u| u.key != object.key) {
-        return Err(unknown(object, id));
-    }
-    Ok(snapshot.parts(id)?.into_iter().map(|(number, _)| number).collect())
+    let upload = snapshot.upload(id)?.filter(|u| u.key == object.key).ok_or_else(|| unknown(object, id))?;
+    let by_s3 = upload.custom.iter().any(|(name, _)| name == BY_S3);
+    Ok((if by_s3 { Dialect::S3 } else { Dialect::Native }, snapshot.parts(id)?))
+}
+
+/// MD5 of a part.
+pub(crate) fn part_hex(part: &PartRecord) -> String {
+    crate::checksum::hex(&part.md5)
 }
 
 /// `mpt-abort`: forgets an upload and its parts.

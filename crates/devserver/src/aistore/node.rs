@@ -114,7 +114,8 @@ pub(crate) struct Operation {
 
 /// True if the body is a short document that decides what is asked for; false if it is an object's bytes.
 fn reads_body_first(method: &Method, path: &str) -> bool {
-    !(method == Method::PUT && (path.starts_with("/v1/objects") || path.starts_with("/s3")))
+    let bytes = ["/v1/objects", "/s3", "/ais/", "/gs/", "/az/"];
+    !(method == Method::PUT && bytes.iter().any(|start| path.starts_with(start)))
 }
 
 fn classify(method: &Method, path: &str, query: &Query, json: &Bytes) -> Operation {

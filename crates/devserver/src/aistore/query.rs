@@ -32,6 +32,13 @@ impl Query {
         Ok(Self { raw: raw.to_owned(), pairs })
     }
 
+    /// Adds a parameter that needs no escape.
+    pub(crate) fn add(&mut self, name: &str, value: &str) {
+        let separator = if self.raw.is_empty() { "" } else { "&" };
+        self.raw = format!("{}{separator}{name}={value}", self.raw);
+        self.pairs.push((name.to_owned(), value.to_owned()));
+    }
+
     /// As it came.
     pub(crate) fn raw(&self) -> &str {
         &self.raw

@@ -19,7 +19,7 @@ pub(crate) async fn handle(cx: &mut Cx, index: usize) -> Result<Reply> {
     let path = cx.path.clone();
     refuse_direct(cx, &path)?;
     if let Some(rest) = path.strip_prefix("/s3/") {
-        return s3::at_target(cx, index, rest);
+        return s3::at_target(cx, index, rest).await;
     }
     let Some(rest) = path.strip_prefix("/v1/") else { return Err(cx.invalid_uri()) };
     let (first, rest) = rest.split_once('/').unwrap_or((rest, ""));

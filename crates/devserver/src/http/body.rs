@@ -234,6 +234,7 @@ pub(crate) struct ReqBody {
     shape: Shape,
     read: u64,
     done: bool,
+    chunks: Option<AwsChunks>,
     expects_continue: bool,
     control: Arc<ConnControl>,
     journal: JournalRef,
@@ -241,6 +242,48 @@ pub(crate) struct ReqBody {
 
 /// Bytes of an unread body up to which a connection is kept and the body thrown away.
 const DISCARD_LIMIT: u64 = 256 * 1024;
+
+/// Undoes `aws-chunked`: a line with the length in front of each piece, a line break behind it, lines at the end.
+/// Signatures and trailing checksums are not checked.
+#[derive(Debug, Default)]
+struct AwsChunks {
+    /// What has come of a line.
+    line: Vec<u8>,
+    /// Bytes of the current piece, and of the line break behind it, that are still to come.
+    data: u64,
+    skip: u64,
+    ended: bool,
+}
+
+impl AwsChunks {
+    fn decode(&mut self, mut bytes: &[u8]) -> Bytes {
+        let mut out = Vec::with_capacity(bytes.len());
+        while !bytes.is_empty() && !self.ended {
+            let data = usize::try_from(self.data).unwrap_or(usize::MAX).min(bytes.len());
+            if data > 0 {
+                out.extend_from_slice(&bytes[..data]);
+                self.data -= data as u64;
+                bytes = &bytes[data..];
+                continue;
+            }
+            let (first, rest) = (bytes[0], &bytes[1..]);
+            bytes = rest;
+            if self.skip > 0 {
+                self.skip -= 1;
+            } else if first == b'\n' {
+                let line = String::from_utf8_lossy(&self.line);
+                let digits = line.trim().split(';').next().unwrap_or_default();
+                self.data = u64::from_str_radix(digits, 16).unwrap_or(0);
+                self.skip = 2;
+                self.ended = self.data == 0;
+                self.line.clear();
+            } else {
+                self.line.push(first);
+            }
+        }
+        out.into()
+    }
+}
 
 impl ReqBody {
     pub(crate) fn new(
@@ -251,7 +294,16 @@ impl ReqBody {
         journal: JournalRef,
     ) -> Self {
         let done = incoming.is_end_stream();
-        Self { incoming, shape: plan.request_shape(), read: 0, done, expects_continue, control, journal }
+        Self {
+            incoming,
+            shape: plan.request_shape(),
+            read: 0,
+            done,
+            chunks: None,
+            expects_continue,
+            control,
+            journal,
+        }
     }
 
     /// Lets a fault that was chosen later act on the rest.
@@ -302,7 +354,15 @@ impl ReqBody {
         }
         self.read += n;
         self.journal.journal.update(self.journal.seq, |e| e.bytes_in += n);
-        Ok(Some(bytes))
+        Ok(Some(match &mut self.chunks {
+            Some(chunks) => chunks.decode(&bytes),
+            None => bytes,
+        }))
+    }
+
+    /// Takes the framing of `aws-chunked` off what follows.
+    pub(crate) fn decode_aws_chunks(&mut self) {
+        self.chunks = Some(AwsChunks::default());
     }
 
     /// The whole body, if it is not longer than `limit`; else `None`.
@@ -350,5 +410,21 @@ impl ReqBody {
         }
         self.control.linger();
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aws_chunks_in_pieces_of_any_size() {
+        let wire =
+            b"5;chunk-signature=x\r\nhello\r\n7\r\n\r\nworld\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n";
+        for size in 1..wire.len() {
+            let mut chunks = AwsChunks::default();
+            let decoded: Vec<u8> = wire.chunks(size).flat_map(|piece| chunks.decode(piece)).collect();
+            assert_eq!(decoded, b"hello\r\nworld", "{size}");
+        }
     }
 }

@@ -287,6 +287,11 @@ impl Snapshot {
         Ok(all)
     }
 
+    pub(crate) fn part(&self, id: &str, number: u32) -> Result<Option<PartRecord>> {
+        let table = self.txn.open_table(PARTS)?;
+        table.get((id, number))?.map(|v| unpack(v.value())).transpose()
+    }
+
     pub(crate) fn parts(&self, id: &str) -> Result<Vec<(u32, PartRecord)>> {
         collect_parts(&self.txn.open_table(PARTS)?, id)
     }

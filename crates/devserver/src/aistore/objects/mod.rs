@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub(crate) use change::{copy, copy_object, delete, invert, patch, rename};
 pub(crate) use get::get;
-pub(crate) use head::head;
+pub(crate) use head::{etag, head};
 pub(crate) use put::{put, receive, store};
 pub(crate) use stream::{copy_body, copy_from, rechunk};
 

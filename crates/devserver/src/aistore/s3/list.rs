@@ -1,0 +1,142 @@
+//! Listings.
+
+use std::fmt::Write as _;
+
+use super::{escape, xml};
+use crate::aistore::buckets::Bucket;
+use crate::aistore::error::Result;
+use crate::aistore::gotime;
+use crate::aistore::multipart;
+use crate::aistore::node::Cx;
+use crate::aistore::objects::Object;
+use crate::aistore::reply::Reply;
+use crate::aistore::s3::object::stored_etag;
+
+const NAMESPACE: &str = "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01\"";
+/// Most entries of a page.
+const MAX_KEYS: usize = 1000;
+
+pub(super) fn buckets(cx: &Cx) -> Reply {
+    let mut list = String::new();
+    for bucket in cx.cluster.buckets.list(None, None) {
+        let created = bucket.props()["created"].as_str().and_then(|n| n.parse().ok()).unwrap_or(0);
+        let created = gotime::format(created, "2006-01-02T15:04:05.000Z");
+        let (name, provider) = (&bucket.name.name, bucket.name.provider.as_str());
+        let _ = write!(
+            list,
+            "<Bucket><Name>{name}</Name><CreationDate>{created}</CreationDate><String>Provider: {provider}</String>\
+             </Bucket>"
+        );
+    }
+    xml(&format!(
+        "<ListAllMyBucketsResult {NAMESPACE}><Owner><ID>1</ID><DisplayName>ListAllMyBucketsResult</DisplayName></Owner>\
+         <Buckets>{list}</Buckets></ListAllMyBucketsResult>"
+    ))
+}
+
+/// Both generations of object listings; what the page size cannot mean is ignored.
+pub(super) fn objects(cx: &Cx, bucket: &Bucket) -> Result<Reply> {
+    let value = |name| cx.query.value(name);
+    let limit = value("max-keys").parse::<usize>().ok().filter(|n| *n > 0).unwrap_or(MAX_KEYS).min(MAX_KEYS);
+    let (prefix, flat) = (value("prefix"), value("delimiter").is_empty());
+    let token = value("continuation-token");
+    let after = [token, value("start-after"), value("marker")].into_iter().max().unwrap_or_default();
+    let from = if after.is_empty() { prefix.to_owned() } else { format!("{after}\0").max(prefix.to_owned()) };
+    let snapshot = cx.cluster.storage.snapshot()?;
+    let walk = snapshot.walk(bucket.id)?;
+    let (mut contents, mut prefixes, mut count) = (String::new(), Vec::<String>::new(), 0);
+    let (mut last, mut next) = (String::new(), String::new());
+    for item in walk.from(&from)? {
+        let (name, record) = item?;
+        if !name.starts_with(prefix) {
+            break;
+        }
+        let directory =
+            if flat { None } else { name[prefix.len()..].find('/').map(|n| &name[..=prefix.len() + n]) };
+        let known = |d: &&str| {
+            prefixes.last().is_some_and(|p| p == d) || (!token.is_empty() && token.starts_with(*d))
+        };
+        if name.contains("//") || directory.as_ref().is_some_and(known) {
+            last.clone_from(&name);
+            continue;
+        }
+        if count == limit {
+            next = last;
+            break;
+        }
+        count += 1;
+        if let Some(directory) = directory {
+            prefixes.push(directory.to_owned());
+        } else {
+            let modified = gotime::format(record.mtime, "2006-01-02T15:04:05Z07:00");
+            let etag = stored_etag(&record).unwrap_or_default();
+            let _ = write!(
+                contents,
+                "<Contents><Key>{}</Key><LastModified>{modified}</LastModified><ETag>{etag}</ETag><StorageClass>\
+                 </StorageClass><Size>{}</Size></Contents>",
+                escape(&name),
+                record.size
+            );
+        }
+        last = name;
+    }
+    let mut common = String::new();
+    for prefix in &prefixes {
+        let _ = write!(common, "<CommonPrefixes><Prefix>{}</Prefix></CommonPrefixes>", escape(prefix));
+    }
+    let (name, truncated) = (&bucket.name.name, !next.is_empty());
+    // Version 1 goes on by a marker of its own.
+    let marker = if truncated && value("list-type").is_empty() {
+        format!("<NextMarker>{}</NextMarker>", escape(&next))
+    } else {
+        String::new()
+    };
+    let field = if truncated && !value("list-type").is_empty() {
+        format!("<NextContinuationToken>{}</NextContinuationToken>", escape(&next))
+    } else {
+        String::new()
+    };
+    Ok(xml(&format!(
+        "<ListBucketResult {NAMESPACE}><Name>{name}</Name><Prefix></Prefix><ContinuationToken>{}</ContinuationToken>\
+         {field}{marker}{contents}{common}<KeyCount>{count}</KeyCount><MaxKeys>{limit}</MaxKeys>\
+         <IsTruncated>{truncated}</IsTruncated></ListBucketResult>",
+        escape(&next)
+    )))
+}
+
+pub(super) fn uploads(cx: &Cx, bucket: &Bucket) -> Result<Reply> {
+    let mut list = String::new();
+    for (id, upload) in cx.cluster.storage.snapshot()?.uploads()? {
+        if upload.key.bucket == bucket.id {
+            let started = gotime::format(upload.started, "2006-01-02T15:04:05.999999999Z07:00");
+            let key = escape(&upload.key.name);
+            let _ = write!(
+                list,
+                "<Upload><Initiated>{started}</Initiated><Key>{key}</Key><UploadId>{id}</UploadId></Upload>"
+            );
+        }
+    }
+    let name = &bucket.name.name;
+    Ok(xml(&format!(
+        "<ListMultipartUploadsResult><Bucket>{name}</Bucket><UploadIdMarker></UploadIdMarker>{list}<MaxUploads>0\
+         </MaxUploads><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>"
+    )))
+}
+
+pub(super) fn parts(cx: &Cx, object: &Object) -> Result<Reply> {
+    let id = cx.query.value("uploadId");
+    let mut list = String::new();
+    let (dialect, parts) = multipart::parts(cx, object, id)?;
+    for (number, part) in parts {
+        // Parts of the native dialect have none.
+        let etag = match dialect {
+            multipart::Dialect::S3 => format!("&#34;{}&#34;", multipart::part_hex(&part)),
+            multipart::Dialect::Native => String::new(),
+        };
+        let _ = write!(list, "<Part><ETag>{etag}</ETag><PartNumber>{number}</PartNumber></Part>");
+    }
+    let (bucket, key, id) = (&object.bucket.name.name, escape(&object.key.name), escape(id));
+    Ok(xml(&format!(
+        "<ListPartsResult><Bucket>{bucket}</Bucket><Key>{key}</Key><UploadId>{id}</UploadId>{list}</ListPartsResult>"
+    )))
+}
