@@ -45,6 +45,8 @@ pub(crate) struct Inner {
     pub(crate) endpoint: Endpoint,
     pub(crate) keys: Keys,
     pub(crate) part_size: u64,
+    #[cfg(feature = "s3")]
+    pub(crate) s3: Option<crate::s3::S3Access>,
 }
 
 impl Client {
@@ -131,6 +133,12 @@ impl Client {
     /// Size of the pieces of resumable uploads.
     pub(crate) fn part_size(&self) -> u64 {
         self.0.part_size
+    }
+
+    /// How the S3 endpoint is asked, if there are keys for it.
+    #[cfg(feature = "s3")]
+    pub(crate) fn s3(&self) -> Option<&crate::s3::S3Access> {
+        self.0.s3.as_ref()
     }
 
     /// Whether requests carry credentials at all.

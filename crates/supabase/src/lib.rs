@@ -9,6 +9,8 @@ mod error;
 mod keys;
 mod model;
 mod names;
+#[cfg(feature = "s3")]
+mod s3;
 mod store;
 mod store_list;
 mod store_multipart;
@@ -24,6 +26,8 @@ pub use bucket::{
 pub use buckets::{BucketColumn, Buckets, CreateBucket, ListBuckets, UpdateBucket};
 pub use client::Client;
 pub use config::{ClientBuilder, HOSTED_PART_SIZE};
+#[cfg(feature = "s3")]
+pub use longshore_object_store::s3::AwsCredentials;
 pub use model::{BucketInfo, BucketSettings, FileInfo, FileMetadata, FileObject, SizeLimit, Uploaded};
 pub use names::{decode_key, encode_key, key_fault};
 pub use store::Store;

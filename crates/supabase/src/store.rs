@@ -46,12 +46,23 @@ pub struct Store {
     capability: Capability,
     /// Names are written with what the service takes.
     encoded: bool,
+    /// What takes uploads in parts, if there are keys for it.
+    #[cfg(feature = "s3")]
+    s3: Option<longshore_object_store::s3::S3Store>,
 }
 
 impl Store {
     pub(crate) fn new(bucket: Bucket) -> Self {
         let capability = capability(&bucket);
-        Self { bucket, capability, encoded: false }
+        #[cfg(feature = "s3")]
+        let (capability, s3) = with_s3(&bucket, capability);
+        Self {
+            bucket,
+            capability,
+            encoded: false,
+            #[cfg(feature = "s3")]
+            s3,
+        }
     }
 
     /// The same bucket under names of any characters: each is written with those that the service takes
@@ -63,6 +74,9 @@ impl Store {
         self.encoded = true;
         self.capability.names = None;
         self.capability.list_ordered = false;
+        if let Some(limits) = &mut self.capability.multipart {
+            limits.list_uploads = false;
+        }
         self
     }
 
@@ -128,6 +142,31 @@ fn capability(bucket: &Bucket) -> Capability {
     limits.list_uploads = false;
     can.multipart = Some(limits);
     can
+}
+
+/// The rules of uploads in parts through S3, where that can be asked.
+#[cfg(feature = "s3")]
+fn with_s3(
+    bucket: &Bucket,
+    mut capability: Capability,
+) -> (Capability, Option<longshore_object_store::s3::S3Store>) {
+    let Some(access) = bucket.client().s3() else { return (capability, None) };
+    match access.store(bucket.client().service(), bucket.name()) {
+        Ok(store) => {
+            capability.multipart = store.capability().multipart;
+            (capability, Some(store))
+        }
+        Err(error) => {
+            tracing::warn!(bucket = bucket.id(), %error, "large objects do not go through S3");
+            (capability, None)
+        }
+    }
+}
+
+/// The same upload under the name that the service has.
+#[cfg(feature = "s3")]
+fn at_s3(upload: &MultipartRef, at: At) -> MultipartRef {
+    MultipartRef { key: at.key, id: upload.id.clone() }
 }
 
 /// The attributes as an upload carries them.
@@ -350,6 +389,10 @@ impl BlobStore for Store {
         self.capability.check_create_multipart(&opts).map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
         let at = self.at(key, OPERATION)?;
         let options = file_options(&opts.attributes).map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
+        #[cfg(feature = "s3")]
+        if let Some(s3) = &self.s3 {
+            return s3.create_multipart(&at.key, opts).await;
+        }
         store_multipart::create(self.client(), &at, &options).await.map_err(|error| {
             if error.operation().is_empty() { self.refuse(error, OPERATION, Some(key)) } else { error }
         })
@@ -362,17 +405,33 @@ impl BlobStore for Store {
         body: Payload,
     ) -> Result<PartReceipt> {
         const OPERATION: &str = "supabase.resumable.send";
+        #[cfg(feature = "s3")]
+        if let Some(s3) = &self.s3 {
+            let upload = at_s3(upload, self.at(&upload.key, OPERATION)?);
+            return s3.upload_part(&upload, number, body).await;
+        }
         // The size of parts is that of this upload, whatever the client is set up with by now.
         store_multipart::put_part(self.client(), self.at(&upload.key, OPERATION)?, &upload.id, number, body)
             .await
     }
 
     async fn list_parts(&self, upload: &MultipartRef) -> Result<Vec<PartInfo>> {
+        #[cfg(feature = "s3")]
+        if let Some(s3) = &self.s3 {
+            let upload = at_s3(upload, self.at(&upload.key, "supabase.resumable.offset")?);
+            return s3.list_parts(&upload).await;
+        }
         let at = self.at(&upload.key, "supabase.resumable.offset")?;
         store_multipart::list_parts(self.client(), at, &upload.id).await
     }
 
-    async fn list_uploads(&self, _: &str, _: Option<PageToken>) -> Result<UploadPage> {
+    async fn list_uploads(&self, prefix: &str, page: Option<PageToken>) -> Result<UploadPage> {
+        #[cfg(feature = "s3")]
+        if let (Some(s3), false) = (&self.s3, self.encoded) {
+            return s3.list_uploads(prefix, page).await;
+        }
+        // Resumable uploads are known by their ids only.
+        let _ = (prefix, page);
         Err(match self.capability.check_list_uploads() {
             Err(error) => self.refuse(error, "supabase.resumable.list", None),
             Ok(()) => Error::new(ErrorKind::Unsupported, "there is no such call"),
@@ -381,11 +440,33 @@ impl BlobStore for Store {
 
     async fn complete_multipart(&self, upload: &MultipartRef, parts: Vec<PartReceipt>) -> Result<PutResult> {
         const OPERATION: &str = "supabase.resumable.finish";
+        #[cfg(feature = "s3")]
+        if let Some(s3) = &self.s3 {
+            let at = self.at(&upload.key, OPERATION)?;
+            let size: u64 = parts.iter().map(|part| part.size).sum();
+            let result = s3.complete_multipart(&at_s3(upload, at.clone()), parts).await?;
+            // The endpoint makes an object also of fewer parts than it is told.
+            let found = self.info(&upload.key, &at).await?.size;
+            if found != size {
+                let text = format!("the object has {found} bytes, its parts have {size}");
+                return Err(self.refuse(
+                    Error::new(ErrorKind::ChecksumMismatch, text),
+                    OPERATION,
+                    Some(&upload.key),
+                ));
+            }
+            return Ok(result);
+        }
         // The rules are those of this upload, whatever the client is set up with by now.
         store_multipart::complete(self.client(), self.at(&upload.key, OPERATION)?, &upload.id, &parts).await
     }
 
     async fn abort_multipart(&self, upload: &MultipartRef) -> Result<()> {
+        #[cfg(feature = "s3")]
+        if let Some(s3) = &self.s3 {
+            let upload = at_s3(upload, self.at(&upload.key, "supabase.resumable.abort")?);
+            return s3.abort_multipart(&upload).await;
+        }
         let at = self.at(&upload.key, "supabase.resumable.abort")?;
         store_multipart::abort(self.client(), at, &upload.id).await
     }
