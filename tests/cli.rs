@@ -14,25 +14,30 @@ mod cli_support;
 use std::process::ExitCode;
 
 use cli_support::{
-    ais, authn, bad_input, buckets, copying, embedded, interrupt, listing, removing, s3, settings, supabase,
+    ais, authn, bad_input, buckets, comparing, copying, embedded, interrupt, listing, moving, removing, resume,
+    s3, settings, supabase, syncing,
 };
 use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let groups: [(&str, &[Case]); 12] = [
+    let groups: [(&str, &[Case]); 16] = [
         ("ais", ais::CASES),
         ("authn", authn::CASES),
         ("bad-input", bad_input::CASES),
         ("buckets", buckets::CASES),
+        ("comparing", comparing::CASES),
         ("copying", copying::CASES),
         ("embedded", embedded::CASES),
         ("interrupt", interrupt::CASES),
         ("listing", listing::CASES),
+        ("moving", moving::CASES),
         ("removing", removing::CASES),
+        ("resume", resume::CASES),
         ("s3", s3::CASES),
         ("settings", settings::CASES),
         ("supabase", supabase::CASES),
+        ("syncing", syncing::CASES),
     ];
     let trials = groups.into_iter().flat_map(|(group, cases)| {
         cases.iter().map(move |(name, case)| {

@@ -4,14 +4,18 @@ pub(crate) mod ais;
 pub(crate) mod authn;
 pub(crate) mod bad_input;
 pub(crate) mod buckets;
+pub(crate) mod comparing;
 pub(crate) mod copying;
 pub(crate) mod embedded;
 pub(crate) mod interrupt;
 pub(crate) mod listing;
+pub(crate) mod moving;
 pub(crate) mod removing;
+pub(crate) mod resume;
 pub(crate) mod s3;
 pub(crate) mod settings;
 pub(crate) mod supabase;
+pub(crate) mod syncing;
 
 mod binary;
 mod files;

@@ -17,6 +17,8 @@ const EXAMPLES: &str = "longshore-examples";
 const CLI: &str = "longshore-cli";
 /// Where the tests of the command line find the program.
 const BIN_VARIABLE: &str = "LONGSHORE_BIN";
+/// The tests of the command line that kill it.
+const RESUME_GROUP: &str = "resume/";
 const HEAVY_VARIABLE: &str = "LONGSHORE_HEAVY";
 
 /// A class of tests, told apart by what it may touch.
@@ -27,18 +29,20 @@ pub(crate) enum Class {
     Wire,
     Conformance,
     Cli,
+    Resume,
     Examples,
     Live,
     Peers,
 }
 
 impl Class {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Unit,
         Self::Doc,
         Self::Wire,
         Self::Conformance,
         Self::Cli,
+        Self::Resume,
         Self::Examples,
         Self::Live,
         Self::Peers,
@@ -53,6 +57,7 @@ impl Class {
             Self::Wire => "wire",
             Self::Conformance => "conformance",
             Self::Cli => "cli",
+            Self::Resume => "resume",
             Self::Examples => "examples",
             Self::Live => "live",
             Self::Peers => "peers",
@@ -74,7 +79,7 @@ impl Class {
 
     /// Whether its tests start the program as users do.
     const fn runs_the_program(self) -> bool {
-        matches!(self, Self::Cli | Self::Live)
+        matches!(self, Self::Cli | Self::Resume | Self::Live)
     }
 
     /// Whether the names of its tests start with the backend that they are about.
@@ -187,7 +192,10 @@ fn run_class(
     let mut command =
         cmd::cargo(&workspace.root, ["test", "--workspace", "--all-features", "--no-fail-fast"]);
     command.args(selection);
-    if !options.passed_on.is_empty() {
+    if class == Class::Resume {
+        // A part of `cli`, for those who want to kill it more often.
+        command.args(["--", RESUME_GROUP]).args(&options.passed_on);
+    } else if !options.passed_on.is_empty() {
         command.arg("--").args(&options.passed_on);
     }
     set_environment(&mut command, class, options);
@@ -237,6 +245,7 @@ fn selection(metadata: &Metadata, class: Class) -> Result<Vec<String>, Failure> 
             others.into_iter().for_each(&mut add);
             arguments.extend(["--lib", "--bins"].map(str::to_owned));
         }
+        Class::Resume => shared.into_iter().filter(|name| *name == "cli").for_each(&mut add),
         _ => shared.into_iter().filter(|name| Class::of_target(name) == Some(class)).for_each(&mut add),
     }
     Ok(arguments)

@@ -7,7 +7,9 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use longshore::transfer::{PartSize, Transfer};
 
 use crate::{
-    commands::{ais, authn, cat, cp, ls, mb, presign, rb, resume, rm, stat, supabase},
+    commands::{
+        ais, authn, cat, cp, diff, du, ls, mb, mv, presign, rb, resume, rm, stat, supabase, sync,
+    },
     failure::Failure,
     interrupt::{GRACE, Interrupt},
     output::Output,
@@ -21,7 +23,7 @@ use crate::{
 /// A place is a store URL such as ais://bucket/key, a local path, or `-` for standard input or output; cp, cat and
 /// stat also read http:// and https:// URLs. Keys are
 /// taken as they are: nothing in them is decoded. Wildcards `*`, `?`, `[a-z]` and `**` (any depth) work in the
-/// keys of cp, ls, cat and rm; quote them against the shell.
+/// keys of cp, mv, ls, cat, du and rm; quote them against the shell.
 ///
 /// supabase:// URLs work on the project that SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY name.
 /// Without an endpoint, ais:// URLs are served by an embedded server whose data stays on this machine.
@@ -85,6 +87,10 @@ pub(crate) struct Global {
     #[arg(long, value_name = "RATE", value_parser = parse_rate, global = true)]
     pub(crate) limit_rate: Option<u64>,
 
+    /// Requests that begin in a second at most
+    #[arg(long, value_name = "N", value_parser = parse_count::<u64>, global = true)]
+    pub(crate) limit_requests: Option<u64>,
+
     /// Compare content with checksums: where the server states one, always (or fail), or never
     #[arg(long, value_name = "WHEN", value_enum, global = true)]
     pub(crate) verify: Option<Verify>,
@@ -101,7 +107,11 @@ pub(crate) struct Global {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Cp(cp::CpArgs),
+    Cp(Box<cp::CpArgs>),
+    Mv(Box<mv::MvArgs>),
+    Sync(Box<sync::SyncArgs>),
+    Diff(Box<diff::DiffArgs>),
+    Du(du::DuArgs),
     Ls(ls::LsArgs),
     Cat(cat::CatArgs),
     Rm(rm::RmArgs),
@@ -145,6 +155,7 @@ impl App {
         let mut builder = Transfer::builder()
             .limit_upload(settings.limit_rate)
             .limit_download(settings.limit_rate)
+            .limit_requests(settings.limit_requests)
             .verify(settings.verify.into())
             .checkpoints(&settings.dirs.state)
             .grace(GRACE);
@@ -170,9 +181,13 @@ impl App {
     pub(crate) async fn run(self, command: Command) -> Result<(), Failure> {
         let result = match command {
             // These end in their own way when they are interrupted.
-            Command::Cp(args) => cp::run(&self, args).await,
+            Command::Cp(args) => cp::run(&self, *args).await,
+            Command::Mv(args) => mv::run(&self, *args).await,
+            Command::Sync(args) => sync::run(&self, *args).await,
             #[cfg(feature = "dev")]
             Command::Dev(args) => crate::commands::dev::run(&self, args).await,
+            Command::Diff(args) => self.until_interrupted(diff::run(&self, *args)).await,
+            Command::Du(args) => self.until_interrupted(du::run(&self, args)).await,
             Command::Ls(args) => self.until_interrupted(ls::run(&self, args)).await,
             Command::Cat(args) => self.until_interrupted(cat::run(&self, args)).await,
             Command::Rm(args) => self.until_interrupted(rm::run(&self, args)).await,

@@ -83,6 +83,19 @@ pub(crate) enum Message<'a> {
     },
     /// An interrupted transfer will not be taken up.
     GivenUp { url: String },
+    /// Something that would be done, but for `--dry-run`.
+    Would {
+        action: &'static str,
+        source: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        destination: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bytes: Option<u64>,
+    },
+    /// A name under which two places differ: `+` only the first has it, `-` only the second, `!` both.
+    Difference { sign: char, name: String },
+    /// What is below a prefix.
+    Usage { url: String, objects: u64, bytes: u64 },
     /// The end of a command that treats many items.
     Summary(Summary),
     /// How far a command has come.
@@ -170,7 +183,7 @@ impl fmt::Display for Entity {
 }
 
 /// What a command did in all.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Summary {
     /// What was done, in the past tense: `copied`, `removed`.
     pub(crate) action: &'static str,
@@ -181,6 +194,15 @@ pub(crate) struct Summary {
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) skipped: u64,
     pub(crate) failed: u64,
+    /// Needed nothing.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) unchanged: u64,
+    /// Removed because the source lacks it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) removed: u64,
+    /// Headers and keys of metadata that the destination could not hold.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) lost: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bytes: Option<u64>,
     pub(crate) seconds: f64,
@@ -261,6 +283,15 @@ impl fmt::Display for Message<'_> {
                     (false, None) => Ok(()),
                 }
             }
+            Self::Would { action, source, destination, .. } => {
+                write!(f, "would {action} {}", printable(source))?;
+                destination.iter().try_for_each(|to| write!(f, " to {}", printable(to)))
+            }
+            Self::Difference { sign, name } => write!(f, "{sign} {}", printable(name)),
+            Self::Usage { url, objects, bytes } => {
+                let objects = count(*objects, "object");
+                write!(f, "{:>10}  {objects:>16}  {}", show_size(*bytes), printable(url))
+            }
             Self::GivenUp { url } => write!(f, "gave up the transfer of {}", printable(url)),
             Self::Summary(summary) => summary.fmt(f),
             #[cfg(feature = "dev")]
@@ -312,8 +343,15 @@ impl fmt::Display for Summary {
         if let Some(bytes) = self.bytes.filter(|bytes| *bytes > 0) {
             write!(f, " ({})", show_rate(bytes, time))?;
         }
-        if self.skipped > 0 {
-            write!(f, ", {} skipped", self.skipped)?;
+        for (number, what) in
+            [(self.unchanged, "unchanged"), (self.skipped, "skipped"), (self.removed, "removed")]
+        {
+            if number > 0 {
+                write!(f, ", {number} {what}")?;
+            }
+        }
+        if self.lost > 0 {
+            write!(f, ", {} of metadata lost", count(self.lost, "piece"))?;
         }
         if self.failed > 0 {
             write!(f, ", {} failed", self.failed)?;
@@ -531,6 +569,7 @@ mod tests {
             failed: 1,
             bytes: Some(4 << 20),
             seconds: 2.0,
+            ..Summary::default()
         };
         assert_eq!(summary.to_string(), "copied 3 files, 4.0 MiB in 2.00 s (2.0 MiB/s), 1 failed");
         let json = serde_json::to_value(Message::Summary(summary)).unwrap();

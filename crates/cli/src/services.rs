@@ -116,6 +116,24 @@ impl Services {
         Ok(buckets.iter().map(aistore::BucketRef::url).collect())
     }
 
+    /// The cluster behind a URL, if it is one of a cluster.
+    pub(crate) async fn cluster(&self, url: &StoreUrl) -> Result<Option<aistore::Cluster>, Failure> {
+        match self.cluster_bucket(url)? {
+            Some(_) => Ok(Some(self.aistore().await?.cluster())),
+            None => Ok(None),
+        }
+    }
+
+    /// Refuses to take the embedded server for granted where something may be removed.
+    pub(crate) fn require_chosen(&self, url: &StoreUrl) -> Result<(), Failure> {
+        if self.settings.endpoint.is_some() || !url.scheme().is_aistore() {
+            return Ok(());
+        }
+        Err(Failure::usage(format!("{url} may lose objects, and nobody said on which cluster")).hint(
+            "set AIS_ENDPOINT or give --endpoint; `longshore dev` shows the address of the embedded server",
+        ))
+    }
+
     /// The bucket if a cluster has it. Names are looked at before a server is started for them.
     #[expect(clippy::unused_self, reason = "the other platforms have settings")]
     fn cluster_bucket(&self, url: &StoreUrl) -> Result<Option<aistore::BucketRef>, Failure> {
@@ -153,8 +171,8 @@ impl Services {
         let settings = &self.settings;
         // Tokens and certificates of the environment belong to the cluster, not to the embedded server.
         let mut options = match &settings.endpoint {
-            Some(_) => OpenOptions::from_env(),
-            None => OpenOptions::new(),
+            Some(_) if !settings.own_account => OpenOptions::from_env(),
+            _ => OpenOptions::new(),
         };
         options = options.endpoint(endpoint);
         if let Some(token) = settings.token.as_ref().filter(|_| settings.endpoint.is_some()) {

@@ -26,6 +26,8 @@ pub(crate) type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 pub(crate) struct Settings {
     /// Address of an AIStore gateway; `None` means the embedded server.
     pub(crate) endpoint: Option<String>,
+    /// Tokens and certificates of the environment belong to another service.
+    pub(crate) own_account: bool,
     /// Token of the profile; one in the environment is read by the client itself.
     pub(crate) token: Option<Secret>,
     /// How long making a connection may take, by the profile; the environment is the client's.
@@ -42,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) memory: Option<u64>,
     /// Bytes per second at most.
     pub(crate) limit_rate: Option<u64>,
+    /// Requests that begin in a second at most.
+    pub(crate) limit_requests: Option<u64>,
     /// How long to look for a part of unknown fate.
     pub(crate) part_lookup: Option<Duration>,
     /// Keys are written with the characters that the store takes.
@@ -167,6 +171,7 @@ struct Profile {
     part_size: Option<Word>,
     memory: Option<Word>,
     limit_rate: Option<Word>,
+    limit_requests: Option<Word>,
     part_lookup: Option<String>,
     verify: Option<String>,
     progress: Option<String>,
@@ -204,6 +209,7 @@ impl Settings {
             endpoint: lookup.find(flags.endpoint.clone(), "AIS_ENDPOINT", p.endpoint.as_ref(), |text| {
                 Ok(text.to_owned())
             })?,
+            own_account: false,
             token: token(p, env)?,
             connect_timeout: lookup.unless(
                 "AIS_CONNECT_TIMEOUT",
@@ -231,6 +237,12 @@ impl Settings {
                 p.limit_rate.as_ref(),
                 parse_rate,
             )?,
+            limit_requests: lookup.find(
+                flags.limit_requests,
+                "LONGSHORE_LIMIT_REQUESTS",
+                p.limit_requests.as_ref(),
+                parse_count,
+            )?,
             part_lookup: lookup.find(
                 None,
                 "LONGSHORE_PART_LOOKUP",
@@ -245,6 +257,28 @@ impl Settings {
                 .find(flags.progress, "LONGSHORE_PROGRESS", p.progress.as_ref(), When::from_str)?
                 .unwrap_or_default(),
             dirs,
+        })
+    }
+}
+
+impl Settings {
+    /// The same with the service of a profile that was asked for by name: it wins over the environment, which cannot
+    /// mean two services at once.
+    pub(crate) fn with_profile(&self, name: &str) -> Result<Self, Failure> {
+        let (profile, origin) = profile(Some(name), &|_| None, &self.dirs)?;
+        let lookup = Lookup { env: &|_| None, origin: &origin };
+        let Some(endpoint) = profile.endpoint.clone() else {
+            return Err(Failure::usage(format!("{origin} says no `endpoint`")));
+        };
+        let token = token(&profile, &|_| None)?;
+        let times = |value: Option<&String>| lookup.of_profile(value, parse_duration);
+        Ok(Self {
+            endpoint: Some(endpoint),
+            connect_timeout: times(profile.connect_timeout.as_ref())?.or(self.connect_timeout),
+            idle_timeout: times(profile.idle_timeout.as_ref())?.or(self.idle_timeout),
+            own_account: true,
+            token,
+            ..self.clone()
         })
     }
 }

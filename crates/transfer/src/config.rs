@@ -74,6 +74,8 @@ pub(crate) struct Engine {
     pub(crate) small_files: DiskSpeed,
     pub(crate) upload_rate: RateLimit,
     pub(crate) download_rate: RateLimit,
+    /// Requests rather than bytes.
+    pub(crate) request_rate: RateLimit,
 }
 
 /// Settings of a [`Transfer`]; every one has a default that suits most uses.
@@ -83,6 +85,7 @@ pub struct TransferBuilder {
     config: Config,
     upload_rate: Option<u64>,
     download_rate: Option<u64>,
+    request_rate: Option<u64>,
 }
 
 impl Default for TransferBuilder {
@@ -110,6 +113,7 @@ impl Default for TransferBuilder {
             },
             upload_rate: None,
             download_rate: None,
+            request_rate: None,
         }
     }
 }
@@ -177,6 +181,12 @@ impl TransferBuilder {
     /// Most bytes per second from all stores together. Default none.
     pub fn limit_download(mut self, bytes_per_second: Option<u64>) -> Self {
         self.download_rate = bytes_per_second;
+        self
+    }
+
+    /// Most requests that begin in a second. Default none.
+    pub fn limit_requests(mut self, per_second: Option<u64>) -> Self {
+        self.request_rate = per_second;
         self
     }
 
@@ -248,7 +258,7 @@ impl TransferBuilder {
     ///
     /// [`ErrorKind::InvalidConfig`] names every setting that is wrong.
     pub fn build(self) -> Result<Transfer> {
-        let Self { config, upload_rate, download_rate } = self;
+        let Self { config, upload_rate, download_rate, request_rate } = self;
         let faults: Vec<&str> = [
             (config.concurrency == 0, "concurrency is 0"),
             (config.concurrency > 4096, "concurrency is above 4096"),
@@ -256,6 +266,7 @@ impl TransferBuilder {
             (config.memory < 4 * MIB, "the memory budget is below 4 MiB"),
             (upload_rate == Some(0), "the upload rate limit is 0"),
             (download_rate == Some(0), "the download rate limit is 0"),
+            (request_rate == Some(0), "the limit of requests per second is 0"),
             (config.part_lookup_interval.is_zero(), "the interval of part lookups is 0"),
         ]
         .into_iter()
@@ -274,6 +285,7 @@ impl TransferBuilder {
             small_files: DiskSpeed::new(config.slow_io),
             upload_rate: RateLimit::new(upload_rate),
             download_rate: RateLimit::new(download_rate),
+            request_rate: RateLimit::new(request_rate),
             config,
         })))
     }

@@ -43,6 +43,7 @@ impl Context {
         self.unless_stopped(async {
             let request = self.engine.requests.permit(weight).await;
             let memory = self.engine.memory.ticket(memory).await;
+            self.engine.request_rate.pace(1).await;
             Ok(Admission { _request: request, _memory: memory })
         })
         .await

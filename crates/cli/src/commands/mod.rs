@@ -6,14 +6,19 @@ pub(crate) mod cat;
 pub(crate) mod cp;
 #[cfg(feature = "dev")]
 pub(crate) mod dev;
+pub(crate) mod diff;
+pub(crate) mod du;
 pub(crate) mod ls;
 pub(crate) mod mb;
+pub(crate) mod mv;
 pub(crate) mod presign;
 pub(crate) mod rb;
 pub(crate) mod resume;
 pub(crate) mod rm;
 pub(crate) mod stat;
 pub(crate) mod supabase;
+pub(crate) mod sync;
+pub(crate) mod trees;
 
 use longshore::{Location, StoreUrl};
 

@@ -32,6 +32,10 @@ pub(crate) struct RbArgs {
     /// Remove the objects in it too
     #[arg(short, long)]
     force: bool,
+
+    /// Remove nothing, and say what would be removed
+    #[arg(short = 'n', long)]
+    dry_run: bool,
 }
 
 pub(crate) async fn run(app: &App, args: RbArgs) -> Result<(), Failure> {
@@ -39,6 +43,11 @@ pub(crate) async fn run(app: &App, args: RbArgs) -> Result<(), Failure> {
     for url in buckets {
         if !args.force {
             require_empty(app, &url).await?;
+        }
+        if args.dry_run {
+            let source = url.to_string();
+            app.out.print(&Message::Would { action: "remove", source, destination: None, bytes: None })?;
+            continue;
         }
         remove(app, &url, args.force).await?;
         app.out.print_now(&Message::BucketRemoved { url: url.to_string() })?;

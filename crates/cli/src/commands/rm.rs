@@ -23,6 +23,7 @@ const CONCURRENCY: usize = 8;
 ///
 /// A folder, the whole content of a bucket, or `**` needs -r. The bucket itself stays; `longshore rb` removes it.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 #[command(after_long_help = "\
 Examples:
   1. Remove one object
@@ -33,7 +34,9 @@ Examples:
      longshore rm -r ais://photos/2024/
   4. Remove an object whose name has a star in it
      longshore rm --no-glob 'ais://photos/what*.jpg'
-  5. Empty a bucket, naming every object that goes
+  5. See what would go
+     longshore rm --dry-run -r ais://photos/2024/
+  6. Empty a bucket, naming every object that goes
      longshore rm -r -v ais://photos")]
 pub(crate) struct RmArgs {
     /// Store URLs of objects, wildcards allowed
@@ -51,6 +54,10 @@ pub(crate) struct RmArgs {
     /// Do not mind objects that are not there
     #[arg(short, long)]
     force: bool,
+
+    /// Remove nothing, and say what would be removed
+    #[arg(short = 'n', long)]
+    dry_run: bool,
 }
 
 pub(crate) async fn run(app: &App, args: RmArgs) -> Result<(), Failure> {
@@ -69,12 +76,16 @@ pub(crate) async fn run(app: &App, args: RmArgs) -> Result<(), Failure> {
         {
             require_object(&store, url, key).await?;
         }
-        let found = removal.remove(&store, url, selection).await?;
+        let found = if args.dry_run {
+            removal.show(&store, url, selection).await?
+        } else {
+            removal.remove(&store, url, selection).await?
+        };
         if found == 0 && !args.force {
             return Err(nothing_found(url, selection));
         }
     }
-    removal.conclude()
+    if args.dry_run { Ok(()) } else { removal.conclude() }
 }
 
 fn select(url: &StoreUrl, args: &RmArgs) -> Result<Selection, Failure> {
@@ -147,6 +158,30 @@ impl Removal<'_> {
         Ok(self.removed + self.failed - before)
     }
 
+    /// Names what is selected and returns how many objects that is.
+    async fn show(
+        &mut self,
+        store: &AnyStore,
+        url: &StoreUrl,
+        selection: &Selection,
+    ) -> Result<u64, Failure> {
+        let found =
+            selection.objects(store).map_err(|error| Failure::of(format!("cannot list {url}"), error));
+        pin_mut!(found);
+        let mut count = 0;
+        while let Some(found) = found.try_next().await? {
+            count += 1;
+            let source = url.with_key(found.key().as_str()).to_string();
+            self.app.out.print(&Message::Would {
+                action: "remove",
+                source,
+                destination: None,
+                bytes: None,
+            })?;
+        }
+        Ok(count)
+    }
+
     fn count(&mut self, url: &StoreUrl, outcome: DeleteOutcome) -> Result<(), Failure> {
         let url = url.with_key(outcome.key.as_str()).to_string();
         let Err(error) = outcome.result else {
@@ -193,8 +228,8 @@ impl Removal<'_> {
             succeeded: self.removed,
             skipped: 0,
             failed: self.failed,
-            bytes: None,
             seconds: self.started.elapsed().as_secs_f64(),
+            ..Summary::default()
         }))?;
         match (self.removed, self.failed) {
             (_, 0) => Ok(()),

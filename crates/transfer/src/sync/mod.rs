@@ -88,12 +88,28 @@ impl fmt::Display for Place {
 }
 
 /// Something that was done, or that would be done in a dry run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum SyncAction<'a> {
     /// An item was copied.
     Copied {
         /// Its name below the source.
+        name: &'a str,
+        /// Its size in bytes.
+        size: u64,
+        /// The destination had another one of this name.
+        replaced: bool,
+    },
+    /// An item did not arrive, or could not be looked at or removed.
+    Failed {
+        /// Its name below the source or the destination.
+        name: &'a str,
+        /// Why.
+        error: &'a TransferError,
+    },
+    /// Only the destination has this.
+    Extra {
+        /// Its name below the destination.
         name: &'a str,
         /// Its size in bytes.
         size: u64,
@@ -154,6 +170,7 @@ impl SyncReport {
 
 type Observer = dyn Fn(&SyncAction<'_>) + Send + std::marker::Sync;
 type Check = dyn Fn() -> BoxFuture<'static, CoreResult<Option<String>>> + Send + std::marker::Sync;
+type Only = dyn Fn(&str) -> bool + Send + std::marker::Sync;
 type Rename = dyn Fn(&str) -> String + Send + std::marker::Sync;
 
 /// A tree that is copied, moved, or made the same in another place; it has not started. Await it, or
@@ -181,6 +198,7 @@ pub struct Sync {
     max_remove: Option<u64>,
     dry_run: bool,
     filter: Filter,
+    only: Option<Arc<Only>>,
     links: SymlinkPolicy,
     rename: Option<Arc<Rename>>,
     settled: Option<Arc<Check>>,
@@ -212,6 +230,7 @@ impl Sync {
             max_remove: None,
             dry_run: false,
             filter: Filter::default(),
+            only: None,
             links: SymlinkPolicy::default(),
             rename: None,
             settled: None,
@@ -280,6 +299,12 @@ impl Sync {
     /// Which items are meant, in both places: what the filter leaves out is neither copied nor removed.
     pub fn filter(mut self, filter: Filter) -> Self {
         self.filter = filter;
+        self
+    }
+
+    /// Which names are meant at all. The others are not even counted.
+    pub fn matching(mut self, only: impl Fn(&str) -> bool + Send + std::marker::Sync + 'static) -> Self {
+        self.only = Some(Arc::new(only));
         self
     }
 

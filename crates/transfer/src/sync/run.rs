@@ -32,9 +32,9 @@ pub(super) async fn run(sync: Sync, reporter: Reporter) -> Result<SyncReport> {
 
 /// What became of one item.
 enum Outcome {
-    Moved(Entry, Moved),
+    Moved { entry: Entry, moved: Moved, replaced: bool },
     Unchanged(Entry),
-    Failed(TransferError),
+    Failed(String, TransferError),
 }
 
 struct Run {
@@ -130,7 +130,7 @@ impl Run {
                 self.doubt.because_of("something could not be looked at", &error);
                 let error = TransferError::new(&self.item(&name), error);
                 self.reporter.failed_early(&error);
-                self.failed(error);
+                self.failed(&name, error);
             }
             Step::Aside(side, Listed::Incomplete) => {
                 let place = if side == Side::Source { &self.sync.from } else { &self.sync.to };
@@ -143,6 +143,9 @@ impl Run {
     }
 
     fn is_meant(&mut self, entry: &Entry) -> bool {
+        if self.sync.only.as_ref().is_some_and(|only| !only(&entry.name)) {
+            return false;
+        }
         let kept = self.sync.filter.keeps(&entry.name, entry.size, entry.modified);
         if !kept {
             self.skipped(&entry.name, SkipReason::Filtered);
@@ -158,7 +161,8 @@ impl Run {
 
     fn extra(&mut self, entry: &Entry) -> CoreResult<()> {
         let sync = &self.sync;
-        let meant = sync.filter.keeps(&entry.name, entry.size, entry.modified);
+        let meant = sync.only.as_ref().is_none_or(|only| only(&entry.name))
+            && sync.filter.keeps(&entry.name, entry.size, entry.modified);
         let stands_for = |aside: &String| {
             entry.name == *aside
                 || entry.name.strip_prefix(aside.as_str()).is_some_and(|rest| rest.starts_with('/'))
@@ -169,6 +173,8 @@ impl Run {
             return Ok(());
         }
         self.report.extra += 1;
+        self.tell(&SyncAction::Extra { name: &entry.name, size: entry.size });
+        let sync = &self.sync;
         if sync.remove { self.extras.push(&entry.name) } else { Ok(()) }
     }
 
@@ -187,7 +193,7 @@ impl Run {
             let error =
                 TransferError::new(&self.item(&entry.name), Error::new(ErrorKind::AlreadyExists, text));
             self.reporter.failed_early(&error);
-            return self.failed(error);
+            return self.failed(&entry.name, error);
         }
         let most = self.sync.how.context.config().concurrency.saturating_mul(ITEMS_PER_REQUEST);
         while self.tasks.len() >= most {
@@ -223,19 +229,17 @@ impl Run {
 
     fn account(&mut self, ended: std::result::Result<Outcome, tokio::task::JoinError>) {
         match ended {
-            Ok(Outcome::Moved(entry, moved)) if moved.existed => self.unchanged(&entry),
-            Ok(Outcome::Moved(entry, moved)) => {
+            Ok(Outcome::Moved { entry, moved, .. }) if moved.existed => self.unchanged(&entry),
+            Ok(Outcome::Moved { entry, moved, replaced }) => {
                 self.report.copied += 1;
                 self.report.bytes += if self.sync.dry_run { entry.size } else { moved.bytes };
                 self.report.lost += moved.lost;
-                self.tell(&SyncAction::Copied { name: &entry.name, size: entry.size });
+                self.tell(&SyncAction::Copied { name: &entry.name, size: entry.size, replaced });
             }
             Ok(Outcome::Unchanged(entry)) => self.unchanged(&entry),
-            Ok(Outcome::Failed(error)) if error.kind() == ErrorKind::Cancelled => {
-                self.stop(error);
-            }
-            Ok(Outcome::Failed(error)) => self.failed(error),
-            Err(error) => self.failed(task_failed(error).into()),
+            Ok(Outcome::Failed(_, error)) if error.kind() == ErrorKind::Cancelled => self.stop(error),
+            Ok(Outcome::Failed(name, error)) => self.failed(&name, error),
+            Err(error) => self.failed("", task_failed(error).into()),
         }
     }
 
@@ -244,7 +248,8 @@ impl Run {
         self.tell(&SyncAction::Unchanged { name: &entry.name });
     }
 
-    fn failed(&mut self, error: TransferError) {
+    fn failed(&mut self, name: &str, error: TransferError) {
+        self.tell(&SyncAction::Failed { name, error: &error });
         self.doubt.because("an item failed");
         self.report.failed += 1;
         if self.report.failures.len() < KEPT_FAILURES {
@@ -312,7 +317,7 @@ impl Run {
                     }
                     Err(error) => {
                         self.reporter.failed_early(&error);
-                        self.failed(error);
+                        self.failed(&name, error);
                     }
                 }
             }
@@ -356,28 +361,29 @@ async fn treat(
             Err(error) => {
                 let error = TransferError::new(&item(&sync, &entry.name), error);
                 reporter.failed_early(&error);
-                return Outcome::Failed(error);
+                return Outcome::Failed(entry.name, error);
             }
         }
     }
+    let replaced = there.is_some();
     let ends = sync.from.end(&entry.name).and_then(|from| Ok((from, sync.to.end(&target)?)));
     let (from, to) = match ends {
         Ok(ends) => ends,
         Err(error) => {
             let error = TransferError::new(&item(&sync, &entry.name), error);
             reporter.failed_early(&error);
-            return Outcome::Failed(error);
+            return Outcome::Failed(entry.name, error);
         }
     };
     if let (End::File(path), true) = (&to, entry.name.ends_with('/') || entry.name.is_empty()) {
         return folder(&sync, &reporter, entry, path);
     }
     if sync.dry_run {
-        return Outcome::Moved(entry, Moved::default());
+        return Outcome::Moved { entry, moved: Moved::default(), replaced };
     }
     match sync.how.one(&from, &to, Some(entry.size), &reporter).await {
-        Ok(moved) => Outcome::Moved(entry, moved),
-        Err(error) => Outcome::Failed(error),
+        Ok(moved) => Outcome::Moved { entry, moved, replaced },
+        Err(error) => Outcome::Failed(entry.name, error),
     }
 }
 
@@ -386,7 +392,7 @@ fn folder(sync: &Sync, reporter: &Reporter, entry: Entry, path: &Path) -> Outcom
     let failed = |error| {
         let error = TransferError::new(&item(sync, &entry.name), error);
         reporter.failed_early(&error);
-        Outcome::Failed(error)
+        Outcome::Failed(entry.name.clone(), error)
     };
     if !entry.is_placeholder() {
         let text =
@@ -401,7 +407,7 @@ fn folder(sync: &Sync, reporter: &Reporter, entry: Entry, path: &Path) -> Outcom
     {
         return failed(crate::error::local("create the directory", path, error));
     }
-    Outcome::Moved(entry, Moved::default())
+    Outcome::Moved { entry, moved: Moved::default(), replaced: false }
 }
 
 /// Asks whether listings can be trusted.

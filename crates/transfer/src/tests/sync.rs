@@ -204,6 +204,7 @@ fn observed(sync: Sync) -> (Sync, Arc<Mutex<Vec<String>>>) {
             SyncAction::Unchanged { name } => format!("= {name}"),
             SyncAction::Skipped { name, .. } => format!("~ {name}"),
             SyncAction::Removed { name } => format!("- {name}"),
+            SyncAction::Failed { .. } | SyncAction::Extra { .. } => return,
         };
         noted.lock().unwrap().push(line);
     });

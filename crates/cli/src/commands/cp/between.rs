@@ -1,15 +1,9 @@
 //! Copies between stores.
 
-use std::{
-    io,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
-use futures_util::{TryStreamExt, stream};
-use longshore::{
-    AnyStore, Attributes, BlobStore, BlobStoreExt, Capability, CopyOptions, ErrorKind, ObjectKey, StoreUrl,
-    transfer::{Sink, Source, TransferError},
-};
+use futures_util::TryStreamExt;
+use longshore::{AnyStore, BlobStore, BlobStoreExt, ObjectKey, StoreUrl};
 
 use super::mover::{Mover, Tally, key};
 use crate::{
@@ -115,89 +109,17 @@ impl Mover<'_> {
     ) -> Result<Tally, Failure> {
         let from = ends.from.url().with_key(source.as_str());
         let to = ends.to.url().with_key(target.as_str());
-        let tally = match self.copy_at_server(ends, &from, source, target).await? {
-            Some(tally) => tally,
-            None => self.stream(ends, source, target).await?,
-        };
+        let mut copy = self.transfer.copy(&self.reader, &ends.from, source.clone(), &ends.to, target.clone());
+        if !self.wanted.said.is_empty() {
+            let wanted = Arc::clone(&self.wanted);
+            copy = copy.attributes(move |source| wanted.of_copy(source));
+        }
+        let copy = copy.cancel(self.cancel.clone()).start();
+        let outcome = self.watch(copy, Extent::Object).await?;
         if self.app.out.shows_items() {
             let (source, destination) = (from.to_string(), to.to_string());
-            self.app.out.print_now(&Message::Copied { source, destination, bytes: tally.bytes })?;
+            self.app.out.print_now(&Message::Copied { source, destination, bytes: outcome.bytes })?;
         }
-        Ok(tally)
+        Ok(Tally { lost: outcome.lost, ..Tally::one(outcome.bytes) })
     }
-
-    /// Lets the server do it, if it can and nothing is to change on the way.
-    async fn copy_at_server(
-        &self,
-        ends: &Ends,
-        from: &StoreUrl,
-        source: &ObjectKey,
-        target: &ObjectKey,
-    ) -> Result<Option<Tally>, Failure> {
-        if !self.wanted.said.is_empty() {
-            return Ok(None);
-        }
-        let same_bucket = ends.from.url() == ends.to.url();
-        let copied = if same_bucket && ends.to.capability().copy {
-            ends.to.copy(source, target, CopyOptions::default()).await
-        } else if ends.to.can_copy_from(&ends.from.url()) {
-            ends.to.copy_from(from, target, CopyOptions::default()).await
-        } else {
-            return Ok(None);
-        };
-        match copied {
-            Ok(_) => {
-                let size =
-                    ends.to.head(target, longshore::HeadOptions::default()).await.map_or(0, |meta| meta.size);
-                Ok(Some(Tally::one(size)))
-            }
-            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(None),
-            Err(error) => {
-                let to = ends.to.url().with_key(target.as_str());
-                Err(Failure::of(format!("cannot copy {from} to {to}"), error))
-            }
-        }
-    }
-
-    /// Through this process, in order, within the budget; nothing touches the disk.
-    async fn stream(&self, ends: &Ends, source: &ObjectKey, target: &ObjectKey) -> Result<Tally, Failure> {
-        let reading = self.reader.download(&ends.from, source.clone(), Sink::writer(tokio::io::sink()));
-        let body = reading.cancel(self.cancel.clone()).body().await.map_err(Failure::transfer)?;
-        let attributes = holdable(self.wanted.of_copy(&body.meta().attributes), ends.to.capability());
-        // Why the source failed says more than that the upload of it did.
-        let broken: Arc<Mutex<Option<TransferError>>> = Arc::default();
-        let bytes =
-            stream::try_unfold(
-                body,
-                |mut body| async move { Ok(body.chunk().await?.map(|chunk| (chunk, body))) },
-            );
-        let bytes = bytes.map_err({
-            let broken = Arc::clone(&broken);
-            move |error: TransferError| {
-                let error = broken.lock().unwrap_or_else(PoisonError::into_inner).insert(error).clone();
-                io::Error::other(error)
-            }
-        });
-        let upload = self.transfer.upload(&ends.to, target.clone(), Source::stream(bytes));
-        let outcome = self
-            .watch(upload.attributes(attributes).cancel(self.cancel.clone()).start(), Extent::Object)
-            .await;
-        match (outcome, broken.lock().unwrap_or_else(PoisonError::into_inner).take()) {
-            (Err(_), Some(cause)) => Err(Failure::transfer(cause)),
-            (outcome, _) => Ok(Tally::one(outcome?.bytes)),
-        }
-    }
-}
-
-/// What of it the store can hold.
-fn holdable(mut attributes: Attributes, can: &Capability) -> Attributes {
-    if !can.user_metadata {
-        attributes.metadata.clear();
-    }
-    if !can.content_headers {
-        let metadata = std::mem::take(&mut attributes.metadata);
-        attributes = Attributes::default();
-        attributes.metadata = metadata;
-    }
-    attributes
 }

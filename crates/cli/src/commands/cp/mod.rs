@@ -1,18 +1,19 @@
 //! `longshore cp`: between files and stores, and between stores.
 
-mod attributes;
+pub(crate) mod attributes;
 mod between;
-mod mover;
-mod plan;
+pub(crate) mod mover;
+pub(crate) mod plan;
 
 use clap::Args;
-use longshore::Location;
+use longshore::{Attributes, Location, transfer::Compare};
 
 use self::{
-    attributes::parse_pair,
+    attributes::{Wanted, parse_pair},
     mover::Mover,
     plan::{Mode, plan},
 };
+use super::trees::{FilterArgs, Report, Task, Trees};
 use crate::{
     app::App,
     failure::{Failure, parse_location},
@@ -27,6 +28,7 @@ use crate::{
 /// With -r the contents of SOURCE go under DESTINATION. A single file or object keeps its name if DESTINATION ends
 /// in `/`. Names that match a wildcard are kept from the folder of the first wildcard on.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 #[command(after_long_help = "\
 Examples:
   1. A file to an object, keeping its name or giving it another
@@ -49,7 +51,14 @@ Examples:
      longshore cp ais://backup/src.tar.gz - | tar tz
   8. With metadata
      longshore cp --content-type text/html --metadata owner=anna index.html ais://site/
-  9. Within 20 MiB per second and 32 MiB of memory
+  9. Only what is new, and never over what is there
+     longshore cp -r --newer-than 7d --no-clobber ~/Pictures/ ais://photos/
+  10. Once more what failed
+     longshore cp -r --report run1.ndjson ~/data/ ais://data/
+     longshore cp -r --files-from run1.ndjson ~/data/ ais://data/
+  11. From one cluster to another
+     longshore cp -r --src-profile lab --dst-profile work ais://data ais://data
+  12. Within 20 MiB per second and 32 MiB of memory
      longshore cp -r --limit-rate 20MiB --memory 32MiB ~/data/ ais://data/")]
 pub(crate) struct CpArgs {
     /// Paths, store URLs (wildcards allowed), or `-` for standard input
@@ -79,6 +88,61 @@ pub(crate) struct CpArgs {
     /// Metadata of what is uploaded; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
     metadata: Vec<(String, String)>,
+
+    /// Change nothing, and say what would be copied
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+
+    /// Copy everything into one folder, without the folders it was in
+    #[arg(long, conflicts_with = "update")]
+    flatten: bool,
+
+    /// Replace nothing that exists: the server checks where it can, otherwise by looking first, which another writer may
+    /// overtake
+    #[arg(long)]
+    no_clobber: bool,
+
+    /// Only what is missing in the destination or older there
+    #[arg(short, long)]
+    update: bool,
+
+    /// Write what became of every item to this file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    report: Option<String>,
+
+    /// Settings of this section of the configuration file for SOURCE
+    #[arg(long, value_name = "NAME")]
+    src_profile: Option<String>,
+
+    /// Settings of this section of the configuration file for DESTINATION
+    #[arg(long, value_name = "NAME")]
+    dst_profile: Option<String>,
+
+    #[command(flatten)]
+    filter: FilterArgs,
+}
+
+impl CpArgs {
+    /// Whether something is asked for beyond copying everything.
+    fn is_choosy(&self) -> bool {
+        self.dry_run
+            || self.flatten
+            || self.no_clobber
+            || self.update
+            || self.report.is_some()
+            || self.src_profile.is_some()
+            || self.dst_profile.is_some()
+            || self.filter.is_set()
+    }
+
+    /// What the user says about what is stored beside the bytes.
+    fn wanted(&self) -> Wanted {
+        let mut said = Attributes::default();
+        said.content_type.clone_from(&self.content_type);
+        said.cache_control.clone_from(&self.cache_control);
+        said.metadata = self.metadata.iter().cloned().collect();
+        Wanted { said }
+    }
 }
 
 pub(crate) async fn run(app: &App, args: CpArgs) -> Result<(), Failure> {
@@ -87,5 +151,21 @@ pub(crate) async fn run(app: &App, args: CpArgs) -> Result<(), Failure> {
     let destination = parse_location(&args.destination)?;
     let mode = Mode { recursive: args.recursive, glob: !args.no_glob };
     let steps = plan(&sources, &destination, mode)?;
+    if args.is_choosy() {
+        let task = Task {
+            done: "copied",
+            dry_run: args.dry_run,
+            no_clobber: args.no_clobber,
+            update: args.update,
+            flatten: args.flatten,
+            compare: args.update.then(Compare::default),
+            filter: args.filter.filter()?,
+            wanted: args.wanted(),
+            report: args.report.as_deref().map(Report::create).transpose()?,
+            ..Task::default()
+        };
+        let profiles = (args.src_profile.as_deref(), args.dst_profile.as_deref());
+        return Trees::new(app, profiles, task)?.run(steps).await;
+    }
     Mover::new(app, &args, &steps)?.run(steps).await
 }

@@ -40,6 +40,8 @@ pub(super) struct Tally {
     pub(super) skipped: u64,
     pub(super) failed: u64,
     pub(super) bytes: u64,
+    /// Pieces of metadata that the destination could not hold.
+    pub(super) lost: u64,
 }
 
 impl Tally {
@@ -52,6 +54,7 @@ impl Tally {
         self.skipped += other.skipped;
         self.failed += other.failed;
         self.bytes += other.bytes;
+        self.lost += other.lost;
     }
 }
 
@@ -73,10 +76,6 @@ pub(super) struct Mover<'a> {
 
 impl<'a> Mover<'a> {
     pub(super) fn new(app: &'a App, args: &CpArgs, steps: &[Step]) -> Result<Self, Failure> {
-        let mut said = Attributes::default();
-        said.content_type.clone_from(&args.content_type);
-        said.cache_control.clone_from(&args.cache_control);
-        said.metadata = args.metadata.iter().cloned().collect();
         let between_stores = |step: &Step| matches!(step, Step::Copy { .. } | Step::CopyTree { .. });
         let shares = if steps.iter().any(between_stores) { 2 } else { 1 };
         Ok(Self {
@@ -85,7 +84,7 @@ impl<'a> Mover<'a> {
             reader: app.transfer(shares)?,
             board: Board::new(&app.out, app.settings.progress),
             cancel: CancelToken::new(),
-            wanted: Arc::new(Wanted { said }),
+            wanted: Arc::new(args.wanted()),
             alone: steps.len() == 1,
             cancelled: Arc::default(),
             started: Instant::now(),
@@ -270,7 +269,7 @@ impl<'a> Mover<'a> {
     fn tree_outcome(&self, report: BatchReport) -> Result<Tally, Failure> {
         let BatchReport { succeeded, skipped, failed, bytes, stopped, .. } = report;
         let failed = failed.saturating_sub(self.cancelled.swap(0, Ordering::Relaxed));
-        let tally = Tally { succeeded, skipped, failed, bytes };
+        let tally = Tally { succeeded, skipped, failed, bytes, lost: 0 };
         match stopped {
             Some(error) if error.kind() == ErrorKind::Cancelled => Ok(tally),
             // Nothing was reached at all, so the reason is the command's own.
@@ -316,8 +315,10 @@ impl<'a> Mover<'a> {
             succeeded: tally.succeeded,
             skipped: tally.skipped,
             failed: tally.failed,
+            lost: tally.lost,
             bytes: Some(tally.bytes),
             seconds: started.elapsed().as_secs_f64(),
+            ..Summary::default()
         };
         app.out.conclude(&Message::Summary(summary))?;
         if let Some(signal) = app.interrupt.asked() {
@@ -367,7 +368,7 @@ pub(super) fn key(url: &StoreUrl) -> Result<ObjectKey, Failure> {
     object_of(url)
 }
 
-fn tell_event(out: &Output, event: &TransferEvent) {
+pub(crate) fn tell_event(out: &Output, event: &TransferEvent) {
     match event {
         TransferEvent::ItemDone { item, bytes } if out.shows_items() => {
             let (source, destination) = ends(item);
@@ -398,6 +399,9 @@ fn tell_failure(out: &Output, error: TransferError) {
 
 /// Where an item comes from and where it goes.
 fn ends(item: &Item) -> (String, String) {
+    if let Some(source) = item.source() {
+        return (source.to_owned(), item.url().to_owned());
+    }
     let path = item.path().map_or_else(|| "-".to_owned(), |path| path.display().to_string());
     match item.direction() {
         Direction::Download => (item.url().to_owned(), path),

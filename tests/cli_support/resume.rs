@@ -1,0 +1,200 @@
+//! The command is killed at any moment and run again: nothing is lost, and little moves twice.
+//!
+//! `LONGSHORE_HEAVY=1` kills it fifty times in each case instead of five.
+
+use std::{fs, path::Path, time::Duration};
+
+use longshore_devserver::{Handle, NodeKind};
+
+use super::{Home, assert_same, cases, cluster, names, noise, random_file};
+
+cases! { aistore_upload aistore_download aistore_sync aistore_stale_transfers aistore_changed_source }
+
+const MIB: usize = 1 << 20;
+/// Part size and number of workers of the runs.
+const PART: usize = 2 * MIB;
+const WORKERS: usize = 2;
+/// A download's first request asks for this much.
+const FIRST: usize = 16 * MIB;
+/// What a connection holds that nobody has received.
+const IN_FLIGHT: usize = 6 * MIB;
+
+fn kills() -> u64 {
+    if std::env::var_os("LONGSHORE_HEAVY").is_some() { 50 } else { 5 }
+}
+
+/// Moments after the start, the same in every run of the test.
+fn moment(seed: u64, kill: u64) -> Duration {
+    let random = noise(seed * 1000 + kill, 8);
+    let number = u64::from_le_bytes(random.try_into().unwrap());
+    Duration::from_millis(120 + number % 700)
+}
+
+fn user(cluster: &Handle) -> Home {
+    let home = Home::on(cluster).with("LONGSHORE_PART_LOOKUP", "300ms");
+    home.run(["mb", "ais://b"]).ok();
+    home
+}
+
+const SETTINGS: [&str; 8] =
+    ["--part-size", "2MiB", "--concurrency", "2", "--limit-rate", "20MiB", "--progress", "never"];
+
+/// Starts the command, kills it after a while, and says whether it had ended by then.
+fn run_and_kill(home: &Home, args: &[&str], after: Duration) -> bool {
+    let mut running = home.start(SETTINGS.iter().chain(args));
+    std::thread::sleep(after);
+    let ended = running.child.try_wait().unwrap().is_some();
+    if !ended {
+        running.child.kill().unwrap();
+    }
+    let ran = running.wait();
+    if ended {
+        ran.ok();
+    }
+    ended
+}
+
+/// Bytes of parts that the targets have received or sent since the journal was cleared.
+fn moved(cluster: &Handle, operation: &str) -> usize {
+    let entries =
+        cluster.journal().filter(|entry| entry.node == NodeKind::Target && entry.operation == operation);
+    let bytes = entries.iter().map(|entry| if operation == "get" { entry.bytes_out } else { entry.bytes_in });
+    usize::try_from(bytes.sum::<u64>()).unwrap()
+}
+
+/// What the checkpoints say has moved.
+fn done(home: &Home) -> usize {
+    let lines = home.run(["--json", "resume"]).ok().json();
+    lines.iter().map(|line| usize::try_from(line["done"].as_u64().unwrap()).unwrap()).sum()
+}
+
+/// Runs the command until it has been killed often enough, then to its end; `check` looks at what is there in between.
+fn until_done(home: &Home, cluster: &Handle, args: &[&str], operation: &str, size: usize, check: &dyn Fn()) {
+    let mut before = 0;
+    let mut most = 0;
+    for kill in 0..kills() {
+        cluster.journal().clear();
+        if run_and_kill(home, args, moment(size as u64, kill)) {
+            break;
+        }
+        check();
+        let now = done(home);
+        assert!(now >= before, "kill {kill}: {now} bytes are left of {before}");
+        let twice = moved(cluster, operation).saturating_sub(now - before);
+        // What was under way: a part for each worker, or the large first request.
+        let first = if operation == "get" && now == 0 { FIRST } else { 0 };
+        let allowed = WORKERS * PART + first + IN_FLIGHT;
+        assert!(twice <= allowed, "kill {kill}: {twice} bytes have to move again, more than {allowed}");
+        (before, most) = (now, most.max(twice));
+    }
+    cluster.journal().clear();
+    let ran = home.run(["--concurrency", "2", "--part-size", "2MiB"].iter().chain(args)).ok();
+    if before > 0 {
+        ran.says(&["goes on"]);
+        assert!(moved(cluster, operation) <= size - before + PART, "{} of {size}", moved(cluster, operation));
+    }
+    assert_eq!(done(home), 0);
+    println!("{operation}: at most {most} bytes moved again after a kill");
+}
+
+fn state(home: &Home) -> Vec<String> {
+    let folder = home.work().parent().unwrap().join("state/longshore");
+    ["uploads", "downloads"]
+        .iter()
+        .map(|name| folder.join(name))
+        .filter(|folder| folder.exists())
+        .flat_map(|folder| names(&folder))
+        .filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "json"))
+        .collect()
+}
+
+fn aistore_upload() {
+    let cluster = cluster();
+    let home = user(&cluster);
+    let size = 60 * MIB + 17;
+    random_file(home.path("big"), size);
+    until_done(&home, &cluster, &["cp", "big", "ais://b/big"], "mpt-part", size, &|| {
+        assert_eq!(home.run(["ls", "ais://b"]).ok().out(), "");
+    });
+    assert!(home.run(["cat", "ais://b/big"]).ok().bytes == noise(size as u64 + 1, size));
+    assert!(state(&home).is_empty());
+}
+
+fn aistore_download() {
+    let cluster = cluster();
+    let home = user(&cluster);
+    let size = 60 * MIB + 17;
+    random_file(home.path("big"), size);
+    home.run(["cp", "big", "ais://b/big"]).ok();
+    fs::remove_file(home.path("big")).unwrap();
+    until_done(&home, &cluster, &["cp", "ais://b/big", "big"], "get", size, &|| {
+        assert!(!home.path("big").exists());
+    });
+    assert!(fs::read(home.path("big")).unwrap() == noise(size as u64 + 1, size));
+    assert_eq!(names(&home.work()), ["big"]);
+    assert!(state(&home).is_empty());
+}
+
+fn aistore_sync() {
+    let cluster = cluster();
+    let home = user(&cluster);
+    for n in 0..40 {
+        random_file(home.path(&format!("tree/{}/{n}", n % 7)), 100_000 + n);
+    }
+    random_file(home.path("tree/big"), 40 * MIB);
+    for args in [["sync", "tree", "ais://b/t"], ["sync", "ais://b/t", "back"]] {
+        for kill in 0..kills() {
+            if run_and_kill(&home, &args, moment(args[1].len() as u64, kill)) {
+                break;
+            }
+            // Whatever has its name is whole.
+            for name in ["big", "0/0", "3/3"] {
+                if let Ok(bytes) = fs::read(home.path("back").join(name)) {
+                    assert!(bytes == fs::read(home.path("tree").join(name)).unwrap(), "{name}");
+                }
+            }
+        }
+        home.run(args).ok();
+        home.run(args).ok().says(&["41 unchanged"]);
+    }
+    assert_same(&home.path("tree"), &home.path("back"));
+    assert!(state(&home).is_empty());
+}
+
+/// An upload that is killed when some of it has been noted.
+fn killed_upload(home: &Home) {
+    for wait in 1..10 {
+        if !run_and_kill(home, &["cp", "big", "ais://b/big"], Duration::from_millis(300 * wait))
+            && done(home) > 0
+        {
+            return;
+        }
+    }
+    panic!("no upload was killed in the middle");
+}
+
+fn aistore_stale_transfers() {
+    let cluster = cluster();
+    let home = user(&cluster);
+    random_file(home.path("big"), 60 * MIB);
+    killed_upload(&home);
+    let listed = home.run(["resume"]).ok();
+    assert!(listed.out().starts_with("upload of "), "{}", listed.out());
+    assert!(listed.out().contains("big to ais://b/big: "), "{}", listed.out());
+    assert_eq!(home.run(["resume", "--clean", "--older-than", "1d"]).ok().out(), "");
+    assert_eq!(home.run(["resume", "--clean"]).ok().out(), "gave up the transfer of ais://b/big\n");
+    assert!(cluster.journal().count(|entry| entry.operation == "mpt-abort") > 0);
+    assert_eq!(home.run(["resume"]).ok().out(), "");
+    assert!(state(&home).is_empty());
+}
+
+fn aistore_changed_source() {
+    let cluster = cluster();
+    let home = user(&cluster);
+    random_file(home.path("big"), 60 * MIB);
+    killed_upload(&home);
+    random_file(home.path("big"), 60 * MIB + 5);
+    home.run(["cp", "big", "ais://b/big"]).ok().says(&["starts again", "has changed since the upload began"]);
+    assert!(home.run(["cat", "ais://b/big"]).ok().bytes == fs::read(home.path("big")).unwrap());
+    assert!(state(&home).is_empty());
+}
