@@ -81,9 +81,9 @@ fn until_done(home: &Home, cluster: &Handle, args: &[&str], operation: &str, siz
         let now = done(home);
         assert!(now >= before, "kill {kill}: {now} bytes are left of {before}");
         let twice = moved(cluster, operation).saturating_sub(now - before);
-        // What was under way: a part for each worker, or the large first request.
-        let first = if operation == "get" && now == 0 { FIRST } else { 0 };
-        let allowed = WORKERS * PART + first + IN_FLIGHT;
+        // What was under way: a part for each worker. The first part of a download is larger than the others.
+        let largest = if operation == "get" { FIRST } else { PART };
+        let allowed = largest + (WORKERS - 1) * PART + IN_FLIGHT;
         assert!(twice <= allowed, "kill {kill}: {twice} bytes have to move again, more than {allowed}");
         (before, most) = (now, most.max(twice));
     }

@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use futures_util::FutureExt;
@@ -545,7 +545,8 @@ async fn is_newer(to: &End, from: &End) -> Result<bool, Failure> {
     let Some((size, time)) = there else { return Ok(false) };
     let source = size_of(from).await?;
     Ok(match source.1.zip(time) {
-        Some((source, there)) => source <= there,
+        // Servers tell whole seconds.
+        Some((source, there)) => source <= there + Duration::from_secs(1),
         None => source.0 == size,
     })
 }
