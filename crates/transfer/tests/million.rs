@@ -5,7 +5,8 @@
 use longshore_blob_api::{
     AnyStore, BlobStore, Capability, CopyOptions, DeleteOptions, DeleteOutcome, Entry, GetManyOptions,
     GetManyStream, GetOptions, GetResult, HeadOptions, ListOptions, ListPage, MultipartId, MultipartRef,
-    PageToken, PartInfo, PartNumber, PartReceipt, PutOptions, PutResult, SignRequest, SignedRequest, UploadPage,
+    PageToken, PartInfo, PartNumber, PartReceipt, PutOptions, PutResult, SignRequest, SignedRequest,
+    UploadPage,
 };
 use longshore_core_types::{Error, ErrorKind, ObjectKey, ObjectMeta, Payload, Result, StoreUrl};
 use longshore_transfer::{Compare, Place, Transfer};

@@ -88,7 +88,11 @@ pub(crate) async fn run(app: &App, args: MvArgs) -> Result<(), Failure> {
     if let (Location::Store(url), None) = (&destination, &args.dst_profile) {
         app.services.require_chosen(url)?;
     }
-    let steps = plan(&sources, &destination, Mode { recursive: args.recursive, glob: !args.no_glob })?;
+    let steps = plan(
+        &sources,
+        &destination,
+        Mode { recursive: args.recursive, glob: !args.no_glob, apart: args.src_profile != args.dst_profile },
+    )?;
     let task = Task {
         done: "moved",
         remove_source: true,

@@ -176,6 +176,12 @@ impl How {
         } else {
             None
         };
+        if let Some(before) = &before
+            && from.url() == to.url()
+            && source == target
+        {
+            self.require_apart(to, target, before).await?;
+        }
         let copy = CopyObject::new(
             &self.reader,
             &self.writer,
@@ -195,6 +201,20 @@ impl How {
             self.remove(from, source, &before).await?;
         }
         Ok(Moved { bytes: outcome.bytes, lost: outcome.lost, existed: false })
+    }
+
+    /// Two addresses can lead to one service. An object that is moved onto itself would be gone in the end.
+    async fn require_apart(&self, store: &AnyStore, key: &ObjectKey, source: &ObjectMeta) -> CoreResult<()> {
+        let there = match self.context.unless_stopped(store.head(key, HeadOptions::default())).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            there => there?,
+        };
+        if Pin::from(source).matches(&there) && source.last_modified == there.last_modified {
+            let url = store.url().with_key(key.as_str());
+            let text = format!("{url} is source and destination at once, or the same in both");
+            return Err(Error::new(ErrorKind::InvalidInput, text));
+        }
+        Ok(())
     }
 
     async fn require_size(&self, store: &AnyStore, key: &ObjectKey, size: u64) -> CoreResult<()> {

@@ -351,6 +351,17 @@ async fn a_move_takes_the_source_away_once_the_destination_has_it() {
 }
 
 #[tokio::test]
+async fn an_object_is_not_moved_onto_itself() {
+    let store = store("b");
+    fill(&store, "", &Tree::from([("k".into(), b"1".to_vec())])).await;
+    // As if two addresses led to one service.
+    let sync = small().sync(place(store.clone(), ""), place(store.clone(), "")).server_side(false);
+    let report = sync.copy_all().remove_source(true).await.unwrap();
+    assert_eq!((report.copied, report.failed), (0, 1));
+    assert_eq!(content(&store, "").await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_failed_move_leaves_the_source() {
     let source = dir();
     write(source.path(), "a", b"1", 5);

@@ -149,7 +149,8 @@ pub(crate) async fn run(app: &App, args: CpArgs) -> Result<(), Failure> {
     let sources: Vec<Location> =
         args.sources.iter().map(|text| parse_location(text)).collect::<Result<_, _>>()?;
     let destination = parse_location(&args.destination)?;
-    let mode = Mode { recursive: args.recursive, glob: !args.no_glob };
+    let mode =
+        Mode { recursive: args.recursive, glob: !args.no_glob, apart: args.src_profile != args.dst_profile };
     let steps = plan(&sources, &destination, mode)?;
     if args.is_choosy() {
         let task = Task {

@@ -35,6 +35,8 @@ pub(crate) enum Step {
 pub(crate) struct Mode {
     pub(crate) recursive: bool,
     pub(crate) glob: bool,
+    /// Source and destination are different services, so that equal URLs mean different things.
+    pub(crate) apart: bool,
 }
 
 /// Makes the steps. Everything that is wrong with the words themselves is found here.
@@ -130,7 +132,7 @@ fn download(from: &StoreUrl, to: &Path, mode: Mode) -> Result<Step, Failure> {
 
 fn copy(from: &StoreUrl, to: &StoreUrl, mode: Mode) -> Result<Step, Failure> {
     let selection = single_or_tree(from, mode)?;
-    let same_bucket = from.with_key("") == to.with_key("");
+    let same_bucket = !mode.apart && from.with_key("") == to.with_key("");
     let Selection::Object(key) = &selection else {
         let prefix = as_folder(to.key());
         if same_bucket && finds_its_copies(&selection, &prefix) {
@@ -151,7 +153,7 @@ fn copy(from: &StoreUrl, to: &StoreUrl, mode: Mode) -> Result<Step, Failure> {
         })?;
         to.with_key(format!("{}{name}", to.key()))
     };
-    if *from == target {
+    if *from == target && !mode.apart {
         return Err(Failure::usage(format!("{from} is source and destination at once")));
     }
     Ok(Step::Copy { from: from.clone(), to: target })
@@ -205,7 +207,8 @@ mod tests {
 
     fn steps(sources: &[&str], to: &str, flags: &str) -> Result<Vec<Step>, Failure> {
         let sources: Vec<Location> = sources.iter().map(|text| parse_location(text).unwrap()).collect();
-        let mode = Mode { recursive: flags.contains('r'), glob: !flags.contains('n') };
+        let mode =
+            Mode { recursive: flags.contains('r'), glob: !flags.contains('n'), apart: flags.contains('a') };
         plan(&sources, &parse_location(to).unwrap(), mode)
     }
 
@@ -248,6 +251,8 @@ mod tests {
         assert!(matches!(one("ais://b/p*", "/no/x", "n"), Step::Download { .. }));
         assert!(matches!(one("ais://b/p/", "ais://c", "r"), Step::CopyTree { .. }));
         assert!(matches!(one("ais://b/*.txt", "ais://b/d/", ""), Step::CopyTree { .. }));
+        assert!(matches!(one("ais://b/k", "ais://b/k", "a"), Step::Copy { .. }));
+        assert!(matches!(one("ais://b", "ais://b", "ra"), Step::CopyTree { .. }));
         assert_eq!(one("-", "ais://b/k", ""), Step::UploadStdin { to: url("ais://b/k") });
     }
 
