@@ -49,6 +49,16 @@ impl Context {
         .await
     }
 
+    /// The same for a request that needs no memory of its own.
+    pub(crate) async fn admit_request(&self, weight: u32) -> Result<RequestPermit> {
+        self.unless_stopped(async {
+            let request = self.engine.requests.permit(weight).await;
+            self.engine.request_rate.pace(1).await;
+            Ok(request)
+        })
+        .await
+    }
+
     /// Does something that must not begin, nor go on, once the transfer is stopped.
     pub(crate) async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         if self.cancel.is_stopped() {

@@ -351,6 +351,18 @@ async fn a_move_takes_the_source_away_once_the_destination_has_it() {
 }
 
 #[tokio::test]
+async fn many_streamed_copies_never_wait_for_memory_that_they_hold() {
+    let (one, other) = (store("one"), store("other"));
+    fill(&one, "", &(0..40).map(|n| (n.to_string(), vec![7; 100 * n])).collect()).await;
+    let transfer = || Transfer::builder().memory_budget(16 << 20).build().unwrap();
+    let sync =
+        transfer().sync(place(one, ""), place(other.clone(), "")).reader(&transfer()).server_side(false);
+    let report = tokio::time::timeout(Duration::from_secs(60), sync.copy_all()).await.unwrap().unwrap();
+    assert_eq!(report.copied, 40);
+    assert_eq!(content(&other, "").await.len(), 40);
+}
+
+#[tokio::test]
 async fn an_object_is_not_moved_onto_itself() {
     let store = store("b");
     fill(&store, "", &Tree::from([("k".into(), b"1".to_vec())])).await;

@@ -14,7 +14,12 @@ impl<S: BlobStore + Clone> Job<S> {
     pub(super) async fn single(&self, origin: Origin) -> Result<UploadOutcome> {
         let size = origin.size();
         self.reporter.planned(size, 1, size);
-        let _admission = self.context.admit(weight(size), body::memory(size)).await?;
+        // What is in memory already is paid for, by a ticket that may be the last one there is: to wait for more while
+        // holding it could be to wait for ever.
+        let (_admission, _request) = match &origin {
+            Origin::File(_) => (Some(self.context.admit(weight(size), body::memory(size)).await?), None),
+            Origin::Memory(_) => (None, Some(self.context.admit_request(weight(size)).await?)),
+        };
         let body =
             Body::new(&self.context.engine, origin.clone(), 0..size, self.checksum_kind(), &self.reporter);
         let mut again = true;
