@@ -14,8 +14,8 @@ mod cli_support;
 use std::process::ExitCode;
 
 use cli_support::{
-    ais, authn, bad_input, buckets, comparing, copying, embedded, interrupt, listing, moving, removing, resume,
-    s3, settings, supabase, syncing,
+    ais, authn, bad_input, buckets, comparing, copying, embedded, interrupt, listing, moving, removing,
+    resume, s3, settings, supabase, syncing,
 };
 use libtest_mimic::{Arguments, Trial};
 

@@ -7,9 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use longshore::transfer::{PartSize, Transfer};
 
 use crate::{
-    commands::{
-        ais, authn, cat, cp, diff, du, ls, mb, mv, presign, rb, resume, rm, stat, supabase, sync,
-    },
+    commands::{ais, authn, cat, cp, diff, du, ls, mb, mv, presign, rb, resume, rm, stat, supabase, sync},
     failure::Failure,
     interrupt::{GRACE, Interrupt},
     output::Output,
