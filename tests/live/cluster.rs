@@ -8,10 +8,11 @@ use std::{
 };
 
 use libtest_mimic::{Completion, Failed, Trial};
-use longshore_aistore::{Bucket, Client, Store};
+use longshore_aistore::{Bucket, Client, ClientBuilder, Store};
+use longshore_core_types::Secret;
 use tokio::runtime::Runtime;
 
-use super::settings::Missing;
+use super::settings::{Missing, Superuser};
 
 /// A real cluster, and a bucket that the tests share. It is made by the first test that needs it.
 pub(crate) struct Cluster {
@@ -19,18 +20,23 @@ pub(crate) struct Cluster {
     runtime: Runtime,
     bucket: Bucket,
     made: OnceLock<Result<(), String>>,
+    superuser: Option<Superuser>,
 }
 
 impl Cluster {
-    /// Does no I/O.
-    pub(crate) fn new(endpoint: String) -> Result<Self, Missing> {
+    /// Does no I/O. With a superuser it logs in when it needs a token, and again as needed.
+    pub(crate) fn new(endpoint: String, superuser: Option<Superuser>) -> Result<Self, Missing> {
         let runtime = Runtime::new().map_err(|error| format!("no runtime: {error}"))?;
         // The environment may also name a token, which the program that is tested takes from there too.
-        let client = Client::from_env().map_err(|error| format!("no client: {}", error.chain()))?;
+        let mut client = ClientBuilder::from_env();
+        if let Some(superuser) = &superuser {
+            client = client.credentials(superuser.credentials()?);
+        }
+        let client = client.build().map_err(|error| format!("no client: {}", error.chain()))?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let name = format!("longshore-live-{}-{}", since.as_secs(), process::id());
         let bucket = client.bucket(name).map_err(|error| format!("no bucket: {}", error.chain()))?;
-        Ok(Self { endpoint, runtime, bucket, made: OnceLock::new() })
+        Ok(Self { endpoint, runtime, bucket, made: OnceLock::new(), superuser })
     }
 
     pub(crate) fn wait<T>(&self, work: impl Future<Output = T>) -> T {
@@ -48,6 +54,15 @@ impl Cluster {
             Ok(()) => Ok(&self.bucket),
             Err(error) => Err(format!("cannot make the bucket {}: {error}", self.bucket.url()).into()),
         }
+    }
+
+    /// A token for the program that is tested, if there is a superuser to log in as.
+    pub(crate) fn token(&self) -> Result<Option<Secret>, Failed> {
+        let Some(superuser) = &self.superuser else { return Ok(None) };
+        let client = superuser.client()?;
+        let login = client.login(superuser.name.as_str(), &superuser.password);
+        let token = self.wait(async { login.await }).map_err(|error| error.chain())?;
+        Ok(Some(token.secret().clone()))
     }
 
     /// The bucket as a store, without asking anybody.

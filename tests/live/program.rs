@@ -12,6 +12,7 @@ use futures_util::TryStreamExt;
 use libtest_mimic::{Failed, Trial};
 use longshore_aistore::HeadProp;
 use longshore_blob_api::{BlobStoreExt, Entry, ListOptions};
+use longshore_core_types::Secret;
 use tempfile::TempDir;
 
 use super::{
@@ -48,13 +49,16 @@ pub(crate) fn trials(
 struct Program {
     path: PathBuf,
     endpoint: String,
+    /// For a guarded cluster.
+    token: Option<Secret>,
     /// Where it keeps its state, and where tests keep their files.
     home: TempDir,
 }
 
 impl Program {
     fn new(path: PathBuf, cluster: &Cluster) -> Result<Self, Failed> {
-        Ok(Self { path, endpoint: cluster.endpoint.clone(), home: tempfile::tempdir()? })
+        let (endpoint, token) = (cluster.endpoint.clone(), cluster.token()?);
+        Ok(Self { path, endpoint, token, home: tempfile::tempdir()? })
     }
 
     fn folder(&self, name: &str) -> PathBuf {
@@ -64,6 +68,9 @@ impl Program {
     fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(&self.path);
         command.args(arguments).env("AIS_ENDPOINT", &self.endpoint).env("HOME", self.home.path());
+        if let Some(token) = &self.token {
+            command.env("AIS_AUTHN_TOKEN", token.expose());
+        }
         for name in ["XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"] {
             command.env(name, self.folder(name));
         }

@@ -2,6 +2,9 @@
 
 use std::{env, path::PathBuf};
 
+use longshore::authn::{AuthnClient, LoginCredentials};
+use longshore_core_types::Secret;
+
 /// Why tests cannot run here.
 pub(crate) type Missing = String;
 
@@ -20,6 +23,16 @@ impl Settings {
         if self.allowed { variable("AIS_ENDPOINT") } else { Err("LONGSHORE_LIVE is not 1".to_owned()) }
     }
 
+    /// The AuthN service that guards the cluster of [`aistore`](Self::aistore), and its superuser.
+    pub(crate) fn authn(&self) -> Result<Superuser, Missing> {
+        self.aistore()?;
+        Ok(Superuser {
+            url: variable("AIS_AUTHN_URL")?,
+            name: variable("AIS_AUTHN_SU_NAME")?,
+            password: Secret::from(variable("AIS_AUTHN_SU_PASS")?),
+        })
+    }
+
     /// Whether a Supabase project and a key with every right are named.
     pub(crate) fn supabase(&self) -> Result<(), Missing> {
         if !self.allowed {
@@ -33,6 +46,26 @@ impl Settings {
     #[expect(clippy::unused_self, reason = "one place for everything that comes from the environment")]
     pub(crate) fn program(&self) -> Result<PathBuf, Missing> {
         variable("LONGSHORE_BIN").map(PathBuf::from)
+    }
+}
+
+/// Who may do everything in an AuthN service.
+#[derive(Clone)]
+pub(crate) struct Superuser {
+    url: String,
+    pub(crate) name: String,
+    pub(crate) password: Secret,
+}
+
+impl Superuser {
+    /// A client of the service; nobody is logged in.
+    pub(crate) fn client(&self) -> Result<AuthnClient, Missing> {
+        AuthnClient::builder(&self.url).build().map_err(|error| format!("AIS_AUTHN_URL: {}", error.chain()))
+    }
+
+    /// Credentials for a cluster that the service guards.
+    pub(crate) fn credentials(&self) -> Result<LoginCredentials, Missing> {
+        Ok(LoginCredentials::new(self.client()?, self.name.as_str(), self.password.clone()))
     }
 }
 
