@@ -40,7 +40,7 @@ const SETTINGS: [&str; 8] =
     ["--part-size", "2MiB", "--concurrency", "2", "--limit-rate", "20MiB", "--progress", "never"];
 
 /// How a run went.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Run {
     Killed,
     /// It began anew, since nobody knew whether a part had arrived that must not be sent twice.
@@ -187,9 +187,8 @@ fn aistore_sync() {
 /// An upload that is killed when some of it has been noted.
 fn killed_upload(home: &Home) {
     for wait in 1..10 {
-        if !run_and_kill(home, &["cp", "big", "ais://b/big"], Duration::from_millis(300 * wait))
-            && done(home) > 0
-        {
+        let run = run_and_kill(home, &["cp", "big", "ais://b/big"], Duration::from_millis(300 * wait));
+        if run != Run::Ended && done(home) > 0 {
             return;
         }
     }
