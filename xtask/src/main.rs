@@ -40,10 +40,11 @@ Commands:
                     wire         recorded HTTP exchanges, against the clients and the dev server
                     conformance  one suite of behaviour, on every store
                     cli          the built program against the dev server
+                    resume       of `cli`, the transfers that are killed and go on
                     examples     every program in examples/ must end well
                     live         your own servers: needs LONGSHORE_LIVE=1 and variables that name them
                     peers [NAME]...  official clients of the platforms, against the dev server
-                  Without a class: all but the last three. Nothing leaves this machine.
+                  Without a class: all but the last four. Nothing leaves this machine.
                   --require BACKEND   fail unless cases of that backend or peer ran (as in `--require
                                       aistore`; with `peers` also `--require all`)
                   --heavy             also run the large cases
