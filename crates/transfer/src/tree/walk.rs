@@ -168,6 +168,11 @@ impl Walker {
     fn entry(&self, path: PathBuf) -> std::result::Result<Option<PathBuf>, Gone> {
         let meta = match fs::symlink_metadata(&path) {
             Ok(meta) => meta,
+            // A download that got its final name since the directory was read: nothing is missing.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && is_unfinished(&path) => {
+                let found = Found::Skipped { path, reason: SkipReason::UnfinishedDownload };
+                return self.send(found).map(|()| None);
+            }
             Err(error) => return self.failed("inspect", path, error).map(|()| None),
         };
         if meta.is_dir() {
@@ -259,6 +264,18 @@ mod tests {
         );
         let skipping = all(root, SymlinkPolicy::Skip).await;
         assert_eq!(skipping.iter().filter(|line| line.contains("symbolic link")).count(), 3);
+    }
+
+    #[test]
+    fn a_download_that_ends_while_the_directory_is_read_is_no_fault() {
+        let dir = tempfile::tempdir().unwrap();
+        let (sender, mut found) = mpsc::channel(2);
+        let walker = Walker { links: SymlinkPolicy::Skip, ordered: true, sender };
+        for name in [".x.longshore-part", "x"] {
+            assert!(walker.entry(dir.path().join(name)).is_ok());
+        }
+        assert!(matches!(found.try_recv(), Ok(Found::Skipped { .. })));
+        assert!(matches!(found.try_recv(), Ok(Found::Failed { .. })));
     }
 
     #[tokio::test]
