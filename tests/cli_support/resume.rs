@@ -92,6 +92,8 @@ fn until_done(home: &Home, cluster: &Handle, args: &[&str], operation: &str, siz
         cluster.journal().clear();
         let run = run_and_kill(home, args, moment(size as u64, kill));
         if run == Run::Ended {
+            // Nothing is left to go on with.
+            before = 0;
             break;
         }
         check();
