@@ -9,10 +9,17 @@ const LONGEST_PASSWORD: usize = 72;
 /// Checks the name of a user, role or alias: letters, digits, `-` and `_`, at most 32, neither `-` nor `_` at
 /// the ends.
 pub(crate) fn check<'a>(what: &str, name: &'a str) -> Result<&'a str> {
+    if name.len() > 32 {
+        return Err(not_a_name(what, name, "it has more than 32 characters"));
+    }
+    check_known(what, name)
+}
+
+/// Checks the name of what exists already. The service itself makes roles with longer names than it accepts:
+/// `ClusterOwner-` and the alias of a cluster, which may have 32 characters alone.
+pub(crate) fn check_known<'a>(what: &str, name: &'a str) -> Result<&'a str> {
     let fault = if name.is_empty() {
         "it is empty"
-    } else if name.len() > 32 {
-        "it has more than 32 characters"
     } else if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
         "only letters, digits, `-` and `_` are allowed"
     } else if name.starts_with(['-', '_']) || name.ends_with(['-', '_']) {
@@ -20,7 +27,11 @@ pub(crate) fn check<'a>(what: &str, name: &'a str) -> Result<&'a str> {
     } else {
         return Ok(name);
     };
-    Err(Error::new(ErrorKind::InvalidInput, format!("{name:?} is not the name of a {what}: {fault}")))
+    Err(not_a_name(what, name, fault))
+}
+
+fn not_a_name(what: &str, name: &str, fault: &str) -> Error {
+    Error::new(ErrorKind::InvalidInput, format!("{name:?} is not the name of a {what}: {fault}"))
 }
 
 /// Checks a password that is to be stored.
@@ -59,6 +70,16 @@ mod tests {
         }
         for bad in ["", "-a", "a_", "a b", "a/b", "ä", &"x".repeat(33)] {
             assert_eq!(check("user", bad).unwrap_err().kind(), ErrorKind::InvalidInput, "{bad}");
+        }
+    }
+
+    #[test]
+    fn roles_that_the_service_made_may_have_long_names() {
+        let name = format!("ClusterOwner-{}", "x".repeat(32));
+        assert_eq!(check_known("role", &name).unwrap(), name);
+        assert!(check("role", &name).is_err());
+        for bad in ["", "a/b", "..", "-a"] {
+            assert_eq!(check_known("role", bad).unwrap_err().kind(), ErrorKind::InvalidInput, "{bad}");
         }
     }
 

@@ -181,7 +181,7 @@ impl IntoFuture for UpdateRole {
     fn into_future(self) -> Pending {
         Box::pin(async move {
             let roles = self.0.roles.clone();
-            crate::names::check("role", &self.0.name)?;
+            crate::names::check_known("role", &self.0.name)?;
             if self.0.is_empty() {
                 let message = "neither a description nor access to change";
                 return Err(Error::new(ErrorKind::InvalidInput, message));

@@ -289,7 +289,7 @@ pub(crate) fn list_roles() -> Request {
 }
 
 pub(crate) fn get_role(name: &str) -> Result<Request> {
-    let name = names::check("role", name)?;
+    let name = names::check_known("role", name)?;
     Ok(Request::new(Method::GET, format!("/v1/roles/{name}"), "authn.role.get", named("role", name)))
 }
 
@@ -299,13 +299,13 @@ pub(crate) fn create_role(role: &Role) -> Result<Request> {
 }
 
 pub(crate) fn update_role(role: &Role) -> Result<Request> {
-    let name = names::check("role", &role.name)?;
+    let name = names::check_known("role", &role.name)?;
     Request::new(Method::PUT, format!("/v1/roles/{name}"), "authn.role.update", named("role", name))
         .json(role)
 }
 
 pub(crate) fn delete_role(name: &str) -> Result<Request> {
-    let name = names::check("role", name)?;
+    let name = names::check_known("role", name)?;
     Ok(Request::new(Method::DELETE, format!("/v1/roles/{name}"), "authn.role.delete", named("role", name)))
 }
 

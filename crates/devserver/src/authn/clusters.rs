@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 
 use super::state::{Role, State};
-use super::{Call, Service, check_name, document, failed, handshake, messages, missing, need_admin, roles};
+use super::{Call, Service, check_name, document, failed, handshake, messages, missing, need_admin};
 use crate::access::ClusterAcl;
 use crate::access::bits::{RO, RW};
 use crate::aistore::error::{Fail, Result};
@@ -81,9 +81,8 @@ pub(super) fn store(state: &mut State, cluster: ClusterAcl) {
             clusters: Some(vec![ClusterAcl { id: cluster.id.clone(), perm, ..ClusterAcl::default() }]),
             ..Role::default()
         };
-        if let Err(refused) = roles::insert(state, role) {
-            tracing::debug!(reason = refused.message, "predefined role not added");
-        }
+        // These may have longer names than those that a caller chooses.
+        state.roles.entry(role.name.clone()).or_insert(role);
     }
     state.clusters.insert(cluster.id.clone(), cluster);
 }

@@ -34,7 +34,7 @@ fn get(service: &Service, call: &Call) -> Result<Reply> {
 }
 
 /// Adds a role that must not exist.
-pub(super) fn insert(state: &mut State, role: Role) -> Result<()> {
+fn insert(state: &mut State, role: Role) -> Result<()> {
     if role.name.is_empty() {
         return Err(Fail::bad("role name is undefined"));
     }
