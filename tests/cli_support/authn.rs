@@ -7,7 +7,7 @@ use longshore_devserver::{DevServer, Handle};
 use super::{Home, cases, random_file};
 
 cases! { login_and_logout a_guarded_cluster_from_the_first_login users_roles_and_clusters
-passwords_are_never_arguments the_guarded_embedded_server }
+changes_merge_and_replace clusters_come_and_go tokens_are_shown_and_ended passwords_are_never_arguments the_guarded_embedded_server }
 
 fn guarded() -> Handle {
     DevServer::builder().guarded(true).start_blocking().expect("the server starts")
@@ -116,6 +116,78 @@ fn users_roles_and_clusters() {
     home.run(["authn", "role", "rm", "w"]).ok();
     home.run(["authn", "role", "add", "x", "--cluster", "nowhere", "ro"]).exits(1).says(&["nowhere"]);
     home.run(["authn", "role", "add", "x", "--cluster", "dev", "fly"]).exits(2).says(&["unknown access"]);
+}
+
+fn changes_merge_and_replace() {
+    let cluster = guarded();
+    let home = home(&cluster);
+    login(&home, "admin", "admin");
+    home.run(["authn", "role", "add", "r", "--cluster", "dev", "all", "--bucket", "dev", "one", "rw"]).ok();
+    // Entries of the same bucket are replaced, others stay.
+    let set = ["authn", "role", "set", "r", "--bucket", "dev", "one", "none", "--bucket", "dev", "two", "ro"];
+    home.run(set).ok();
+    let role = home.run(["--json", "authn", "role", "show", "r"]).ok().json();
+    let accesses = |kind: &str| -> Vec<String> {
+        let entries = role[0][kind].as_object().unwrap().iter();
+        entries.map(|(name, access)| format!("{name} {}", access.as_str().unwrap())).collect()
+    };
+    assert_eq!(accesses("clusters"), ["dev all"]);
+    let buckets = accesses("buckets");
+    assert!(buckets.len() == 2 && buckets[0].starts_with("ais://one "), "{buckets:?}");
+    assert!(buckets[0].ends_with(" none") && buckets[1].contains("OBJ_LIST"), "{buckets:?}");
+    home.run(["authn", "role", "set", "Admin", "--description", "x"]).exits(1).says(&["403"]);
+
+    let add = ["authn", "user", "add", "bob", "--role", "r", "--password-stdin"];
+    home.run_with_input(add, b"old password\n").ok();
+    let set = ["authn", "user", "set", "bob", "--role", "Guest-dev", "--password-stdin"];
+    home.run_with_input(set, b"new password\n").ok();
+    let users = home.run(["--json", "authn", "user", "ls"]).ok().json();
+    assert_eq!(users.len(), 2, "{users:?}");
+    let bob = home.run(["--json", "authn", "user", "show", "bob"]).ok().json();
+    assert_eq!(bob[0]["roles"], serde_json::json!(["Guest-dev"]));
+    let old = ["authn", "login", "bob", "--password-stdin"];
+    home.run_with_input(old, b"old password\n").fails(1, &["invalid credentials"], "password");
+    login(&home, "bob", "new password");
+}
+
+fn clusters_come_and_go() {
+    let cluster = guarded();
+    let home = home(&cluster);
+    login(&home, "admin", "admin");
+    let shown = home.run(["--json", "authn", "cluster", "show", "dev"]).ok().json();
+    let id = shown[0]["name"].as_str().unwrap();
+    assert_eq!(shown[0]["urls"][0], cluster.aistore_url());
+    let add = |alias: &str| home.run(["authn", "cluster", "add", alias, cluster.aistore_url()]);
+    add("again").exits(1).says(&["already registered"]);
+    home.run(["authn", "cluster", "rm", "dev"]).ok();
+    home.run(["authn", "cluster", "show", "dev"]).exits(1).says(&["404"]);
+
+    // The service makes a role whose name is longer than it lets anybody choose.
+    let alias = "a-cluster-with-a-very-long-alias";
+    add(alias).ok();
+    let owner = format!("ClusterOwner-{alias}");
+    home.run(["authn", "role", "show", &owner]).ok();
+    home.run(["authn", "role", "rm", &owner]).ok();
+    home.run(["authn", "cluster", "set", id, "--alias", "short"]).ok();
+    let renamed = home.run(["--json", "authn", "cluster", "show", "short"]).ok().json();
+    assert_eq!(renamed[0]["name"], id);
+    home.run(["authn", "cluster", "set", id]).exits(2).says(&["neither an alias nor a URL"]);
+}
+
+fn tokens_are_shown_and_ended() {
+    let cluster = guarded();
+    let home = home(&cluster);
+    home.run(["authn", "token", "show"]).fails(1, &["nobody is logged in"], "authn login");
+    login(&home, "admin", "admin");
+    let shown = home.run(["--json", "authn", "token", "show"]).ok();
+    assert_eq!(shown.json()[0]["administrator"], true);
+    let file = home.work().parent().unwrap().join(".config/ais/cli/auth.token");
+    let token = fs::read_to_string(file).unwrap().split('"').nth(3).unwrap().to_owned();
+    home.run_with_input(["authn", "token", "revoke"], format!("{token}\n").as_bytes()).ok();
+    let refused = home.run(["ls", "ais://"]);
+    let refused = refused.fails(1, &["revoked", "401", cluster.aistore_url()], "authn login");
+    assert!(!refused.out().contains(&token));
+    home.run_with_input(["authn", "token", "revoke"], b"nonsense\n").exits(1).says(&["401"]);
 }
 
 fn passwords_are_never_arguments() {
