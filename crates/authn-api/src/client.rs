@@ -307,6 +307,7 @@ mod tests {
             ("a gateway that is no URL", clusters.register("main", &url("nonsense")).await.map(drop)),
             ("an alias that is no name", clusters.register("bad alias", &url("http://h")).await.map(drop)),
             ("nothing to change about a cluster", clusters.update("id", None, None).await.map(drop)),
+            ("nobody to log out", client.logout().await),
             ("no token to revoke", client.tokens().revoke(&secret("")).await),
         ];
         for (what, outcome) in outcomes {

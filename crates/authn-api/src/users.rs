@@ -168,3 +168,47 @@ impl IntoFuture for UpdateUser {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use longshore_transport::{
+        Transport,
+        testing::{Reply, ScriptedService},
+    };
+
+    use super::*;
+
+    fn client(service: &ScriptedService) -> AuthnClient {
+        let transport = Transport::builder().service(service.clone()).build().unwrap();
+        AuthnClient::builder("http://authn").transport(transport).build().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_role_that_is_dropped_at_the_last_moment_is_reported() {
+        let role = || Reply::ok(r#"{"name":"r","clusters":null,"buckets":null}"#);
+        let stored = || Reply::ok(r#"{"id":"bob","roles":[]}"#);
+        let service =
+            ScriptedService::replies([role(), Reply::ok(""), stored(), role(), Reply::ok(""), stored()]);
+        let users = client(&service).users();
+        for error in [
+            users.create("bob", &Secret::from("sesame")).role("r").await.unwrap_err(),
+            users.update("bob").roles(["r"]).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Conflict);
+            assert!(error.to_string().contains("do not exist any more: r"), "{error}");
+        }
+        assert_eq!(service.requests().len(), 6);
+    }
+
+    #[tokio::test]
+    async fn a_misspelt_role_stops_the_change() {
+        let service = ScriptedService::replies([Reply::status(404), Reply::status(404)]);
+        let users = client(&service).users();
+        let created = users.create("bob", &Secret::from("sesame")).role("nosuch").await;
+        let changed = users.update("bob").roles(["nosuch"]).await;
+        for outcome in [created, changed] {
+            assert_eq!(outcome.unwrap_err().kind(), ErrorKind::NotFound);
+        }
+        assert_eq!(service.requests().len(), 2, "only the roles were asked for");
+    }
+}
