@@ -58,13 +58,14 @@ impl Run {
         let mut doubt = Doubt::default();
         ask(&sync, &mut doubt).await;
         let detail = if sync.compare.wants_checksums() { ListDetail::Full } else { ListDetail::Basic };
+        // Before anybody lists: the look leaves a file in the destination for a moment.
+        let taken = (sync.rename.is_some() || folds_case(&sync.to)).then(HashSet::new);
         let source = Reader::open(&sync.from, &context, sync.links, detail, false)?;
         let destination = if sync.list_destination {
             Reader::open(&sync.to, &context, sync.links, detail, true)?
         } else {
             Reader::nothing()
         };
-        let taken = (sync.rename.is_some() || folds_case(&sync.to)).then(HashSet::new);
         let mut run = Self {
             sync: Arc::new(sync),
             reporter,
