@@ -280,6 +280,9 @@ impl ArchiveGroup {
     }
 
     /// Adds to an archive that exists, instead of replacing it.
+    ///
+    /// Only for archives that the cluster made, or a writer that does not pad: a TAR that is padded to records of
+    /// 10,240 bytes, as many writers do, is unreadable once a cluster has added to it in place.
     #[doc(alias = "allow_append")]
     pub fn append(mut self, append: bool) -> Self {
         self.params.append = append;

@@ -12,9 +12,9 @@ use longshore_aistore::{
     ArchiveMode, BlobRead, BucketPatch, Client, Collection, CopyBucket, DsortSpec, EtlCall, JobKind,
     ListFlags, Presence,
 };
-use longshore_blob_api::{BlobStore, GetOptions, ListOptions, PartNumber};
+use longshore_blob_api::{BlobStore, GetOptions, ListOptions, PartNumber, PartReceipt};
 use longshore_core_types::{ByteRange, ErrorKind, ObjectKey, Payload, Result};
-use longshore_transport::testing::ScriptedService;
+use longshore_transport::testing::{Reply, ScriptedService};
 
 type Attempt = Pin<Box<dyn Future<Output = Result<()>>>>;
 
@@ -126,6 +126,18 @@ fn attempts(client: &Client) -> Vec<(&'static str, Attempt)> {
             let job = client.job("");
             attempt(async move { job.abort().await })
         }),
+        ("the running jobs of a kind that the server does not know are all of them", {
+            let cluster = client.cluster();
+            attempt(async move { cluster.running_jobs(Some(&"no-such-kind".into())).await })
+        }),
+        ("stopping jobs of a kind that the server does not know", {
+            let job = client.jobs_of("no-such-kind");
+            attempt(async move { job.abort().await })
+        }),
+        ("no name is all inventories", {
+            let cloud = cloud.clone();
+            attempt(async move { cloud.delete_inventory("").await })
+        }),
         ("an inventory of a bucket of the cluster stops all targets", {
             attempt(bucket.create_inventory().into_future())
         }),
@@ -135,6 +147,12 @@ fn attempts(client: &Client) -> Vec<(&'static str, Attempt)> {
         ("a download of all downloads", {
             let download = client.download("");
             attempt(async move { download.abort().await })
+        }),
+        ("a printf template of a download counts without end", {
+            attempt(bucket.download_range("http://host/f-%04d", "").into_future())
+        }),
+        ("a download to a name that no listing shows", {
+            attempt(bucket.download_as("a//b", "http://host/f").into_future())
         }),
         ("a sort of unknown shards breaks the gateway", {
             let client = client.clone();
@@ -151,6 +169,42 @@ fn attempts(client: &Client) -> Vec<(&'static str, Attempt)> {
         ("`..` is refused", named("a/../b")),
         ("a line break becomes a blank", named("a\nb")),
         ("a name that is longer than listings show", named(&"x".repeat(300))),
+        ("a promotion to names that no listing shows", {
+            attempt(bucket.promote("/var/lib/ais/promote/x").name("a//").into_future())
+        }),
+        ("an archive whose name no listing shows", {
+            attempt(bucket.objects(Collection::names_of(["a"]).unwrap()).archive("a//b.tar").into_future())
+        }),
+        ("copies under names that no listing shows", copy(|copy| copy.prepend("a//"))),
+        ("copies under names that the server refuses", copy(|copy| copy.prepend("../"))),
+        ("copies of selected objects under names that no listing shows", {
+            let (group, to) =
+                (bucket.objects(Collection::names_of(["a"]).unwrap()), "other".parse().unwrap());
+            attempt(group.copy_to(&to).prepend("a//").into_future())
+        }),
+        ("selected objects whose names no listing shows", {
+            let bucket = bucket.clone();
+            attempt(async move { bucket.objects(Collection::names_of(["a//b"])?).delete().await })
+        }),
+        ("a handle of an append that no cluster made", {
+            let object = object.clone();
+            attempt(async move { object.resume_append("garbage")?.flush().await })
+        }),
+        ("an upload without an id is a write of the whole object", {
+            let (store, id) = (store.clone(), longshore_blob_api::MultipartId::new(""));
+            let upload = longshore_blob_api::MultipartRef { id, ..upload.clone() };
+            attempt(async move { store.upload_part(&upload, PartNumber::new(1)?, "x".into()).await })
+        }),
+        ("a part that is completed twice", {
+            let (store, upload) = (store.clone(), upload.clone());
+            let parts = vec![PartReceipt::new(PartNumber::new(1).unwrap(), 1); 2];
+            attempt(async move { store.complete_multipart(&upload, parts).await })
+        }),
+        ("a name with `#` is another object at the S3 endpoint", {
+            let (store, key) = (store.clone(), ObjectKey::new("a#b").unwrap());
+            let upload = longshore_blob_api::MultipartRef { key, ..upload.clone() };
+            attempt(async move { store.list_parts(&upload).await })
+        }),
         ("a part without a length", {
             let (store, upload) = (store.clone(), upload.clone());
             let body = Payload::once(None, futures_util::stream::iter([Ok(bytes::Bytes::from("x"))]));
@@ -234,5 +288,35 @@ async fn nothing_is_sent() {
             ),
         }
         assert!(server.requests().is_empty(), "{what}: something was sent");
+    }
+}
+
+/// A real cluster closes the connection without a status line where it breaks on a request, so one that starts
+/// something is sent once.
+#[tokio::test]
+async fn what_may_have_begun_is_not_sent_again() {
+    let server = ScriptedService::new(|_| Reply::close());
+    let client = Client::builder("http://gateway:1").service(server.clone()).build().unwrap();
+    let (bucket, cloud) = (client.bucket("b").unwrap(), client.bucket("aws://b").unwrap());
+    let to = "other".parse().unwrap();
+    let some = || Collection::names_of(["a"]).unwrap();
+    let starts = [
+        ("job", attempt(client.jobs_of(JobKind::Lru).start().into_future())),
+        ("copy", attempt(bucket.copy_to(&to).into_future())),
+        ("copy of objects", attempt(bucket.objects(some()).copy_to(&to).into_future())),
+        (
+            "transformation",
+            attempt(bucket.objects(some()).transform_to(&to, EtlCall::new("etl-one")).into_future()),
+        ),
+        ("archive", attempt(bucket.objects(some()).archive("a.tar").into_future())),
+        ("prefetch", attempt(cloud.objects(some()).prefetch().into_future())),
+        ("promotion", attempt(bucket.promote("/var/lib/ais/promote/x").into_future())),
+        ("blob download", attempt(cloud.object("o").unwrap().blob_download().into_future())),
+        ("inventory", attempt(cloud.create_inventory().into_future())),
+        ("download", attempt(bucket.download("http://host/f").into_future())),
+    ];
+    for (count, (what, start)) in (1..).zip(starts) {
+        let error = start.await.unwrap_err();
+        assert_eq!((error.attempts(), server.requests().len()), (1, count), "{what}: {error:?}");
     }
 }

@@ -64,7 +64,9 @@ impl BatchBuilder {
 
     /// Adds a part of an object, from `start` on, to its end if no `length` is given.
     ///
-    /// The cluster may deliver the whole object if the range lies outside of it; the item then is an error.
+    /// The cluster may deliver the whole object if the range lies outside of it. The item is an error then if its
+    /// length is another than was asked for; without a `length`, or if the object happens to be as long, nothing tells.
+    /// So ask for bytes that the object is known to have.
     pub fn range(self, object: &Object, start: u64, length: Option<u64>) -> Self {
         self.push(object, None, start, length)
     }

@@ -139,7 +139,8 @@ impl Cluster {
         self.read(request, wire_job::parse_status_all).await
     }
 
-    /// Kind and id of the jobs that run, idle ones included.
+    /// Kind and id of the jobs that run, idle ones included. `InvalidInput` for a kind that this client does not know,
+    /// which the cluster would take for all kinds.
     #[doc(alias = "list_running_jobs")]
     pub async fn running_jobs(&self, kind: Option<&JobKind>) -> Result<Vec<(JobKind, String)>> {
         self.read(wire_job::running(kind)?, wire_job::parse_running).await

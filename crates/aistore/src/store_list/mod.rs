@@ -153,3 +153,33 @@ fn to_entry(entry: ListEntry) -> Option<Entry> {
     meta.checksums = entry.checksum.into_iter().collect();
     Some(Entry::Object(meta))
 }
+
+#[cfg(test)]
+mod tests {
+    use longshore_blob_api::BlobStore;
+    use longshore_transport::testing::{Reply, ScriptedService};
+
+    use super::*;
+    use crate::Client;
+
+    async fn listed(bucket: &str, flags: u32) -> ListPage {
+        let page = format!(
+            r#"{{"uuid":"x","continuation_token":"","entries":[{{"name":"a","size":"1","flags":64}}],"flags":{flags}}}"#
+        );
+        let server =
+            ScriptedService::new(move |_| Reply::ok(page.clone()).header("content-type", "application/json"));
+        let client = Client::builder("http://gateway:1").service(server).build().unwrap();
+        let store = client.bucket(bucket).unwrap().store();
+        store.list_page(&ListOptions::prefix(""), None).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_page_that_the_cluster_calls_incomplete_is() {
+        for bucket in ["b", "aws://b"] {
+            for flags in [0, 1] {
+                let page = listed(bucket, flags).await;
+                assert_eq!((page.entries.len(), page.incomplete), (1, flags == 1), "{bucket} {flags}");
+            }
+        }
+    }
+}

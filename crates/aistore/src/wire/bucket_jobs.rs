@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::{Method, response::Parts};
-use longshore_core_types::{Error, ErrorKind, Idempotency, Result};
+use longshore_core_types::{Error, ErrorKind, Idempotency, ObjectKey, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     bucket::summary::BucketSummary,
-    names::{BucketRef, Provider, check_prefix, invalid},
+    names::{BucketRef, Provider, check_length, check_object_name, check_prefix, invalid},
     object::options::{EtlCall, Presence, go_duration},
     smap::loose_u64,
 };
@@ -97,8 +97,11 @@ impl CopyParams {
         if self.sync && !self.prepend.is_empty() {
             return Err(invalid("a copy that also deletes cannot rename: leave out `prepend` or `sync`"));
         }
-        if self.prepend.starts_with('/') {
-            return Err(invalid("no object name begins with `/`"));
+        if !self.prepend.is_empty() {
+            // All new names begin with it, so the shortest one stands for them.
+            let name = ObjectKey::new(format!("{}x", self.prepend))?;
+            check_object_name(&name, false)?;
+            check_length(&name)?;
         }
         let dotted = |text: &String| text.is_empty() || text.contains('.');
         if let Some((from, to)) = self.extensions.iter().find(|(from, to)| dotted(from) || dotted(to)) {
@@ -327,6 +330,10 @@ mod tests {
         assert!(refused(CopyParams { prefix: "../x".into(), ..CopyParams::default() }));
         let extensions = BTreeMap::from([(".jpg".to_owned(), "png".to_owned())]);
         assert!(refused(CopyParams { extensions, ..CopyParams::default() }));
+        for prepend in ["/", "a//", "../", "a/./", "a\n", &"p".repeat(255)] {
+            assert!(refused(CopyParams { prepend: prepend.into(), ..CopyParams::default() }), "{prepend}");
+        }
+        assert!(!refused(CopyParams { prepend: "a/b-".into(), ..CopyParams::default() }));
         assert!(make_copies(&bucket, 0).is_err());
         assert!(ec_encode(&bucket, 1, 0, false).is_err());
     }

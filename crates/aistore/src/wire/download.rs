@@ -14,7 +14,7 @@ use super::{
 use crate::{
     collection::Collection,
     download::{DownloadError, DownloadStatus, DownloadTask},
-    names::{BucketRef, check_object_name, check_prefix, invalid},
+    names::{BucketRef, check_length, check_object_name, check_prefix, invalid},
     object::options::{EtlCall, go_duration},
     smap::loose_u64,
 };
@@ -101,7 +101,9 @@ enum WireWhat<'a> {
 }
 
 fn check_name(name: &str) -> Result<()> {
-    check_object_name(&ObjectKey::new(name)?, false)
+    let name = ObjectKey::new(name)?;
+    check_object_name(&name, false)?;
+    check_length(&name)
 }
 
 /// Refuses what is no link, and a link that does not name the object to be.
@@ -370,6 +372,7 @@ mod tests {
         ] {
             assert!(refused("b", &single(link, name)), "{link} {name:?}");
         }
+        assert!(refused("b", &single("http://host/f", Some(&"x".repeat(256)))));
         let range = |template: &str| What::Range { template: template.into(), dir: String::new() };
         assert!(!refused("b", &range("http://host/f-{0..9}.bin")));
         for template in ["http://host/plain", "http://host/{0..", "http://host/{0..99999999}", "host/{0..2}"]

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     collection::{Collection, Selection},
-    names::{BucketRef, check_object_name, invalid},
+    names::{BucketRef, check_length, check_object_name, invalid},
     object::options::ArchiveFormat,
 };
 
@@ -145,6 +145,7 @@ pub(crate) fn archive(
         not_recursive: bool,
     }
     check_object_name(name, false)?;
+    check_length(name)?;
     let known = ArchiveFormat::from_name(name.as_str());
     let Some(by_name) = known else {
         return Err(invalid(format!("{name} does not end in .tar, .tgz, .tar.gz, .zip or .tar.lz4")));
@@ -184,6 +185,8 @@ mod tests {
         assert!(copy(&bucket, &bucket, &what, &params).is_ok());
         let key = |name: &str| ObjectKey::new(name).unwrap();
         assert!(archive(&bucket, &bucket, &key("a.txt"), &what, &ArchiveParams::default()).is_err());
+        let long = key(&format!("{}.tar", "x".repeat(255)));
+        assert!(archive(&bucket, &bucket, &long, &what, &ArchiveParams::default()).is_err());
         let zip = ArchiveParams { format: Some(ArchiveFormat::Zip), ..ArchiveParams::default() };
         assert!(archive(&bucket, &bucket, &key("a.tar"), &what, &zip).is_err());
         assert!(archive(&bucket, &bucket, &key("a.zip"), &what, &zip).is_ok());

@@ -120,8 +120,11 @@ pub(crate) fn status_all(kind: Option<&JobKind>, active: bool, fresh: bool) -> R
     get("status_all", "aistore.job.list").query_if(fresh, "frc", "true").json(&message)
 }
 
-/// Kind and id of the jobs that run.
+/// Kind and id of the jobs that run. Of a kind that the server does not know, all would be answered.
 pub(crate) fn running(kind: Option<&JobKind>) -> Result<Request> {
+    if let Some(kind) = kind.filter(|kind| !kind.is_known()) {
+        return Err(invalid(format!("{kind} is no kind of job that this client knows; ask for all of them")));
+    }
     let message = Many { kind: kind.map_or("", JobKind::as_str), node: "", show_active: true };
     get("running_all", "aistore.job.running").json(&message)
 }
@@ -332,6 +335,8 @@ mod tests {
         for bad in [by("", None), by("a b", None), by("x/y", None), by("", Some("no-such-kind"))] {
             assert!(status(&bad).is_err() && snapshots(&bad).is_err() && stop(&bad).is_err(), "{bad:?}");
         }
+        assert!(running(Some(&"no-such-kind".into())).is_err());
+        assert!(running(None).is_ok() && running(Some(&JobKind::Lru)).is_ok());
         assert!(status(&by("Hib5IZbqv", None)).is_ok());
         assert!(snapshots(&by("", Some("lru"))).is_ok());
         let start = |kind: &str, params: StartParams| start(&JobKind::from(kind), &params);

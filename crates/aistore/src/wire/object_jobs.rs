@@ -9,7 +9,7 @@ use super::{
     object::{check_remote, with_bucket},
 };
 use crate::{
-    names::{BucketRef, check_object_name, invalid},
+    names::{BucketRef, check_length, check_object_name, invalid},
     object::options::go_duration,
 };
 
@@ -48,9 +48,10 @@ pub(crate) fn promote(bucket: &BucketRef, params: &PromoteParams) -> Result<Requ
     if source.split('/').any(|part| matches!(part, "." | "..")) {
         return Err(invalid(format!("the path {source:?} contains `.` or `..`")));
     }
-    let name = params.name.trim_end_matches('/');
     if !params.name.is_empty() {
-        check_object_name(&ObjectKey::new(name)?, false)?;
+        let name = ObjectKey::new(params.name.strip_suffix('/').unwrap_or(&params.name))?;
+        check_object_name(&name, false)?;
+        check_length(&name)?;
     }
     on_objects(bucket, "aistore.object.promote").action("promote", source, params)
 }
@@ -116,7 +117,14 @@ mod tests {
             let params = PromoteParams { source: source.into(), ..PromoteParams::default() };
             assert!(promote(&bucket, &params).is_err(), "{source}");
         }
-        let params = PromoteParams { source: "/a/b".into(), name: "dir/".into(), ..PromoteParams::default() };
-        assert!(promote(&bucket, &params).is_ok());
+        let named = |name: &str| {
+            let params =
+                PromoteParams { source: "/a/b".into(), name: name.into(), ..PromoteParams::default() };
+            promote(&bucket, &params)
+        };
+        assert!(named("dir/").is_ok());
+        for name in ["/", "dir//", "a//b", "../x", &"x".repeat(256)] {
+            assert!(named(name).is_err(), "{name}");
+        }
     }
 }
