@@ -2,7 +2,7 @@
 //! trial per exchange.
 //!
 //! Each file is replayed in order against a server of its own; status, headers and body are compared but for the
-//! volatile fields listed in `wire_replay/volatile.rs` and the agreed differences in `wire/exceptions.toml`.
+//! volatile fields listed in `wire_replay/volatile.rs` and the agreed differences in `wire/exceptions`.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test program")]
 

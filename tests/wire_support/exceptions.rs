@@ -1,4 +1,6 @@
-//! Agreed differences between recordings and code, in `tests/wire/exceptions.toml`.
+//! Agreed differences between recordings and code: `tests/wire/exceptions`, one file for each platform.
+//!
+//! An entry that no difference needs fails the test.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -26,8 +28,8 @@ pub(crate) struct Exception {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Document {
-    #[serde(default)]
     exception: Vec<Exception>,
 }
 
@@ -40,10 +42,16 @@ pub(crate) struct Exceptions {
 
 impl Exceptions {
     pub(crate) fn load(side: &str) -> Self {
-        let path = directory().join("exceptions.toml");
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        let document: Document = toml::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        let all = document.exception.into_iter().filter(|e| e.side == side).collect();
+        let folder = directory().join("exceptions");
+        let entries = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+        let paths: BTreeSet<_> = entries.map(|entry| entry.expect("a directory entry").path()).collect();
+        let all = paths.iter().flat_map(|path| {
+            let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            let document: Document =
+                toml::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            document.exception
+        });
+        let all = all.filter(|e| e.side == side).collect();
         Self { all, used: RefCell::default() }
     }
 
