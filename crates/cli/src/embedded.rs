@@ -24,7 +24,7 @@ use tokio::{net::TcpStream, time::Instant};
 use crate::{
     failure::{Exit, Failure},
     interrupt::Interrupt,
-    output::{Output, S3Server, SupabaseServer},
+    output::{ApoloServer, Output, S3Server, SupabaseServer},
 };
 
 /// How long another process may take to start or stop its server.
@@ -77,6 +77,8 @@ pub(crate) struct Wishes {
     pub(crate) s3: Option<String>,
     /// Address of a Supabase Storage service; none by default.
     pub(crate) supabase: Option<String>,
+    /// Address of an Apolo buckets service; none by default.
+    pub(crate) apolo: Option<String>,
     /// Whether the cluster requires tokens.
     pub(crate) guarded: bool,
     /// Whether that address may be one that other machines reach.
@@ -208,6 +210,21 @@ impl Own {
         })
     }
 
+    /// The Apolo buckets service, if there is one, as the first of its users sees it.
+    pub(crate) fn apolo(&self) -> Option<ApoloServer> {
+        let (settings, url) = (self.handle.apolo_settings(), self.handle.apolo_url()?.to_owned());
+        let (user, org, project) = ("alice", "acme", "proj1");
+        Some(ApoloServer {
+            token: settings.token(user),
+            refresh_token: settings.refresh_token(user),
+            passed_config: settings.passed_config(&url, user, org, project),
+            cluster: settings.cluster().to_owned(),
+            org: org.to_owned(),
+            project: project.to_owned(),
+            url,
+        })
+    }
+
     /// The S3 endpoint, if there is one.
     pub(crate) fn s3(&self) -> Option<S3Server> {
         let (access_key, secret_key) = self.handle.s3_key()?;
@@ -242,6 +259,9 @@ async fn start_server(data: &Path, wishes: Wishes) -> Result<Handle, StartError>
     }
     if let Some(address) = wishes.supabase {
         builder = builder.supabase(address);
+    }
+    if let Some(address) = wishes.apolo {
+        builder = builder.apolo(address);
     }
     if let Some(address) = wishes.aistore {
         builder = builder.aistore(address);

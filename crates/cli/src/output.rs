@@ -127,6 +127,8 @@ pub(crate) enum Message<'a> {
         s3: Option<S3Server>,
         #[serde(skip_serializing_if = "Option::is_none")]
         supabase: Option<Box<SupabaseServer>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        apolo: Option<Box<ApoloServer>>,
     },
     /// A line of text that is the result itself.
     #[cfg(feature = "dev")]
@@ -147,6 +149,19 @@ pub(crate) struct SupabaseServer {
     pub(crate) s3_access_key: String,
     pub(crate) s3_secret_key: String,
     pub(crate) s3_region: String,
+}
+
+/// An embedded Apolo buckets service. Its tokens open nothing but what this server holds.
+#[cfg(feature = "dev")]
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ApoloServer {
+    pub(crate) url: String,
+    pub(crate) cluster: String,
+    pub(crate) org: String,
+    pub(crate) project: String,
+    pub(crate) token: String,
+    pub(crate) refresh_token: String,
+    pub(crate) passed_config: String,
 }
 
 /// An embedded S3 endpoint. Its keys open nothing but what this server holds.
@@ -531,6 +546,7 @@ mod tests {
                 authn: None,
                 s3: None,
                 supabase: None,
+                apolo: None,
             };
             assert_eq!(both(&server).1, r#"{"aistore":"http://127.0.0.1:1"}"#);
         }

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::aistore::ids::short_id;
 use crate::aistore::{Cluster, Guard, Node, NodeAddress, Settings, TARGETS};
+use crate::apolo::{self, ApoloSettings};
 use crate::authn::{self, OwnCluster, Service};
 use crate::fault::Faults;
 use crate::handle::Handle;
@@ -48,6 +49,8 @@ impl DevServer {
             },
             supabase: None,
             supabase_settings: SupabaseSettings::default(),
+            apolo: None,
+            apolo_settings: ApoloSettings::default(),
         }
     }
 }
@@ -71,6 +74,8 @@ pub struct DevServerBuilder {
     users: authn::Settings,
     supabase: Option<String>,
     supabase_settings: SupabaseSettings,
+    apolo: Option<String>,
+    apolo_settings: ApoloSettings,
 }
 
 impl std::fmt::Debug for DevServerBuilder {
@@ -84,6 +89,8 @@ impl std::fmt::Debug for DevServerBuilder {
             .field("users", &self.users)
             .field("supabase", &self.supabase)
             .field("supabase_settings", &self.supabase_settings)
+            .field("apolo", &self.apolo)
+            .field("apolo_settings", &self.apolo_settings)
             .finish_non_exhaustive()
     }
 }
@@ -240,6 +247,19 @@ impl DevServerBuilder {
         self
     }
 
+    /// Runs the buckets service of an Apolo cluster at `HOST:PORT`; port 0 takes a free one. Its buckets lie on the S3
+    /// endpoint, which is started on a free loopback port if [`s3`](Self::s3) names none. Default: none.
+    pub fn apolo(mut self, address: impl Into<String>) -> Self {
+        self.apolo = Some(address.into());
+        self
+    }
+
+    /// Users, rights and limits of the Apolo buckets service.
+    pub fn apolo_settings(mut self, settings: ApoloSettings) -> Self {
+        self.apolo_settings = settings;
+        self
+    }
+
     /// Starts the server on threads of its own; returns once it accepts requests.
     pub async fn start(self) -> Result<Handle, StartError> {
         let (ready, started) = oneshot::channel();
@@ -261,9 +281,11 @@ impl DevServerBuilder {
             None if self.guarded => Some(SocketAddr::new(address.ip(), 0)),
             None => None,
         };
-        let s3 = self.s3.as_deref().map(|text| self.address(text)).transpose()?;
-        let supabase = self.supabase.as_deref().map(|text| self.address(text)).transpose()?;
-        let addresses = Addresses { aistore: address, authn, s3, supabase };
+        let some = |text: &Option<String>| text.as_deref().map(|text| self.address(text)).transpose();
+        let (supabase, apolo) = (some(&self.supabase)?, some(&self.apolo)?);
+        // Buckets of Apolo lie on S3.
+        let s3 = some(&self.s3)?.or_else(|| apolo.map(|apolo| SocketAddr::new(apolo.ip(), 0)));
+        let addresses = Addresses { aistore: address, authn, s3, supabase, apolo };
         let (stop, stopping) = watch::channel(false);
         let (done, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -352,6 +374,8 @@ pub(crate) struct Ready {
     pub(crate) s3: Option<S3Ready>,
     pub(crate) supabase: Option<SocketAddr>,
     pub(crate) supabase_settings: SupabaseSettings,
+    pub(crate) apolo: Option<SocketAddr>,
+    pub(crate) apolo_settings: ApoloSettings,
     pub(crate) data_dir: PathBuf,
     pub(crate) faults: Arc<Faults>,
     pub(crate) journal: Arc<Journal>,
@@ -364,6 +388,7 @@ struct Addresses {
     authn: Option<SocketAddr>,
     s3: Option<SocketAddr>,
     supabase: Option<SocketAddr>,
+    apolo: Option<SocketAddr>,
 }
 
 type Listener = (TcpListener, mpsc::Receiver<Restart>);
@@ -376,6 +401,7 @@ struct Running {
     authn: Option<(Listener, authn::Server)>,
     s3: Option<(Listener, s3::Server)>,
     supabase: Option<(Listener, supabase::Server)>,
+    apolo: Option<(Listener, apolo::Server)>,
     // Dropped last: removes a temporary directory.
     _dir: DataDir,
 }
@@ -398,6 +424,7 @@ impl Running {
         let authn = bind_some(wanted.authn).await?;
         let s3 = bind_some(wanted.s3).await?;
         let supabase = bind_some(wanted.supabase).await?;
+        let apolo = bind_some(wanted.apolo).await?;
         let s3_ready =
             s3.as_ref().map(|(_, _, at)| S3Ready { address: at.address, key: builder.s3_key.clone() });
         let ready = Ready {
@@ -406,6 +433,8 @@ impl Running {
             authn: authn.as_ref().map(|(_, _, at)| at.address),
             supabase: supabase.as_ref().map(|(_, _, at)| at.address),
             supabase_settings: builder.supabase_settings.clone(),
+            apolo: apolo.as_ref().map(|(_, _, at)| at.address),
+            apolo_settings: builder.apolo_settings.clone(),
             data_dir: dir.path().to_owned(),
             faults: Arc::default(),
             journal: Arc::new(Journal::new(builder.journal_capacity)),
@@ -449,12 +478,18 @@ impl Running {
             }
             None => None,
         };
-        let s3 = match s3 {
-            Some((listener, restarts, at)) => {
-                let server = open_s3(&storage, builder, at.restarts, &ready).await.map_err(refused)?;
-                Some(((listener, restarts), server))
+        let (mut provider, mut s3_server) = (None, None);
+        if let Some((listener, restarts, at)) = s3 {
+            let behind = open_provider(&storage, builder, &at).await.map_err(refused)?;
+            s3_server = Some(((listener, restarts), s3_over(&behind, &storage, &ready, at.restarts)));
+            provider = Some(behind);
+        }
+        let apolo = match (apolo, provider) {
+            (Some((listener, queue, at)), Some(provider)) => {
+                let server = apolo_over(provider, &storage, builder, &ready, at).map_err(refused)?;
+                Some(((listener, queue), server))
             }
-            None => None,
+            _ => None,
         };
         let supabase = supabase.map(|(listener, queue, at)| {
             let service = supabase::Service::new(
@@ -466,7 +501,8 @@ impl Running {
             );
             ((listener, queue), supabase::Server(Arc::new(service)))
         });
-        Ok((Self { listeners, cluster: Arc::new(cluster), storage, authn, s3, supabase, _dir: dir }, ready))
+        let cluster = Arc::new(cluster);
+        Ok((Self { listeners, cluster, storage, authn, s3: s3_server, supabase, apolo, _dir: dir }, ready))
     }
 
     async fn run(self, stopping: watch::Receiver<bool>) {
@@ -484,6 +520,9 @@ impl Running {
         if let Some(((listener, restarts), server)) = self.supabase {
             nodes.spawn(serve(listener, Arc::new(server), restarts, stopping.clone()));
         }
+        if let Some(((listener, restarts), server)) = self.apolo {
+            nodes.spawn(serve(listener, Arc::new(server), restarts, stopping.clone()));
+        }
         while let Some(ended) = nodes.join_next().await {
             if let Ok(Err(error)) = ended {
                 tracing::error!(%error, "listener ended");
@@ -495,18 +534,46 @@ impl Running {
     }
 }
 
-async fn open_s3(
+/// The buckets of S3 and the keys that open them.
+async fn open_provider(
     storage: &Arc<Storage>,
     builder: &DevServerBuilder,
-    restarts: mpsc::Sender<Restart>,
-    ready: &Ready,
-) -> Result<s3::Server, StorageError> {
-    let buckets: Arc<dyn s3::Catalog> = Arc::new(s3::OwnBuckets::open(Arc::clone(storage)).await?);
+    at: &NodeAddress,
+) -> Result<apolo::Provider, StorageError> {
     let keys = Arc::new(s3::Keys::default());
-    let (access_key, secret) = builder.s3_key.clone();
-    keys.add(access_key, s3::Key::master(secret));
-    let (faults, journal) = (Arc::clone(&ready.faults), Arc::clone(&ready.journal));
-    Ok(s3::Server::new(storage, &buckets, keys, restarts, faults, journal))
+    let master = builder.s3_key.clone();
+    keys.add(master.0.clone(), s3::Key::master(master.1.clone()));
+    let buckets = Arc::new(s3::OwnBuckets::open(Arc::clone(storage)).await?);
+    Ok(apolo::Provider { endpoint: format!("http://{}", at.address), buckets, keys, master })
+}
+
+fn s3_over(
+    provider: &apolo::Provider,
+    storage: &Arc<Storage>,
+    ready: &Ready,
+    restarts: mpsc::Sender<Restart>,
+) -> s3::Server {
+    let own = Arc::clone(&provider.buckets);
+    let (buckets, keys): (Arc<dyn s3::Catalog>, _) = (own, Arc::clone(&provider.keys));
+    s3::Server::new(storage, &buckets, keys, restarts, Arc::clone(&ready.faults), Arc::clone(&ready.journal))
+}
+
+fn apolo_over(
+    provider: apolo::Provider,
+    storage: &Arc<Storage>,
+    builder: &DevServerBuilder,
+    ready: &Ready,
+    at: NodeAddress,
+) -> Result<apolo::Server, StorageError> {
+    let place = apolo::Place {
+        url: format!("http://{}", at.address),
+        restarts: at.restarts,
+        faults: Arc::clone(&ready.faults),
+        journal: Arc::clone(&ready.journal),
+    };
+    let settings = builder.apolo_settings.clone();
+    let service = apolo::Service::open(Arc::clone(storage), settings, place, provider)?;
+    Ok(apolo::Server(Arc::new(service)))
 }
 
 fn storage_error(dir: &Path, error: &StorageError) -> StartError {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::apolo::ApoloSettings;
 use crate::builder::{Ready, S3Ready, Starting};
 use crate::fault::Faults;
 use crate::journal::Journal;
@@ -20,6 +21,8 @@ pub struct Handle {
     s3: Option<(S3Ready, String)>,
     supabase: Option<(SocketAddr, String)>,
     supabase_settings: SupabaseSettings,
+    apolo: Option<(SocketAddr, String)>,
+    apolo_settings: ApoloSettings,
     data_dir: PathBuf,
     faults: Arc<Faults>,
     journal: Arc<Journal>,
@@ -38,6 +41,8 @@ impl Handle {
             }),
             supabase: ready.supabase.map(|address| (address, format!("http://{address}"))),
             supabase_settings: ready.supabase_settings,
+            apolo: ready.apolo.map(|address| (address, format!("http://{address}/api/v1"))),
+            apolo_settings: ready.apolo_settings,
             data_dir: ready.data_dir,
             faults: ready.faults,
             journal: ready.journal,
@@ -95,6 +100,22 @@ impl Handle {
     /// Keys and limits of the Supabase Storage service.
     pub fn supabase_settings(&self) -> &SupabaseSettings {
         &self.supabase_settings
+    }
+
+    /// URL of the Apolo platform, `http://127.0.0.1:PORT/api/v1`, if there is one: what `APOLO_API_URL` is to be set to. Its
+    /// buckets service lies below `/buckets`.
+    pub fn apolo_url(&self) -> Option<&str> {
+        self.apolo.as_ref().map(|(_, url)| url.as_str())
+    }
+
+    /// Address of the Apolo buckets service, if there is one.
+    pub fn apolo_addr(&self) -> Option<SocketAddr> {
+        self.apolo.as_ref().map(|(address, _)| *address)
+    }
+
+    /// Users, rights and limits of the Apolo buckets service.
+    pub fn apolo_settings(&self) -> &ApoloSettings {
+        &self.apolo_settings
     }
 
     /// Where buckets and objects are kept; removed with the server unless

@@ -23,6 +23,8 @@ pub enum NodeKind {
     S3,
     /// The Supabase Storage service.
     Supabase,
+    /// The Apolo buckets service.
+    Apolo,
 }
 
 /// One request, as seen by the server. Holds no credential: of `Authorization` only the presence is recorded.

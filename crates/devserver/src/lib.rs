@@ -2,6 +2,7 @@
 
 mod access;
 mod aistore;
+mod apolo;
 mod authn;
 mod builder;
 mod checksum;
@@ -15,6 +16,7 @@ mod storage;
 mod supabase;
 mod sync;
 
+pub use apolo::{ApoloAction, ApoloSettings};
 pub use builder::{DevServer, DevServerBuilder, StartError};
 pub use fault::{Fault, FaultId, FaultKind, Faults, ParseFaultError};
 pub use handle::Handle;

@@ -35,7 +35,9 @@ Examples:
      longshore dev --s3
   6. A Supabase Storage service, with the keys that a local Supabase has
      longshore dev --supabase 127.0.0.1:54321
-  7. See how your software takes a connection that breaks twice after a mebibyte
+  7. The buckets service of an Apolo cluster, with the S3 that its buckets lie on
+     longshore dev --apolo
+  8. See how your software takes a connection that breaks twice after a mebibyte
      longshore dev --fault get:reset-at=1MiB:count=2")]
 pub(crate) struct DevArgs {
     /// Keep the data here [default: $XDG_DATA_HOME/longshore/dev]
@@ -57,6 +59,11 @@ pub(crate) struct DevArgs {
     /// Run a Supabase Storage service too, at this address [default address: a free port of 127.0.0.1]
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:0")]
     supabase: Option<String>,
+
+    /// Run the buckets service of an Apolo cluster too, at this address, and the S3 endpoint that its buckets lie on
+    /// [default address: a free port of 127.0.0.1]
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:0")]
+    apolo: Option<String>,
 
     /// Require tokens, which the AuthN service gives; its administrator is `admin` with the password `admin`
     #[arg(long)]
@@ -86,6 +93,7 @@ pub(crate) async fn run(app: &App, args: DevArgs) -> Result<(), Failure> {
         authn: args.authn,
         s3: args.s3,
         supabase: args.supabase,
+        apolo: args.apolo,
         guarded: args.guarded,
         allow_remote: args.allow_remote,
         promote_root: args.promote_root,
@@ -93,9 +101,10 @@ pub(crate) async fn run(app: &App, args: DevArgs) -> Result<(), Failure> {
     };
     let server = Own::claim(&dir, wishes).await?;
     let (aistore, authn) = (server.aistore().to_owned(), server.authn().map(str::to_owned));
-    let (s3, supabase) = (server.s3(), server.supabase());
+    let (s3, supabase, apolo) = (server.s3(), server.supabase(), server.apolo());
     let announced = if app.out.is_json() {
-        app.out.print_now(&Message::Server { aistore, authn, s3, supabase: supabase.map(Box::new) })
+        let (supabase, apolo) = (supabase.map(Box::new), apolo.map(Box::new));
+        app.out.print_now(&Message::Server { aistore, authn, s3, supabase, apolo })
     } else {
         app.out.notice_text(format!("serving {}; Ctrl-C ends it", dir.display()));
         let mut lines = vec![format!("export AIS_ENDPOINT={aistore}")];
@@ -111,6 +120,11 @@ pub(crate) async fn run(app: &App, args: DevArgs) -> Result<(), Failure> {
             lines.push(format!("export SUPABASE_URL={}", supabase.url));
             lines.push(format!("export SUPABASE_SERVICE_ROLE_KEY={}", supabase.service_role_key));
             lines.push(format!("export SUPABASE_KEY={}", supabase.anon_key));
+        }
+        if let Some(apolo) = apolo {
+            lines.push(format!("export APOLO_API_URL={} APOLO_CLUSTER={}", apolo.url, apolo.cluster));
+            lines.push(format!("export APOLO_ORG={} APOLO_PROJECT={}", apolo.org, apolo.project));
+            lines.push(format!("export APOLO_TOKEN={}", apolo.token));
         }
         lines.into_iter().try_for_each(|line| app.out.print_now(&Message::Line { line }))
     };

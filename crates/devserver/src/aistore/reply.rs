@@ -1,12 +1,16 @@
 //! Answers before they meet a connection.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::{
+    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
-use crate::http::Source;
+use crate::fault::Plan;
+use crate::http::{Abort, Conn, JournalRef, ReqBody, ResBody, Source};
 use crate::storage::ObjectRecord;
 
 pub(crate) const CHECKSUM_TYPE: HeaderName = HeaderName::from_static("ais-checksum-type");
@@ -102,6 +106,41 @@ impl Reply {
     pub(crate) fn source(mut self, source: Source) -> Self {
         self.source = source;
         self
+    }
+
+    /// What goes out on a connection; what was left unread of the request is dealt with first. `head` asks for the head
+    /// alone, `close` for the end of the connection.
+    pub(crate) async fn send(
+        mut self,
+        head: bool,
+        close: bool,
+        mut body: ReqBody,
+        plan: &Plan,
+        conn: &Conn,
+        journal: JournalRef,
+    ) -> Result<Response<ResBody>, Abort> {
+        // Both are to be asked: reading the rest decides whether the connection can go on.
+        if body.settle().await? || close {
+            self.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let length = self.source.left();
+        if head {
+            self.source = Source::empty();
+        }
+        let status = self.status;
+        journal.journal.update(journal.seq, |e| e.status = Some(status.as_u16()));
+        let body = ResBody::new(self.source, plan, Arc::clone(&conn.control), Some(journal));
+        let length = if head { length } else { body.len() };
+        // A handler that knows better has said so.
+        if let Some(length) = length.filter(|_| status != StatusCode::NO_CONTENT)
+            && !self.headers.contains_key(CONTENT_LENGTH)
+        {
+            self.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        *response.headers_mut() = self.headers;
+        Ok(response)
     }
 
     /// Announces a length without a body, for HEAD.

@@ -75,6 +75,14 @@ impl Plan {
         }
     }
 
+    /// Entries after which a list fails.
+    pub(crate) fn fail_after(&self) -> Option<usize> {
+        match self.kind() {
+            Some(FaultKind::FailAfter(n)) => Some(usize::try_from(*n).unwrap_or(usize::MAX)),
+            _ => None,
+        }
+    }
+
     /// Bytes missing from an answer that hides it.
     pub(crate) fn short_by(&self) -> u64 {
         match self.kind() {

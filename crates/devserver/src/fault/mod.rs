@@ -87,6 +87,9 @@ pub enum FaultKind {
     Restart(Duration),
     /// `no-space`, `no-space-at=N`: the disk is full when byte N of the body is to be written (507).
     NoSpaceAt(u64),
+    /// `fail-after=N`: a list of the Apolo buckets service fails after N entries. One that is sent line by line ends with
+    /// a line that says so, its status being 200; any other is a 500.
+    FailAfter(u64),
 }
 
 impl FaultKind {

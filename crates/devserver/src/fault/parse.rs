@@ -71,6 +71,7 @@ fn parse(text: &str) -> Result<Fault, String> {
                     "authn" => NodeKind::Authn,
                     "s3" => NodeKind::S3,
                     "supabase" => NodeKind::Supabase,
+                    "apolo" => NodeKind::Apolo,
                     other => return Err(format!("unknown node {other:?}, expected gateway or target")),
                 });
             }
@@ -161,6 +162,7 @@ fn parse_kind(name: &str, value: Option<&str>) -> Result<FaultKind, String> {
         "byte-writes" => none(FaultKind::ByteWrites)?,
         "close-idle" => none(FaultKind::CloseIdle)?,
         "restart" => FaultKind::Restart(value.map_or(Ok(Duration::from_millis(100)), duration)?),
+        "fail-after" => FaultKind::FailAfter(number(need()?)?),
         "no-space" => none(FaultKind::NoSpaceAt(0))?,
         "no-space-at" => FaultKind::NoSpaceAt(bytes()?),
         _ => return Err(format!("unknown setting or kind {name:?}")),
@@ -204,6 +206,7 @@ pub(super) fn write(fault: &Fault, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Some(NodeKind::Authn) => f.write_str(":node=authn")?,
         Some(NodeKind::S3) => f.write_str(":node=s3")?,
         Some(NodeKind::Supabase) => f.write_str(":node=supabase")?,
+        Some(NodeKind::Apolo) => f.write_str(":node=apolo")?,
         None => {}
     }
     f.write_str(":")?;
@@ -246,6 +249,7 @@ fn write_kind(kind: &FaultKind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         FaultKind::Restart(t) => write!(f, "restart={}ms", t.as_millis()),
         FaultKind::NoSpaceAt(0) => f.write_str("no-space"),
         FaultKind::NoSpaceAt(n) => write!(f, "no-space-at={n}"),
+        FaultKind::FailAfter(n) => write!(f, "fail-after={n}"),
     }
 }
 

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 use super::body::{Abort, ResBody};
 use super::io::{ConnControl, FaultIo};
+use crate::fault::{FaultKind, Plan};
 
 /// How long connections get to finish their request at shutdown.
 const GRACE: Duration = Duration::from_secs(2);
@@ -126,6 +127,30 @@ async fn connection<H: Handler>(
 /// Returns once the server is to stop, or its owner is gone.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|s| *s).await;
+}
+
+/// Faults that act before, or instead of, carrying a request out. Returns the status that it is to be refused with, and
+/// after how many seconds it may come again.
+pub(crate) async fn misbehave(
+    plan: &Plan,
+    conn: &Conn,
+    restarts: &mpsc::Sender<Restart>,
+) -> Result<Option<(u16, Option<u64>)>, Abort> {
+    match plan.kind() {
+        Some(FaultKind::Close) => return Err(Abort),
+        Some(FaultKind::StallHead) => {
+            hang().await;
+        }
+        Some(FaultKind::Delay(pause)) => tokio::time::sleep(*pause).await,
+        Some(FaultKind::ByteWrites) => conn.control.write_bytewise(),
+        Some(FaultKind::Restart(pause)) => {
+            let _ = restarts.send(Restart(*pause)).await;
+            hang().await;
+        }
+        Some(FaultKind::Status { code, retry_after }) => return Ok(Some((*code, *retry_after))),
+        _ => {}
+    }
+    Ok(None)
 }
 
 /// Never returns; for requests that must hang.

@@ -75,6 +75,13 @@ impl OwnBuckets {
         Ok(())
     }
 
+    /// Lets anybody read and list a bucket, or nobody any more.
+    pub(crate) async fn set_public(&self, name: &str, public: bool) -> Result<(), CatalogError> {
+        let _changing = self.changing.lock().await;
+        let bucket = self.find(name).ok_or(CatalogError::Missing)?;
+        Ok(self.store(BucketInfo { public, ..bucket }).await?)
+    }
+
     async fn drop_empty(&self, name: &str) -> Result<(), CatalogError> {
         let _changing = self.changing.lock().await;
         let bucket = self.find(name).ok_or(CatalogError::Missing)?;

@@ -20,10 +20,6 @@ pub(crate) enum Grant {
     /// Everything.
     All,
     /// Objects of these buckets.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "limited keys belong to buckets that others administer")
-    )]
     Buckets { names: Vec<String>, write: bool },
 }
 
@@ -67,6 +63,10 @@ impl Keys {
         // Those that expired a short while ago are still told apart from keys that never were.
         map.retain(|_, k| k.expires.is_none_or(|at| at + KEPT > SystemTime::now()));
         map.insert(access_key.into(), key);
+    }
+
+    pub(crate) fn remove(&self, access_key: &str) {
+        write(&self.map).remove(access_key);
     }
 
     fn get(&self, access_key: &str) -> S3Result<Key> {

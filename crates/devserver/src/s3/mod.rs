@@ -24,8 +24,8 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, S3Error, S3Result, s3_error};
 
 pub(crate) use buckets::OwnBuckets;
-pub(crate) use catalog::{BucketInfo, Catalog};
-pub(crate) use keys::{Key, Keys};
+pub(crate) use catalog::{BucketInfo, Catalog, CatalogError};
+pub(crate) use keys::{Grant, Key, Keys};
 pub(crate) use server::Server;
 
 use crate::storage::{Storage, StorageError};

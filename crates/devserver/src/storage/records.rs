@@ -13,6 +13,7 @@ pub(crate) enum Service {
     S3,
     #[allow(dead_code, reason = "the numbers are reserved")]
     Supabase,
+    Apolo,
 }
 
 impl Service {
@@ -23,6 +24,7 @@ impl Service {
             Self::Aistore => 1..start(1),
             Self::S3 => start(1)..start(2),
             Self::Supabase => start(2)..start(3),
+            Self::Apolo => start(3)..start(4),
         }
     }
 
@@ -32,6 +34,7 @@ impl Service {
             Self::Aistore => "aistore",
             Self::S3 => "s3",
             Self::Supabase => "supabase",
+            Self::Apolo => "apolo",
         }
     }
 }

@@ -9,7 +9,7 @@ use sha2::Sha256;
 use super::time::now_seconds;
 
 /// Claims of a token whose signature holds.
-pub(super) type Claims = Map<String, Value>;
+pub(crate) type Claims = Map<String, Value>;
 
 fn mac(secret: &str, input: &str) -> Option<Hmac<Sha256>> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
@@ -18,7 +18,7 @@ fn mac(secret: &str, input: &str) -> Option<Hmac<Sha256>> {
 }
 
 /// Signs claims, given as JSON text so that their order is kept; `header` likewise.
-pub(super) fn sign(secret: &str, header: &str, claims: &str) -> String {
+pub(crate) fn sign(secret: &str, header: &str, claims: &str) -> String {
     let input =
         format!("{}.{}", BASE64_URL_SAFE_NO_PAD.encode(header), BASE64_URL_SAFE_NO_PAD.encode(claims));
     let signature = mac(secret, &input).map(|m| BASE64_URL_SAFE_NO_PAD.encode(m.finalize().into_bytes()));
@@ -70,7 +70,7 @@ pub(super) fn check_times(claims: &Claims) -> Result<(), &'static str> {
 }
 
 /// Checks signature and times.
-pub(super) fn verify(secret: &str, token: &str) -> Result<Claims, &'static str> {
+pub(crate) fn verify(secret: &str, token: &str) -> Result<Claims, &'static str> {
     let claims = open(secret, token)?;
     check_times(&claims)?;
     Ok(claims)

@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode_str;
 
 /// The text of a percent-encoded path segment; `None` if an escape is broken, or the bytes are no text.
-pub(super) fn decode(raw: &str) -> Option<String> {
+pub(crate) fn decode(raw: &str) -> Option<String> {
     let whole = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|b| b.is_ascii_hexdigit());
     if !raw.split('%').skip(1).all(whole) {
         return None;
@@ -12,7 +12,7 @@ pub(super) fn decode(raw: &str) -> Option<String> {
 }
 
 /// The pairs of a query. Broken escapes stay as they are; `+` is a space.
-pub(super) fn pairs(raw: &str) -> Vec<(String, String)> {
+pub(crate) fn pairs(raw: &str) -> Vec<(String, String)> {
     let text = |part: &str| {
         let spaced = part.replace('+', " ");
         decode(&spaced).unwrap_or(spaced)
@@ -30,10 +30,18 @@ pub(super) fn pairs_exact(raw: &str) -> Vec<(String, String)> {
 }
 
 /// Parameters whose values open doors.
-const SECRET: &[&str] = &["token", "apikey", "x-amz-signature", "x-amz-security-token", "x-amz-credential"];
+const SECRET: &[&str] = &[
+    "token",
+    "apikey",
+    "neuro-auth-token",
+    "signature",
+    "x-amz-signature",
+    "x-amz-security-token",
+    "x-amz-credential",
+];
 
 /// A path and query without secrets.
-pub(super) fn redact(url: &str) -> String {
+pub(crate) fn redact(url: &str) -> String {
     let Some((path, query)) = url.split_once('?') else { return url.to_owned() };
     let shown = query.split('&').map(|pair| match pair.split_once('=') {
         Some((name, _)) if SECRET.contains(&name.to_ascii_lowercase().as_str()) => format!("{name}=***"),

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, RANGE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, RANGE};
+use http::{HeaderMap, HeaderName, Method, Request, Response};
 use hyper::body::Incoming;
 
 use super::cx::{Cx, NoHeader, split};
@@ -13,8 +13,8 @@ use super::{
     Service, bucket_api, change, gateway, list, list_v2, query, read, render, s3, sign, tus, upload,
 };
 use crate::aistore::reply::Reply;
-use crate::fault::{Candidate, FaultKind, Plan};
-use crate::http::{Abort, Conn, Handler, JournalRef, ReqBody, ResBody, Restart, Source, hang};
+use crate::fault::{Candidate, Plan};
+use crate::http::{Abort, Conn, Handler, JournalRef, ReqBody, ResBody, misbehave};
 use crate::journal::{JournalEntry, NodeKind};
 
 /// Longest head of a request.
@@ -84,9 +84,9 @@ impl Handler for Server {
             (Some(bucket), Some(key)) => read::replace(&cx, bucket, key).await,
             _ => Ok(()),
         };
-        let result = match (misbehave(&cx, &conn).await?, found) {
+        let result = match (misbehave(&cx.plan, &conn, &service.restarts).await?, found) {
             (None, _) if replaced.is_err() => replaced.map(|()| Reply::ok()),
-            (Some(fail), _) => Err(fail),
+            (Some((code, retry_after)), _) => Err(Fail::injected(code, retry_after)),
             (None, Err(_)) => Err(Fail::bad_url(&url)),
             (None, Ok(route)) => answer(&mut cx, route).await,
         };
@@ -105,27 +105,6 @@ fn entry(method: &Method, url: &str, headers: &HeaderMap) -> JournalEntry {
         authorized: headers.contains_key(AUTHORIZATION),
         ..JournalEntry::new(NodeKind::Supabase, "supabase")
     }
-}
-
-/// Faults that act before, or instead of, carrying the request out.
-async fn misbehave(cx: &Cx, conn: &Conn) -> std::result::Result<Option<Fail>, Abort> {
-    match cx.plan.kind() {
-        Some(FaultKind::Close) => return Err(Abort),
-        Some(FaultKind::StallHead) => {
-            hang().await;
-        }
-        Some(FaultKind::Delay(pause)) => tokio::time::sleep(*pause).await,
-        Some(FaultKind::ByteWrites) => conn.control.write_bytewise(),
-        Some(FaultKind::Restart(pause)) => {
-            let _ = cx.service.restarts.send(Restart(*pause)).await;
-            hang().await;
-        }
-        Some(FaultKind::Status { code, retry_after }) => {
-            return Ok(Some(Fail::injected(*code, *retry_after)));
-        }
-        _ => {}
-    }
-    Ok(None)
 }
 
 async fn answer(cx: &mut Cx, route: Option<Route>) -> Result<Reply> {
@@ -186,14 +165,13 @@ fn head_length(cx: &Cx) -> usize {
 
 /// Turns the outcome into what goes out, and deals with what was left unread.
 async fn respond(
-    mut cx: Cx,
+    cx: Cx,
     conn: &Conn,
     journal: JournalRef,
     result: Result<Reply>,
 ) -> std::result::Result<Response<ResBody>, Abort> {
-    let head = cx.method == Method::HEAD;
     let mut close = false;
-    let mut reply = match result {
+    let reply = match result {
         Ok(reply) => reply,
         Err(fail) if fail.abort => return Err(Abort),
         Err(fail) => {
@@ -201,26 +179,5 @@ async fn respond(
             fail.reply()
         }
     };
-    // Both are to be asked: reading the rest decides whether the connection can go on.
-    if cx.body.settle().await? || close {
-        reply.headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    let length = reply.source.left();
-    if head {
-        reply.source = Source::empty();
-    }
-    let status = reply.status;
-    journal.journal.update(journal.seq, |e| e.status = Some(status.as_u16()));
-    let body = ResBody::new(reply.source, &cx.plan, Arc::clone(&conn.control), Some(journal));
-    let length = if head { length } else { body.len() };
-    // A handler that knows better has said so.
-    if let Some(length) = length.filter(|_| status != StatusCode::NO_CONTENT)
-        && !reply.headers.contains_key(CONTENT_LENGTH)
-    {
-        reply.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    }
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = reply.headers;
-    Ok(response)
+    reply.send(cx.method == Method::HEAD, close, cx.body, &cx.plan, conn, journal).await
 }

@@ -52,7 +52,7 @@ pub(super) fn parse_http_date(text: &str) -> Option<Micros> {
 }
 
 /// A random identity of the usual form.
-pub(super) fn uuid() -> String {
+pub(crate) fn uuid() -> String {
     let random = fastrand::u128(..);
     // Version 4, and the variant that goes with it.
     let bits = random & !(0xf << 76) & !(0b11 << 62) | 0x4 << 76 | 0b10 << 62;
