@@ -232,7 +232,7 @@ async fn login_and_logout(pair: &Pair) -> Result<()> {
     client.logout().await?;
     assert!(client.token().is_none());
     assert_eq!(kind(client.users().get(&user).await), Some(ErrorKind::Unauthenticated));
-    let late = AuthnClient::builder(client.url()).token(token.clone()).build()?;
+    let late = AuthnClient::builder(client.url().to_string()).token(token.clone()).build()?;
     let Err(error) = late.users().get(&user).await else {
         return Err(wrong("the token serves after the logout"));
     };

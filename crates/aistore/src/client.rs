@@ -6,14 +6,15 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::response::Parts;
 use longshore_core_types::{CallInfo, Error, ErrorKind, Payload, Result, StoreUrl};
-use longshore_transport::{ClusterRedirects, RequestOptions, ResponseBody, Transport, TransportError, body};
+use longshore_transport::{
+    BaseUrl, ClusterRedirects, RequestOptions, ResponseBody, Transport, TransportError, body,
+};
 
 use crate::{
     bucket::Bucket,
     cluster::Cluster,
     config::ClientBuilder,
     direct::Direct,
-    endpoint::Endpoint,
     error,
     facts::BucketFacts,
     names::BucketRef,
@@ -49,7 +50,7 @@ pub struct Client(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) transport: Transport,
-    pub(crate) endpoint: Endpoint,
+    pub(crate) endpoint: BaseUrl,
     pub(crate) redirects: ClusterRedirects,
     pub(crate) direct: Direct,
     pub(crate) facts: BucketFacts,
@@ -113,7 +114,7 @@ impl Client {
         self.0.endpoint.to_string()
     }
 
-    pub(crate) fn gateway(&self) -> &Endpoint {
+    pub(crate) fn gateway(&self) -> &BaseUrl {
         &self.0.endpoint
     }
 
@@ -177,7 +178,7 @@ impl Client {
     /// Sends a request to one node.
     pub(crate) async fn call_at(
         &self,
-        node: &Endpoint,
+        node: &BaseUrl,
         request: Request,
         options: RequestOptions,
     ) -> Result<Answer> {
@@ -237,7 +238,7 @@ impl fmt::Debug for Client {
 }
 
 /// A token that is missing, expired or revoked: who wants another one, and what to do.
-fn refused_by(node: &Endpoint, error: Error) -> Error {
+fn refused_by(node: &BaseUrl, error: Error) -> Error {
     let advice = format!("{node} wants a valid token: log in again, or give another one");
     error.with_source(Error::new(ErrorKind::Unauthenticated, advice))
 }

@@ -6,20 +6,15 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use http_body::Body;
-use longshore_core_types::{BoxError, Error, ErrorKind, Result, Secret};
+use longshore_core_types::{Error, ErrorKind, Result, Secret};
 use longshore_transport::{
-    BearerToken, ClusterRedirects, CredentialProvider, HttpRequest, HttpService, Identity, RetryConfig,
-    TimeoutConfig, TlsConfig, Transport, TransportBuilder, TransportConfig, read_token_file,
+    BaseUrl, BearerToken, ClusterRedirects, CredentialProvider, Identity, Transport, TransportBuilder,
+    TransportConfig, read_token_file,
 };
-use tower_layer::Layer;
-use tower_service::Service;
 
 use crate::{
     client::{Client, Inner},
     direct::Direct,
-    endpoint::Endpoint,
     facts::BucketFacts,
 };
 
@@ -188,76 +183,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets when requests are sent again.
-    pub fn retry(mut self, retry: RetryConfig) -> Self {
-        self.config.retry = retry;
-        self
-    }
-
-    /// Sets how long each step may take.
-    pub fn timeouts(mut self, timeouts: TimeoutConfig) -> Self {
-        self.config.timeouts = timeouts;
-        self
-    }
-
-    /// Sets trust and identity for `https`.
-    pub fn tls(mut self, tls: TlsConfig) -> Self {
-        self.config.tls = tls;
-        self
-    }
-
-    /// Replaces all settings of the HTTP client.
-    pub fn transport_config(mut self, config: TransportConfig) -> Self {
-        self.config = config;
-        self
-    }
-
-    /// Changes single settings of the HTTP client.
-    pub fn configure(mut self, change: impl FnOnce(TransportConfig) -> TransportConfig) -> Self {
-        self.config = change(self.config);
-        self
-    }
-
-    /// Wraps each logical call in a tower layer; see [`TransportBuilder::layer`].
-    pub fn layer<L, B>(mut self, layer: L) -> Self
-    where
-        L: Layer<HttpService> + Send + 'static,
-        L::Service: Service<HttpRequest, Response = http::Response<B>> + Clone + Send + Sync + 'static,
-        <L::Service as Service<HttpRequest>>::Future: Send + 'static,
-        <L::Service as Service<HttpRequest>>::Error: Into<BoxError>,
-        B: Body<Data = Bytes> + Send + Sync + 'static,
-        B::Error: Into<BoxError>,
-    {
-        self.builder = self.builder.layer(layer);
-        self
-    }
-
-    /// Wraps each attempt and each redirect hop in a tower layer; see [`TransportBuilder::attempt_layer`].
-    pub fn attempt_layer<L, B>(mut self, layer: L) -> Self
-    where
-        L: Layer<HttpService> + Send + 'static,
-        L::Service: Service<HttpRequest, Response = http::Response<B>> + Clone + Send + Sync + 'static,
-        <L::Service as Service<HttpRequest>>::Future: Send + 'static,
-        <L::Service as Service<HttpRequest>>::Error: Into<BoxError>,
-        B: Body<Data = Bytes> + Send + Sync + 'static,
-        B::Error: Into<BoxError>,
-    {
-        self.builder = self.builder.attempt_layer(layer);
-        self
-    }
-
-    /// Replaces the HTTP client below all layers; see [`TransportBuilder::service`].
-    pub fn service<S, B>(mut self, service: S) -> Self
-    where
-        S: Service<HttpRequest, Response = http::Response<B>> + Clone + Send + Sync + 'static,
-        S::Future: Send + 'static,
-        S::Error: Into<BoxError>,
-        B: Body<Data = Bytes> + Send + Sync + 'static,
-        B::Error: Into<BoxError>,
-    {
-        self.builder = self.builder.service(service);
-        self
-    }
+    longshore_transport::client_settings!();
 
     /// Sends everything through this transport. It must follow redirects as
     /// [`ClusterRedirects`] does; no other setting of this builder but the endpoint and
@@ -271,7 +197,11 @@ impl ClientBuilder {
     pub fn build(mut self) -> Result<Client> {
         let mut faults = std::mem::take(&mut self.faults);
         let mut note = |error: &Error| faults.push(error.chain());
-        let endpoint = Endpoint::parse(self.endpoint.as_deref().unwrap_or_default(), self.https);
+        let endpoint = BaseUrl::parse_with_default_scheme(
+            self.endpoint.as_deref().unwrap_or_default(),
+            self.https,
+            "a gateway",
+        );
         let endpoint = endpoint.map_err(|error| note(&error)).ok();
         let redirects = ClusterRedirects::default();
         let mut guarded = self.has_credentials || self.transport.is_some();
@@ -318,6 +248,8 @@ fn is_truthy(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use longshore_transport::RetryConfig;
+
     use super::*;
 
     fn from(pairs: &[(&str, &str)]) -> ClientBuilder {

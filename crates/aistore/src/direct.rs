@@ -13,12 +13,11 @@ use std::{
 };
 
 use longshore_core_types::{Error, Result};
-use longshore_transport::{RequestOptions, TransportError};
+use longshore_transport::{BaseUrl, RequestOptions, TransportError};
 
 use crate::{
     client::Client,
     cluster::MAP_LIMIT,
-    endpoint::Endpoint,
     error::needs_gateway,
     object::options::ObjectAt,
     smap::{ClusterMap, redirect_marks},
@@ -47,7 +46,7 @@ struct State {
 /// Where an upload goes, and what it must carry to be taken there.
 #[derive(Debug)]
 pub(crate) struct Place {
-    pub(crate) endpoint: Endpoint,
+    pub(crate) endpoint: BaseUrl,
     pub(crate) marks: [(&'static str, String); 2],
 }
 
@@ -83,7 +82,7 @@ impl Direct {
             return None;
         }
         let target = map.target_of(&at.uname()).ok()?;
-        let endpoint = Endpoint::parse(&target.public_net.url, false).ok()?;
+        let endpoint = BaseUrl::parse(&target.public_net.url, "a node").ok()?;
         Some(Place { endpoint, marks: redirect_marks(&map, SystemTime::now()) })
     }
 

@@ -9,7 +9,6 @@ mod config;
 mod direct;
 mod download;
 mod dsort;
-mod endpoint;
 mod error;
 mod etl;
 mod facts;

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 
 use http::Method;
 use longshore_core_types::{Error, ErrorKind, Idempotency, Result};
+use longshore_transport::BaseUrl;
 use serde::{Deserialize, Deserializer};
 use twox_hash::XxHash64;
 
-use crate::{
-    endpoint::Endpoint,
-    wire::{Request, from_json},
-};
+use crate::wire::{Request, from_json};
 
 /// Seed of every hash that places objects.
 const SEED: u64 = 1_103_515_245;
@@ -129,9 +127,9 @@ impl ClusterMap {
     }
 
     /// Base URLs of all nodes, as clients reach them.
-    pub(crate) fn endpoints(&self) -> impl Iterator<Item = Endpoint> {
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = BaseUrl> {
         let nodes = self.gateways.values().chain(self.targets.values());
-        nodes.filter_map(|node| Endpoint::parse(&node.public_net.url, false).ok())
+        nodes.filter_map(|node| BaseUrl::parse(&node.public_net.url, "a node").ok())
     }
 }
 

@@ -6,8 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::Method;
 use longshore_core_types::{Error, ErrorKind, Idempotency, Result, Secret};
 use longshore_transport::{
-    BearerToken, CredentialProvider, Credentials, RetryConfig, TimeoutConfig, TlsConfig, Transport,
-    TransportBuilder, TransportConfig,
+    BearerToken, CredentialProvider, Credentials, Transport, TransportBuilder, TransportConfig,
 };
 use serde::Deserialize;
 
@@ -171,35 +170,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets when requests are sent again.
-    pub fn retry(mut self, retry: RetryConfig) -> Self {
-        self.config.retry = retry;
-        self
-    }
-
-    /// Sets how long each step may take.
-    pub fn timeouts(mut self, timeouts: TimeoutConfig) -> Self {
-        self.config.timeouts = timeouts;
-        self
-    }
-
-    /// Sets trust and identity for `https`.
-    pub fn tls(mut self, tls: TlsConfig) -> Self {
-        self.config.tls = tls;
-        self
-    }
-
-    /// Changes single settings of the HTTP client.
-    pub fn configure(mut self, change: impl FnOnce(TransportConfig) -> TransportConfig) -> Self {
-        self.config = change(self.config);
-        self
-    }
-
-    /// Changes the stack that requests go through; see [`TransportBuilder`].
-    pub fn transport(mut self, change: impl FnOnce(TransportBuilder) -> TransportBuilder) -> Self {
-        self.builder = change(self.builder);
-        self
-    }
+    longshore_transport::client_settings!();
 
     /// The client. Asks the platform where the buckets service is, unless [`buckets_url`](Self::buckets_url) says so.
     ///
@@ -339,7 +310,7 @@ mod tests {
 
     fn builder(answer: &'static str) -> ClientBuilder {
         let service = ScriptedService::replies([Reply::ok(answer)]);
-        ClientBuilder::new().api_url("http://h/api/v1/").token("t").transport(|t| t.service(service))
+        ClientBuilder::new().api_url("http://h/api/v1/").token("t").service(service)
     }
 
     #[tokio::test]

@@ -25,7 +25,7 @@ async fn client(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> (Cli
     let service = ScriptedService::new(answer);
     let seen = service.clone();
     let client = Client::builder().buckets_url("http://h/api/v1/buckets").token("t").cluster("c").org("acme");
-    let client = client.project("p").retry(RetryConfig::off()).transport(|t| t.service(service));
+    let client = client.project("p").retry(RetryConfig::off()).service(service);
     (client.connect().await.expect("a client"), seen)
 }
 

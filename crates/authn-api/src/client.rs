@@ -7,9 +7,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Uri};
+use http::HeaderValue;
 use longshore_core_types::{Error, ErrorKind, Result, Secret};
-use longshore_transport::{RequestOptions, TimeoutConfig, Transport, TransportConfig, body};
+use longshore_transport::{BaseUrl, RequestOptions, TimeoutConfig, Transport, TransportConfig, body};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -19,6 +19,9 @@ use crate::{
 
 /// Largest answer that is read: lists of users and roles have no pages.
 const LARGEST_ANSWER: usize = 64 << 20;
+
+/// What errors call an address that is none.
+const SERVICE: &str = "an AuthN service";
 
 /// A client of one AuthN service.
 ///
@@ -30,8 +33,7 @@ pub struct AuthnClient(Arc<Inner>);
 
 struct Inner {
     transport: Transport,
-    /// Scheme, host, port and perhaps a path, without a final `/`.
-    base: String,
+    base: BaseUrl,
     session: RwLock<Option<Session>>,
 }
 
@@ -111,7 +113,7 @@ impl AuthnClient {
     }
 
     /// Address of the service.
-    pub fn url(&self) -> &str {
+    pub fn url(&self) -> &BaseUrl {
         &self.0.base
     }
 
@@ -150,7 +152,8 @@ impl AuthnClient {
     /// The same, at a gateway of a cluster, which accepts the same token.
     pub(crate) async fn json_at<T: DeserializeOwned>(&self, url: &str, request: Request) -> Result<T> {
         let call = request.call.clone();
-        let base = parse_url(url).map_err(|error| error.with_call(&call))?;
+        let base = BaseUrl::parse(url, SERVICE);
+        let base = base.map_err(|error| error.with_kind(ErrorKind::InvalidInput).with_call(&call))?;
         wire::read(&call, &self.send(&base, request, self.header(), None).await?)
     }
 
@@ -160,7 +163,7 @@ impl AuthnClient {
 
     async fn send(
         &self,
-        base: &str,
+        base: &BaseUrl,
         request: Request,
         token: Option<HeaderValue>,
         patience: Option<Duration>,
@@ -230,7 +233,7 @@ impl AuthnClientBuilder {
 
     /// The client. Fails ([`ErrorKind::InvalidConfig`]) naming the setting that is wrong.
     pub fn build(self) -> Result<AuthnClient> {
-        let base = parse_url(&self.url).map_err(|error| error.with_kind(ErrorKind::InvalidConfig))?;
+        let base = BaseUrl::parse(&self.url, SERVICE)?;
         let transport = match self.transport {
             Some(transport) => transport,
             None => Transport::builder().config(self.config).build()?,
@@ -241,35 +244,14 @@ impl AuthnClientBuilder {
     }
 }
 
-/// Checks an address and drops its final `/`.
-fn parse_url(url: &str) -> Result<String> {
-    let fault = |why: &str| {
-        // A password in the address must not end up in an error.
-        let shown = url.rsplit('@').next().unwrap_or_default();
-        Err(Error::new(ErrorKind::InvalidInput, format!("{shown:?} is not the address of a service: {why}")))
-    };
-    let Ok(uri) = url.trim().parse::<Uri>() else { return fault("it is no URL") };
-    if !matches!(uri.scheme_str(), Some("http" | "https")) {
-        return fault("it does not start with http:// or https://");
-    }
-    if uri.authority().is_none_or(|authority| authority.host().is_empty() || authority.as_str().contains('@'))
-    {
-        return fault("it needs a host, and no user or password");
-    }
-    if uri.query().is_some() {
-        return fault("it has a query");
-    }
-    Ok(url.trim().trim_end_matches('/').to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn addresses() {
-        assert_eq!(parse_url(" http://h:52001/ ").unwrap(), "http://h:52001");
-        assert_eq!(parse_url("https://h/authn").unwrap(), "https://h/authn");
+        let client = AuthnClient::builder(" http://h:52001/authn/ ").build().unwrap();
+        assert_eq!(client.url().to_string(), "http://h:52001/authn");
         for bad in ["", "h:52001", "ftp://h", "http://", "http://h?x", "http://u:sesame@h"] {
             let error = AuthnClient::builder(bad).build().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{bad}");

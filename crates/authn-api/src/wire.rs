@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, Method, header};
 use longshore_core_types::{CallInfo, Error, ErrorKind, Idempotency, Payload, Resource, Result, Secret};
-use longshore_transport::HttpRequest;
+use longshore_transport::{BaseUrl, HttpRequest};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
 use crate::{AccessFlags, TokenLifetime, names};
@@ -151,12 +151,11 @@ impl Request {
     }
 
     /// The request as it goes to the service at `base`, with the token if there is one.
-    pub(crate) fn at(self, base: &str, token: Option<HeaderValue>) -> Result<(HttpRequest, CallInfo)> {
+    pub(crate) fn at(self, base: &BaseUrl, token: Option<HeaderValue>) -> Result<(HttpRequest, CallInfo)> {
         let call = self.call;
-        let mut request = http::Request::builder()
-            .method(self.method)
-            .uri(format!("{base}{}", self.path))
-            .header(header::ACCEPT, "application/json");
+        let uri = base.uri(&self.path, "").map_err(|error| error.with_call(&call))?;
+        let mut request =
+            http::Request::builder().method(self.method).uri(uri).header(header::ACCEPT, "application/json");
         if self.body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }

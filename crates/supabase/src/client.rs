@@ -5,13 +5,12 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use http::{Method, StatusCode, response::Parts};
 use longshore_core_types::{BucketName, CallInfo, Error, ErrorKind, ObjectKey, Payload, Result};
-use longshore_transport::{ResponseBody, Transport, TransportError, body};
+use longshore_transport::{BaseUrl, ResponseBody, Transport, TransportError, body};
 
 use crate::{
     bucket::Bucket,
     buckets::Buckets,
     config::ClientBuilder,
-    endpoint::Endpoint,
     error,
     keys::Keys,
     names,
@@ -42,7 +41,7 @@ pub struct Client(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) transport: Transport,
-    pub(crate) endpoint: Endpoint,
+    pub(crate) endpoint: BaseUrl,
     pub(crate) keys: Keys,
     pub(crate) part_size: u64,
     #[cfg(feature = "s3")]
@@ -126,7 +125,7 @@ impl Client {
         self.call(wire::purge(at, transformed_only)).await?.done().await.map(drop)
     }
 
-    pub(crate) fn service(&self) -> &Endpoint {
+    pub(crate) fn service(&self) -> &BaseUrl {
         &self.0.endpoint
     }
 

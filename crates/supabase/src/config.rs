@@ -2,21 +2,16 @@
 
 use std::fmt;
 
-use bytes::Bytes;
 use http::response::Parts;
-use http_body::Body;
-use longshore_core_types::{BoxError, CallInfo, Error, ErrorKind, Result, Retryability, Secret};
+use longshore_core_types::{CallInfo, Error, ErrorKind, Result, Retryability, Secret};
 use longshore_transport::{
-    BearerToken, CredentialProvider, Credentials, Decision, HttpRequest, HttpService, RetryClassifier,
-    RetryConfig, StandardClassifier, TimeoutConfig, TlsConfig, Transport, TransportBuilder, TransportConfig,
-    TransportError,
+    BearerToken, CredentialProvider, Credentials, Decision, RetryClassifier, StandardClassifier, Transport,
+    TransportBuilder, TransportConfig, TransportError,
 };
-use tower_layer::Layer;
-use tower_service::Service;
 
 use crate::{
     client::{Client, Inner},
-    endpoint::{Endpoint, Meaning},
+    endpoint::{self, Meaning},
     keys::Keys,
 };
 
@@ -172,76 +167,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets when requests are sent again.
-    pub fn retry(mut self, retry: RetryConfig) -> Self {
-        self.config.retry = retry;
-        self
-    }
-
-    /// Sets how long each step may take.
-    pub fn timeouts(mut self, timeouts: TimeoutConfig) -> Self {
-        self.config.timeouts = timeouts;
-        self
-    }
-
-    /// Sets trust and identity for `https`.
-    pub fn tls(mut self, tls: TlsConfig) -> Self {
-        self.config.tls = tls;
-        self
-    }
-
-    /// Replaces all settings of the HTTP client.
-    pub fn transport_config(mut self, config: TransportConfig) -> Self {
-        self.config = config;
-        self
-    }
-
-    /// Changes single settings of the HTTP client.
-    pub fn configure(mut self, change: impl FnOnce(TransportConfig) -> TransportConfig) -> Self {
-        self.config = change(self.config);
-        self
-    }
-
-    /// Wraps each logical call in a tower layer; see [`TransportBuilder::layer`].
-    pub fn layer<L, B>(mut self, layer: L) -> Self
-    where
-        L: Layer<HttpService> + Send + 'static,
-        L::Service: Service<HttpRequest, Response = http::Response<B>> + Clone + Send + Sync + 'static,
-        <L::Service as Service<HttpRequest>>::Future: Send + 'static,
-        <L::Service as Service<HttpRequest>>::Error: Into<BoxError>,
-        B: Body<Data = Bytes> + Send + Sync + 'static,
-        B::Error: Into<BoxError>,
-    {
-        self.builder = self.builder.layer(layer);
-        self
-    }
-
-    /// Wraps each attempt and each redirect hop in a tower layer; see [`TransportBuilder::attempt_layer`].
-    pub fn attempt_layer<L, B>(mut self, layer: L) -> Self
-    where
-        L: Layer<HttpService> + Send + 'static,
-        L::Service: Service<HttpRequest, Response = http::Response<B>> + Clone + Send + Sync + 'static,
-        <L::Service as Service<HttpRequest>>::Future: Send + 'static,
-        <L::Service as Service<HttpRequest>>::Error: Into<BoxError>,
-        B: Body<Data = Bytes> + Send + Sync + 'static,
-        B::Error: Into<BoxError>,
-    {
-        self.builder = self.builder.attempt_layer(layer);
-        self
-    }
-
-    /// Replaces the HTTP client below all layers; see [`TransportBuilder::service`].
-    pub fn service<S, B>(mut self, service: S) -> Self
-    where
-        S: Service<HttpRequest, Response = http::Response<B>> + Clone + Send + Sync + 'static,
-        S::Future: Send + 'static,
-        S::Error: Into<BoxError>,
-        B: Body<Data = Bytes> + Send + Sync + 'static,
-        B::Error: Into<BoxError>,
-    {
-        self.builder = self.builder.service(service);
-        self
-    }
+    longshore_transport::client_settings!();
 
     /// Sends everything through this transport, which has credentials of its own. No other setting of this builder
     /// but the address and the part size has an effect.
@@ -256,7 +182,7 @@ impl ClientBuilder {
         let mut note = |error: &Error| faults.push(error.chain());
         let no_address = || Error::new(ErrorKind::InvalidConfig, "no address of a Supabase project is set");
         let endpoint = match &self.address {
-            Some((address, meaning)) => Endpoint::parse(address, *meaning),
+            Some((address, meaning)) => endpoint::parse(address, *meaning),
             None => Err(no_address()),
         };
         let endpoint = endpoint.map_err(|error| note(&error)).ok();
@@ -282,7 +208,7 @@ impl ClientBuilder {
         else {
             return Err(Error::new(ErrorKind::InvalidConfig, faults.join("; ")));
         };
-        let dedicated = endpoint.dedicated().filter(|_| self.dedicated_host);
+        let dedicated = endpoint::dedicated(&endpoint).filter(|_| self.dedicated_host);
         let endpoint = dedicated.unwrap_or(endpoint);
         Ok(Client::from_inner(Inner {
             transport,
@@ -328,6 +254,8 @@ impl RetryClassifier for Classifier {
 
 #[cfg(test)]
 mod tests {
+    use longshore_transport::RetryConfig;
+
     use super::*;
 
     fn from(pairs: &[(&str, &str)]) -> ClientBuilder {

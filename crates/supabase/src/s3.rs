@@ -2,9 +2,7 @@
 
 use longshore_core_types::{BucketName, Result};
 use longshore_object_store::s3::{AwsCredentials, S3Builder, S3Store};
-use longshore_transport::TransportConfig;
-
-use crate::endpoint::Endpoint;
+use longshore_transport::{BaseUrl, TransportConfig};
 
 /// Who asks the S3 endpoint, and how it is asked.
 #[derive(Clone, Debug)]
@@ -17,7 +15,7 @@ pub(crate) struct S3Access {
 
 impl S3Access {
     /// A bucket as its S3 endpoint has it. No I/O.
-    pub(crate) fn store(&self, service: &Endpoint, bucket: &BucketName) -> Result<S3Store> {
+    pub(crate) fn store(&self, service: &BaseUrl, bucket: &BucketName) -> Result<S3Store> {
         let config = self.config.clone();
         let mut builder = S3Builder::new(bucket.as_str())
             .endpoint(format!("{service}/s3"))

@@ -2,9 +2,12 @@
 
 pub mod body;
 pub mod layers;
+#[doc(hidden)]
+pub mod settings;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+mod base_url;
 mod builder;
 mod client;
 mod config;
@@ -18,6 +21,7 @@ mod service;
 #[cfg(feature = "http2")]
 pub use self::config::Http2;
 pub use self::{
+    base_url::BaseUrl,
     builder::TransportBuilder,
     client::{ClientBody, HttpClient},
     config::{

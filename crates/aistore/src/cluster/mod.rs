@@ -7,11 +7,10 @@ mod stability;
 use std::collections::BTreeMap;
 
 use longshore_core_types::{ErrorKind, Namespace, Result};
-use longshore_transport::RequestOptions;
+use longshore_transport::{BaseUrl, RequestOptions};
 
 use crate::{
     client::Client,
-    endpoint::Endpoint,
     job::{JobKind, JobStatus},
     names::{BucketRef, Provider},
     object::options::Presence,
@@ -83,7 +82,7 @@ impl Cluster {
         };
         let request = wire::health("prr");
         // An address that cannot be read is as good as none: any gateway passes the question on.
-        let primary = Endpoint::parse(&map.primary.public_net.url, false);
+        let primary = BaseUrl::parse(&map.primary.public_net.url, "a node");
         let node = primary.as_ref().unwrap_or_else(|_| self.client.gateway());
         match self.client.call_at(node, request, RequestOptions::default()).await {
             Ok(answer) => answer.done().await.map(|_| true),

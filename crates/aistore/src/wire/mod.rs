@@ -24,9 +24,9 @@ pub(crate) mod xml;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use longshore_core_types::{CallInfo, Error, ErrorKind, Idempotency, Payload, Resource, Result};
+use longshore_transport::BaseUrl;
 use serde::Serialize;
 
-use crate::endpoint::Endpoint;
 pub(crate) use query::{Query, encode_path};
 
 /// A request that is complete but for the node that it goes to.
@@ -108,7 +108,7 @@ impl Request {
     }
 
     /// The request to one node.
-    pub(crate) fn at(self, node: &Endpoint) -> Result<http::Request<Payload>> {
+    pub(crate) fn at(self, node: &BaseUrl) -> Result<http::Request<Payload>> {
         let uri = node.uri(&self.path, self.query.as_str())?;
         let mut request = http::Request::new(self.body);
         *request.method_mut() = self.method;

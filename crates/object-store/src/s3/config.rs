@@ -2,15 +2,8 @@
 
 use std::fmt;
 
-use bytes::Bytes;
-use http_body::Body;
-use longshore_core_types::{BoxError, BucketName, Error, ErrorKind, Result, Scheme, Secret, StoreUrl};
-use longshore_transport::{
-    HttpRequest, HttpService, RetryConfig, TimeoutConfig, TlsConfig, Transport, TransportBuilder,
-    TransportConfig,
-};
-use tower_layer::Layer;
-use tower_service::Service;
+use longshore_core_types::{BucketName, Error, ErrorKind, Result, Scheme, Secret, StoreUrl};
+use longshore_transport::{Transport, TransportBuilder, TransportConfig};
 
 use super::{
     client::Client,
@@ -137,70 +130,7 @@ impl S3Builder {
         self
     }
 
-    /// Sets when requests are sent again.
-    pub fn retry(mut self, retry: RetryConfig) -> Self {
-        self.config.retry = retry;
-        self
-    }
-
-    /// Sets how long each step may take.
-    pub fn timeouts(mut self, timeouts: TimeoutConfig) -> Self {
-        self.config.timeouts = timeouts;
-        self
-    }
-
-    /// Sets trust and identity for `https`.
-    pub fn tls(mut self, tls: TlsConfig) -> Self {
-        self.config.tls = tls;
-        self
-    }
-
-    /// Changes single settings of the HTTP client.
-    pub fn configure(mut self, change: impl FnOnce(TransportConfig) -> TransportConfig) -> Self {
-        self.config = change(self.config);
-        self
-    }
-
-    /// Wraps each logical call in a tower layer; see [`TransportBuilder::layer`].
-    pub fn layer<L, B>(mut self, layer: L) -> Self
-    where
-        L: Layer<HttpService> + Send + 'static,
-        L::Service: Service<HttpRequest, Response = http::Response<B>> + Clone + Send + Sync + 'static,
-        <L::Service as Service<HttpRequest>>::Future: Send + 'static,
-        <L::Service as Service<HttpRequest>>::Error: Into<BoxError>,
-        B: Body<Data = Bytes> + Send + Sync + 'static,
-        B::Error: Into<BoxError>,
-    {
-        self.builder = self.builder.layer(layer);
-        self
-    }
-
-    /// Wraps each attempt in a tower layer, which sees the signature; see [`TransportBuilder::attempt_layer`].
-    pub fn attempt_layer<L, B>(mut self, layer: L) -> Self
-    where
-        L: Layer<HttpService> + Send + 'static,
-        L::Service: Service<HttpRequest, Response = http::Response<B>> + Clone + Send + Sync + 'static,
-        <L::Service as Service<HttpRequest>>::Future: Send + 'static,
-        <L::Service as Service<HttpRequest>>::Error: Into<BoxError>,
-        B: Body<Data = Bytes> + Send + Sync + 'static,
-        B::Error: Into<BoxError>,
-    {
-        self.builder = self.builder.attempt_layer(layer);
-        self
-    }
-
-    /// Replaces the HTTP client below all layers; see [`TransportBuilder::service`].
-    pub fn service<S, B>(mut self, service: S) -> Self
-    where
-        S: Service<HttpRequest, Response = http::Response<B>> + Clone + Send + Sync + 'static,
-        S::Future: Send + 'static,
-        S::Error: Into<BoxError>,
-        B: Body<Data = Bytes> + Send + Sync + 'static,
-        B::Error: Into<BoxError>,
-    {
-        self.builder = self.builder.service(service);
-        self
-    }
+    longshore_transport::client_settings!();
 
     /// The store. Fails ([`ErrorKind::InvalidConfig`]) naming every setting that is wrong.
     pub fn build(self) -> Result<S3Store> {

@@ -11,11 +11,12 @@ pub(crate) mod tus;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use longshore_core_types::{CallInfo, Error, ErrorKind, Idempotency, Payload, Resource, Result};
+use longshore_transport::BaseUrl;
 use serde::Serialize;
 
 pub(crate) use query::{Query, encode_path};
 
-use crate::{endpoint::Endpoint, keys::Anonymous};
+use crate::keys::Anonymous;
 
 /// A request that is complete but for the service that it goes to.
 #[derive(Debug)]
@@ -102,7 +103,7 @@ impl Request {
     }
 
     /// The request to a service.
-    pub(crate) fn at(self, service: &Endpoint) -> Result<http::Request<Payload>> {
+    pub(crate) fn at(self, service: &BaseUrl) -> Result<http::Request<Payload>> {
         let uri = service.uri(&self.path, self.query.as_str())?;
         let mut request = http::Request::new(self.body);
         *request.method_mut() = self.method;
