@@ -18,12 +18,14 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let backends: [fn() -> Backend; 8] = [
+    let backends: [fn() -> Backend; 10] = [
         memory::backend,
         shelf::backend,
         aistore::backend,
         supabase::backend,
         supabase::encoded,
+        supabase::over_s3,
+        supabase::over_s3_session,
         http::backend,
         http::plain,
         s3::backend,

@@ -24,9 +24,11 @@ fn open(context: &Context) -> Result<Opened, Fault> {
     Ok(Opened { store, trace: Box::new(move |prefix| journal(&server, prefix)) })
 }
 
-/// What the server was asked about names that start with `prefix`.
+/// What the server was asked about names that start with `prefix`; everything, if that is empty.
 pub(crate) fn journal(server: &Handle, prefix: &str) -> String {
-    let ours = |entry: &JournalEntry| entry.key.as_ref().is_some_and(|key| key.starts_with(prefix));
+    let ours = |entry: &JournalEntry| {
+        prefix.is_empty() || entry.key.as_ref().is_some_and(|key| key.starts_with(prefix))
+    };
     let mut text = format!("journal of the server, names that start with {prefix}:\n");
     for entry in server.journal().filter(ours) {
         let JournalEntry { seq, node, method, path, operation, range, status, fault, .. } = &entry;

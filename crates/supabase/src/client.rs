@@ -140,6 +140,11 @@ impl Client {
         self.0.s3.as_ref()
     }
 
+    #[cfg(feature = "s3")]
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
     /// Whether requests carry credentials at all.
     pub(crate) fn has_credentials(&self) -> bool {
         self.0.keys.any()

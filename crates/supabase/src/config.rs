@@ -27,7 +27,7 @@ pub struct ClientBuilder {
     user: Option<Credentials>,
     part_size: u64,
     #[cfg(feature = "s3")]
-    s3: Option<longshore_object_store::s3::AwsCredentials>,
+    s3: Option<crate::s3::Who>,
     #[cfg(feature = "s3")]
     s3_region: Option<String>,
     config: TransportConfig,
@@ -68,6 +68,7 @@ impl ClientBuilder {
     /// | `SUPABASE_SERVICE_ROLE_KEY`, else `SUPABASE_SECRET_KEY`, `SUPABASE_KEY`, `SUPABASE_ANON_KEY` | key |
     /// | `SUPABASE_ACCESS_JWT` | token of a signed-in user, which goes beside the key |
     /// | `SUPABASE_S3_ACCESS_KEY_ID`, `SUPABASE_S3_SECRET_ACCESS_KEY`, `SUPABASE_S3_REGION` | with the feature `s3`: see `s3` |
+    /// | `SUPABASE_S3_SESSION` | the same: reference of the project; see `s3_session` |
     #[doc(alias = "SUPABASE_URL")]
     pub fn from_env() -> Self {
         Self::from_lookup(|name| std::env::var(name).ok())
@@ -83,13 +84,19 @@ impl ClientBuilder {
         #[cfg(feature = "s3")]
         match (get("SUPABASE_S3_ACCESS_KEY_ID"), get("SUPABASE_S3_SECRET_ACCESS_KEY")) {
             (Some(id), Some(secret)) => {
-                this.s3 = Some(longshore_object_store::s3::AwsCredentials::new(id, secret));
-                this.s3_region = get("SUPABASE_S3_REGION");
+                let key = longshore_object_store::s3::AwsCredentials::new(id, secret);
+                this.s3 = Some(crate::s3::Who::Key(key));
             }
-            (None, None) => {}
+            (None, None) => {
+                this.s3 = get("SUPABASE_S3_SESSION").map(|project| crate::s3::Who::Session { project });
+            }
             _ => this.faults.push(
                 "SUPABASE_S3_ACCESS_KEY_ID and SUPABASE_S3_SECRET_ACCESS_KEY must both be set or both be unset".to_owned(),
             ),
+        }
+        #[cfg(feature = "s3")]
+        {
+            this.s3_region = get("SUPABASE_S3_REGION");
         }
         match get("SUPABASE_ACCESS_JWT") {
             Some(token) => this.user_token(token.trim()),
@@ -152,11 +159,20 @@ impl ClientBuilder {
     }
 
     /// Sends objects that go in parts through the S3 endpoint of the service: side by side, which is faster than a
-    /// resumable upload. Either a key of the project's S3 settings, which has every right; or, in the name of a user, the
-    /// project's reference as id, its anon key as secret, and the user's token as session token.
+    /// resumable upload. By a key of the project's S3 settings, which has every right; see
+    /// [`s3_session`](Self::s3_session) for users.
     #[cfg(feature = "s3")]
     pub fn s3(mut self, credentials: longshore_object_store::s3::AwsCredentials) -> Self {
-        self.s3 = Some(credentials);
+        self.s3 = Some(crate::s3::Who::Key(credentials));
+        self
+    }
+
+    /// The same in the name of whoever asks everything else, in the project of this reference (`REF` of
+    /// `REF.supabase.co`). The [`key`](Self::key) must be the project's anon key in the form of a token; the user's
+    /// token goes along as session token and is asked for each attempt, so that an upload outlives a session.
+    #[cfg(feature = "s3")]
+    pub fn s3_session(mut self, project: impl Into<String>) -> Self {
+        self.s3 = Some(crate::s3::Who::Session { project: project.into() });
         self
     }
 
@@ -193,8 +209,18 @@ impl ClientBuilder {
         #[cfg(feature = "s3")]
         let s3 = {
             let (region, config) = (self.s3_region.take(), self.config.clone());
-            self.s3.take().map(|credentials| crate::s3::S3Access { credentials, region, config })
+            self.s3.take().map(|who| crate::s3::S3Access { who, region, config })
         };
+        #[cfg(feature = "s3")]
+        if let (Some(s3), Some(keys), Some(endpoint)) = (&s3, &keys, &endpoint) {
+            if matches!(s3.who, crate::s3::Who::Session { .. }) && keys.api_key().is_none() {
+                note(&Error::new(ErrorKind::InvalidConfig, "s3_session needs the project's anon key"));
+            }
+            // What is wrong with it is said now, not when a bucket is used.
+            if let Err(error) = s3.store(endpoint, keys, "bucket") {
+                note(&error);
+            }
+        }
         let mut builder = self.builder.config(self.config).classifier(Classifier);
         if let Some(keys) = &keys {
             builder = builder.credentials(keys.clone());

@@ -121,7 +121,7 @@ fn kind(status: StatusCode, document: &Document) -> ErrorKind {
 }
 
 /// Whether the bearer is at fault, by the texts of the server.
-fn is_token_fault(message: &str) -> bool {
+pub(crate) fn is_token_fault(message: &str) -> bool {
     message == "Invalid Compact JWS"
         || message == "JWS Protected Header is invalid"
         || message == "signature verification failed"

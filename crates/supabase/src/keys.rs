@@ -62,6 +62,21 @@ impl Keys {
         self.0.opaque && !self.0.renewable
     }
 
+    /// The project's key.
+    #[cfg(feature = "s3")]
+    pub(crate) fn api_key(&self) -> Option<Secret> {
+        self.0.api_key.as_ref()?.to_str().ok().map(Secret::from)
+    }
+
+    /// What requests carry as their bearer.
+    #[cfg(feature = "s3")]
+    pub(crate) async fn bearer(&self) -> Result<Option<Secret>> {
+        let (mut parts, ()) = http::Request::new(()).into_parts();
+        self.authorize(&mut parts).await?;
+        let value = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        Ok(value.map(|value| Secret::from(value.strip_prefix("Bearer ").unwrap_or(value))))
+    }
+
     pub(crate) fn generation(&self) -> u64 {
         self.0.generation.load(SeqCst)
     }

@@ -1,29 +1,57 @@
 //! Large objects through the S3 endpoint of the service: in parts side by side, which resumable uploads cannot be.
 
-use longshore_core_types::{BucketName, Result};
-use longshore_object_store::s3::{AwsCredentials, S3Builder, S3Store};
+use std::future::Future;
+
+use longshore_blob_api::{
+    BlobStore, MultipartId, MultipartLimits, MultipartRef, PageToken, PartInfo, PartNumber, PartReceipt,
+    PutOptions, PutResult, UploadPage,
+};
+use longshore_core_types::{BucketName, Error, ErrorKind, ObjectKey, Payload, Result};
+use longshore_object_store::s3::{AwsCredentials, CredentialSource, S3Builder, S3Store};
 use longshore_transport::{BaseUrl, TransportConfig};
 
-/// Who asks the S3 endpoint, and how it is asked.
+use crate::{
+    client::Client,
+    error::is_token_fault,
+    keys::Keys,
+    names::{bucket_resource, object_resource},
+    wire::object::At,
+};
+
+/// How the S3 endpoint is asked.
 #[derive(Clone, Debug)]
 pub(crate) struct S3Access {
-    pub(crate) credentials: AwsCredentials,
+    pub(crate) who: Who,
     /// The service takes `us-east-1` and `auto` whatever its own region is.
     pub(crate) region: Option<String>,
     pub(crate) config: TransportConfig,
 }
 
+/// Who asks it.
+#[derive(Clone, Debug)]
+pub(crate) enum Who {
+    /// The owner of an access key.
+    Key(AwsCredentials),
+    /// Whoever asks everything else, in a project of this reference.
+    Session { project: String },
+}
+
 impl S3Access {
     /// A bucket as its S3 endpoint has it. No I/O.
-    pub(crate) fn store(&self, service: &BaseUrl, bucket: &BucketName) -> Result<S3Store> {
+    pub(crate) fn store(&self, service: &BaseUrl, keys: &Keys, bucket: &str) -> Result<S3Store> {
         let config = self.config.clone();
-        let mut builder = S3Builder::new(bucket.as_str())
+        let mut builder = S3Builder::new(bucket)
             .endpoint(format!("{service}/s3"))
             .virtual_hosted(false)
             // It ignores conditions on writes.
             .conditional_writes(false)
-            .credentials(self.credentials.clone())
             .configure(|_| config);
+        builder = match &self.who {
+            Who::Key(key) => builder.credentials(key.clone()),
+            Who::Session { project } => {
+                builder.credential_source(Session { project: project.clone(), keys: keys.clone() })
+            }
+        };
         if let Some(region) = &self.region {
             builder = builder.region(region);
         }
@@ -31,16 +59,141 @@ impl S3Access {
     }
 }
 
+/// The access key of a session: the project's reference, its key as secret, and the bearer of all other requests.
+#[derive(Debug)]
+struct Session {
+    project: String,
+    keys: Keys,
+}
+
+impl CredentialSource for Session {
+    async fn credentials(&self) -> Result<AwsCredentials> {
+        let (Some(secret), Some(token)) = (self.keys.api_key(), self.keys.bearer().await?) else {
+            let text = "the S3 endpoint takes a session only with the project's anon key and a token";
+            return Err(Error::new(ErrorKind::InvalidConfig, text));
+        };
+        Ok(AwsCredentials::new(&self.project, secret).with_session_token(token))
+    }
+}
+
+/// A bucket whose uploads in parts go through S3.
+#[derive(Clone, Debug)]
+pub(crate) struct Fast {
+    store: S3Store,
+    keys: Keys,
+    bucket: BucketName,
+}
+
+impl Fast {
+    /// `None` if the client has no keys for it.
+    pub(crate) fn new(client: &Client, bucket: &BucketName) -> Option<Self> {
+        let access = client.s3()?;
+        let keys = client.keys().clone();
+        match access.store(client.service(), &keys, bucket.as_str()) {
+            Ok(store) => Some(Self { store, keys, bucket: bucket.clone() }),
+            // The settings were good when the client was built, so it is the name of the bucket.
+            Err(error) => {
+                tracing::warn!(%bucket, %error, "large objects do not go through S3");
+                None
+            }
+        }
+    }
+
+    /// The rules of uploads in parts.
+    pub(crate) fn limits(&self) -> Option<MultipartLimits> {
+        self.store.capability().multipart
+    }
+
+    /// A key as the service has it.
+    fn at(upload: &MultipartRef, at: At) -> MultipartRef {
+        MultipartRef { key: at.key, id: upload.id.clone() }
+    }
+
+    pub(crate) async fn create(&self, at: &At, opts: &PutOptions) -> Result<MultipartId> {
+        self.ask(Some(&at.key), || self.store.create_multipart(&at.key, opts.clone())).await
+    }
+
+    pub(crate) async fn upload_part(
+        &self,
+        upload: &MultipartRef,
+        at: At,
+        number: PartNumber,
+        body: Payload,
+    ) -> Result<PartReceipt> {
+        let upload = Self::at(upload, at);
+        let (again, token) = (body.try_clone(), self.keys.generation());
+        let sent = self.store.upload_part(&upload, number, body).await;
+        let sent = match (sent, again) {
+            (Err(error), Some(body)) if self.renewed(&error, token) => {
+                self.store.upload_part(&upload, number, body).await
+            }
+            (sent, _) => sent,
+        };
+        sent.map_err(|error| self.told(error, Some(&upload.key)))
+    }
+
+    pub(crate) async fn list_parts(&self, upload: &MultipartRef, at: At) -> Result<Vec<PartInfo>> {
+        let upload = Self::at(upload, at);
+        self.ask(Some(&upload.key), || self.store.list_parts(&upload)).await
+    }
+
+    pub(crate) async fn list_uploads(&self, prefix: &str, page: Option<PageToken>) -> Result<UploadPage> {
+        self.ask(None, || self.store.list_uploads(prefix, page.clone())).await
+    }
+
+    pub(crate) async fn complete(
+        &self,
+        upload: &MultipartRef,
+        at: At,
+        parts: &[PartReceipt],
+    ) -> Result<PutResult> {
+        let upload = Self::at(upload, at);
+        self.ask(Some(&upload.key), || self.store.complete_multipart(&upload, parts.to_vec())).await
+    }
+
+    pub(crate) async fn abort(&self, upload: &MultipartRef, at: At) -> Result<()> {
+        let upload = Self::at(upload, at);
+        self.ask(Some(&upload.key), || self.store.abort_multipart(&upload)).await
+    }
+
+    /// Calls once more with a new token if the old one was refused.
+    async fn ask<T, F>(&self, key: Option<&ObjectKey>, call: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let token = self.keys.generation();
+        let done = match call().await {
+            Err(error) if self.renewed(&error, token) => call().await,
+            done => done,
+        };
+        done.map_err(|error| self.told(error, key))
+    }
+
+    /// Whether a token was refused, and there may be a newer one.
+    fn renewed(&self, error: &Error, token: u64) -> bool {
+        is_token_fault(error.message()) && self.keys.renew(token)
+    }
+
+    /// The error as one of this service. The endpoint refuses an old token as it does a missing right.
+    fn told(&self, error: Error, key: Option<&ObjectKey>) -> Error {
+        let refused = is_token_fault(error.message());
+        let error = if refused { error.with_kind(ErrorKind::Unauthenticated) } else { error };
+        error.with_resource(match key {
+            Some(key) => object_resource(&self.bucket, key),
+            None => bucket_resource(&self.bucket),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use longshore_blob_api::{BlobStore, PartOrder};
+    use longshore_blob_api::PartOrder;
 
     use super::*;
-    use crate::Client;
 
     #[test]
     fn with_s3_keys_parts_go_side_by_side() {
-        let builder = || Client::builder("http://h").key("k");
+        let builder = || Client::builder("http://h").key("sesame-anon");
         let order = |client: Client| {
             let store = client.bucket("b").unwrap().store();
             assert!(!format!("{store:?}").contains("sesame"));
@@ -49,5 +202,18 @@ mod tests {
         assert_eq!(order(builder().build().unwrap()), PartOrder::InOrder);
         let keys = AwsCredentials::new("id", "sesame");
         assert_eq!(order(builder().s3(keys).s3_region("local").build().unwrap()), PartOrder::Any);
+        let user = builder().user_token("sesame-user").s3_session("ref");
+        assert_eq!(order(user.build().unwrap()), PartOrder::Any);
+    }
+
+    #[tokio::test]
+    async fn a_session_is_the_bearer_of_all_other_requests() {
+        let client = Client::builder("http://h").key("anon").user_token("user").s3_session("ref");
+        let keys = client.build().unwrap().keys().clone();
+        let key = Session { project: "ref".into(), keys }.credentials().await.unwrap();
+        let token = key.session_token.as_ref().map(longshore_core_types::Secret::expose);
+        assert_eq!((key.access_key.as_str(), key.secret_key.expose(), token), ("ref", "anon", Some("user")));
+        let error = Client::builder("http://h").s3_session("ref").build().unwrap_err();
+        assert!(error.to_string().contains("s3_session"), "{error}");
     }
 }

@@ -48,14 +48,19 @@ pub struct Store {
     encoded: bool,
     /// What takes uploads in parts, if there are keys for it.
     #[cfg(feature = "s3")]
-    s3: Option<longshore_object_store::s3::S3Store>,
+    s3: Option<crate::s3::Fast>,
 }
 
 impl Store {
     pub(crate) fn new(bucket: Bucket) -> Self {
-        let capability = capability(&bucket);
+        #[cfg_attr(not(feature = "s3"), expect(unused_mut, reason = "only S3 has other rules"))]
+        let mut capability = capability(&bucket);
         #[cfg(feature = "s3")]
-        let (capability, s3) = with_s3(&bucket, capability);
+        let s3 = crate::s3::Fast::new(bucket.client(), bucket.name());
+        #[cfg(feature = "s3")]
+        if let Some(s3) = &s3 {
+            capability.multipart = s3.limits();
+        }
         Self {
             bucket,
             capability,
@@ -142,31 +147,6 @@ fn capability(bucket: &Bucket) -> Capability {
     limits.list_uploads = false;
     can.multipart = Some(limits);
     can
-}
-
-/// The rules of uploads in parts through S3, where that can be asked.
-#[cfg(feature = "s3")]
-fn with_s3(
-    bucket: &Bucket,
-    mut capability: Capability,
-) -> (Capability, Option<longshore_object_store::s3::S3Store>) {
-    let Some(access) = bucket.client().s3() else { return (capability, None) };
-    match access.store(bucket.client().service(), bucket.name()) {
-        Ok(store) => {
-            capability.multipart = store.capability().multipart;
-            (capability, Some(store))
-        }
-        Err(error) => {
-            tracing::warn!(bucket = bucket.id(), %error, "large objects do not go through S3");
-            (capability, None)
-        }
-    }
-}
-
-/// The same upload under the name that the service has.
-#[cfg(feature = "s3")]
-fn at_s3(upload: &MultipartRef, at: At) -> MultipartRef {
-    MultipartRef { key: at.key, id: upload.id.clone() }
 }
 
 /// The attributes as an upload carries them.
@@ -391,7 +371,7 @@ impl BlobStore for Store {
         let options = file_options(&opts.attributes).map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
         #[cfg(feature = "s3")]
         if let Some(s3) = &self.s3 {
-            return s3.create_multipart(&at.key, opts).await;
+            return s3.create(&at, &opts).await;
         }
         store_multipart::create(self.client(), &at, &options).await.map_err(|error| {
             if error.operation().is_empty() { self.refuse(error, OPERATION, Some(key)) } else { error }
@@ -407,8 +387,8 @@ impl BlobStore for Store {
         const OPERATION: &str = "supabase.resumable.send";
         #[cfg(feature = "s3")]
         if let Some(s3) = &self.s3 {
-            let upload = at_s3(upload, self.at(&upload.key, OPERATION)?);
-            return s3.upload_part(&upload, number, body).await;
+            let at = self.at(&upload.key, OPERATION)?;
+            return s3.upload_part(upload, at, number, body).await;
         }
         // The size of parts is that of this upload, whatever the client is set up with by now.
         store_multipart::put_part(self.client(), self.at(&upload.key, OPERATION)?, &upload.id, number, body)
@@ -418,8 +398,7 @@ impl BlobStore for Store {
     async fn list_parts(&self, upload: &MultipartRef) -> Result<Vec<PartInfo>> {
         #[cfg(feature = "s3")]
         if let Some(s3) = &self.s3 {
-            let upload = at_s3(upload, self.at(&upload.key, "supabase.resumable.offset")?);
-            return s3.list_parts(&upload).await;
+            return s3.list_parts(upload, self.at(&upload.key, "supabase.resumable.offset")?).await;
         }
         let at = self.at(&upload.key, "supabase.resumable.offset")?;
         store_multipart::list_parts(self.client(), at, &upload.id).await
@@ -444,7 +423,7 @@ impl BlobStore for Store {
         if let Some(s3) = &self.s3 {
             let at = self.at(&upload.key, OPERATION)?;
             let size: u64 = parts.iter().map(|part| part.size).sum();
-            let result = s3.complete_multipart(&at_s3(upload, at.clone()), parts).await?;
+            let result = s3.complete(upload, at.clone(), &parts).await?;
             // The endpoint makes an object also of fewer parts than it is told.
             let found = self.info(&upload.key, &at).await?.size;
             if found != size {
@@ -464,8 +443,7 @@ impl BlobStore for Store {
     async fn abort_multipart(&self, upload: &MultipartRef) -> Result<()> {
         #[cfg(feature = "s3")]
         if let Some(s3) = &self.s3 {
-            let upload = at_s3(upload, self.at(&upload.key, "supabase.resumable.abort")?);
-            return s3.abort_multipart(&upload).await;
+            return s3.abort(upload, self.at(&upload.key, "supabase.resumable.abort")?).await;
         }
         let at = self.at(&upload.key, "supabase.resumable.abort")?;
         store_multipart::abort(self.client(), at, &upload.id).await

@@ -97,7 +97,10 @@ impl Fail {
 
     /// A refusal that was asked for.
     pub(super) fn injected(status: u16, retry_after: Option<u64>) -> Self {
-        let fail = Self::new(status, "InternalError", "injected fault", "InternalError");
+        let fail = match status {
+            429 => Self::new(status, "Too Many Requests", "injected fault", "SlowDown"),
+            _ => Self::new(status, "InternalError", "injected fault", "InternalError"),
+        };
         Self { retry_after, ..fail.real() }
     }
 

@@ -75,7 +75,7 @@ impl S3Store {
         let mut request = self.request(Method::PUT, OPERATION, Idempotency::NotIdempotent);
         let region = &self.client().region;
         if region != "us-east-1" {
-            request = request.body(xml::create_bucket(region));
+            request = request.document(xml::create_bucket(region));
         }
         self.send(Ok(request), OPERATION, None).await?.done().await.map(drop)
     }
@@ -191,7 +191,7 @@ impl S3Store {
             .request(Method::POST, OPERATION, Idempotency::Idempotent)
             .query("delete", "")
             .checksum(Some(&digest))
-            .map(|request| request.body(document));
+            .map(|request| request.document(document));
         let result = match self.send(request, OPERATION, None).await {
             Ok(answer) => answer.document::<DeleteResult>("the outcome of deleting many").await,
             Err(error) => Err(error),
@@ -458,7 +458,7 @@ impl BlobStore for S3Store {
             .query("uploadId", server_id(upload));
         let (create_only, if_match) = conditions_of(upload);
         let request = xml::complete(&parts)
-            .and_then(|document| request.body(document).conditions(create_only, if_match.as_deref()));
+            .and_then(|document| request.document(document).conditions(create_only, if_match.as_deref()));
         let answer = self.send(request, OPERATION, Some(key)).await;
         let answer = answer.map_err(|error| created_before(error, create_only))?;
         let mut result = answer::stored(&answer.parts);

@@ -12,7 +12,7 @@ use super::{
     store::{S3Store, call_on, server_id},
     wire::{
         answer::iso_date,
-        xml::{Contents, ListBucketResult, ListMultipartUploadsResult, ListPartsResult},
+        xml::{Contents, ListBucketResult, ListMultipartUploadsResult, ListPartsResult, Part},
     },
 };
 
@@ -79,7 +79,7 @@ fn entries(found: ListBucketResult, opts: &ListOptions) -> Result<ListPage> {
 pub(super) async fn parts(store: &S3Store, upload: &MultipartRef) -> Result<Vec<PartInfo>> {
     let key = &upload.key;
     store.can().check_list_parts().map_err(|e| store.refuse(e, PARTS, Some(key)))?;
-    let mut parts = Vec::new();
+    let mut parts: Vec<Part> = Vec::new();
     let mut marker = None;
     loop {
         let request = store
@@ -89,20 +89,31 @@ pub(super) async fn parts(store: &S3Store, upload: &MultipartRef) -> Result<Vec<
         let answer = store.send(Ok(request), PARTS, Some(key)).await?;
         let call = answer.call.clone();
         let found: ListPartsResult = answer.document("a list of parts").await?;
-        for part in found.part {
-            let number = PartNumber::new(part.number)
-                .map_err(|error| error.with_kind(ErrorKind::Protocol).with_call(&call))?;
-            let mut info = PartInfo::new(number);
-            info.size = part.size;
-            info.etag = part.etag;
-            parts.push(info);
-        }
+        parts.extend(found.part);
         match found.next_part_number_marker.filter(|_| found.is_truncated) {
             // A marker that stays where it is would never end.
             Some(next) if marker.is_none_or(|marker| next > marker) => marker = Some(next),
-            _ => return Ok(parts),
+            _ => return newest(parts).map_err(|error| error.with_call(&call)),
         }
     }
+}
+
+/// Each part once. There are servers that list a part as often as it was sent; the last one is what they have.
+fn newest(mut parts: Vec<Part>) -> Result<Vec<PartInfo>> {
+    // Stable: where no times are told, the one that is listed last counts.
+    parts.sort_by_cached_key(|part| (part.number, part.last_modified.as_deref().and_then(iso_date)));
+    let mut found: Vec<PartInfo> = Vec::with_capacity(parts.len());
+    for part in parts {
+        let number = PartNumber::new(part.number).map_err(|error| error.with_kind(ErrorKind::Protocol))?;
+        let mut info = PartInfo::new(number);
+        info.size = part.size;
+        info.etag = part.etag;
+        match found.last_mut() {
+            Some(last) if last.number == number => *last = info,
+            _ => found.push(info),
+        }
+    }
+    Ok(found)
 }
 
 /// A place in a list of uploads: the id first, because names may hold anything.
@@ -151,6 +162,26 @@ mod tests {
         assert_eq!(decode("a%20b%2Bc+d", Some("url")).unwrap(), "a b+c d");
         assert_eq!(decode("a%20b+", None).unwrap(), "a%20b+");
         assert_eq!(decode("%ff", Some("url")).unwrap_err().kind(), ErrorKind::Protocol);
+    }
+
+    #[test]
+    fn a_part_that_was_sent_twice_is_listed_once() {
+        let part = |number, etag: &str, at: &str| Part {
+            number,
+            size: None,
+            etag: Some(etag.into()),
+            last_modified: (!at.is_empty()).then(|| at.into()),
+        };
+        let listed = vec![
+            part(1, "new", "2026-11-21T12:14:13.429Z"),
+            part(1, "old", "2026-11-21T12:14:13.428Z"),
+            part(2, "first", ""),
+            part(2, "last", ""),
+        ];
+        let found = newest(listed).unwrap();
+        let found: Vec<_> = found.iter().map(|p| (p.number.get(), p.etag.as_deref().unwrap())).collect();
+        assert_eq!(found, [(1, "new"), (2, "last")]);
+        assert_eq!(newest(vec![part(0, "e", "")]).unwrap_err().kind(), ErrorKind::Protocol);
     }
 
     #[test]

@@ -211,7 +211,9 @@ pub(crate) async fn send(client: &Client, upload: &Upload, start: u64, body: Pay
             });
         }
         fruitless = if reached > at { 0 } else { fruitless + 1 };
-        if fruitless >= FRUITLESS || body.is_none() {
+        // The transport has repeated what it may: a server that is overloaded is not asked thrice as often.
+        let refused = failure.as_ref().is_some_and(|error| error.attempts() > 1 && error.status().is_some());
+        if fruitless >= FRUITLESS || body.is_none() || reached == at && refused {
             return Err(failure.unwrap_or_else(|| used_up(reached)));
         }
         tracing::debug!(upload = %upload.id, at = reached, "a piece goes on where it broke off");

@@ -1,7 +1,7 @@
 //! Multipart uploads.
 
 use http::HeaderName;
-use http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, ETAG};
+use http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, CONTENT_TYPE, ETAG};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -271,7 +271,12 @@ fn wanted(upload: &Upload, body: &str, have: Vec<Row<Part>>) -> Result<Vec<Row<P
 }
 
 pub(super) async fn complete(cx: &mut Cx, call: Call) -> Result<Reply> {
-    let body = cx.body.collect(MAX_BODY).await?.ok_or_else(Fail::too_large)?;
+    let mut body = cx.body.collect(MAX_BODY).await?.ok_or_else(Fail::too_large)?;
+    // A body that is not said to be XML is not read, so that all parts are taken.
+    let kind = cx.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+    if !["application/xml", "text/xml"].iter().any(|xml| kind.starts_with(xml)) {
+        body.clear();
+    }
     let target = target(cx, &call)?;
     let upload = find(cx, &target.bucket, &target.key)?;
     let chosen = wanted(&upload, &String::from_utf8_lossy(&body), parts(cx, &upload)?)?;

@@ -113,6 +113,12 @@ impl Request {
         self
     }
 
+    /// An XML document as body. There are servers that ignore one whose type is not said.
+    pub(in crate::s3) fn document(mut self, document: String) -> Self {
+        self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+        self.body(document)
+    }
+
     /// The same request once more; `None` if its body can be sent only once.
     pub(in crate::s3) fn try_clone(&self) -> Option<Self> {
         Some(Self {

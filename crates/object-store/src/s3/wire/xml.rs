@@ -81,6 +81,7 @@ pub(in crate::s3) struct Part {
     pub(in crate::s3) size: Option<u64>,
     #[serde(rename = "ETag")]
     pub(in crate::s3) etag: Option<String>,
+    pub(in crate::s3) last_modified: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,30 +1,29 @@
 //! Every fault of the dev server as a named case: the client's result is right, or a clear error.
 //!
-//! A body that breaks is an error of the call that reads it; readers go on. A part is never sent twice on its own
-//! (AIStore loses it), so a part that fails fails the upload, which leaves nothing behind.
+//! A body that breaks is an error of the call that reads it; readers go on. What was sent again, or failed, leaves the
+//! new object or the old one, and nothing in between.
+
+mod aistore;
+mod supabase;
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use libtest_mimic::Trial;
-use longshore_aistore::{Client, Store};
 use longshore_blob_api::{
-    BlobStore, BlobStoreExt, CopyOptions, DeleteOptions, Entry, GetOptions, HeadOptions, ListOptions, Pin,
-    ReaderOptions, WriterOptions,
+    AnyStore, BlobStore, BlobStoreExt, CopyOptions, DeleteOptions, Entry, GetOptions, HeadOptions,
+    ListOptions, Pin, ReaderOptions, WriterOptions,
 };
 use longshore_core_types::{Error, ErrorKind, ObjectKey};
-use longshore_devserver::{DevServer, Handle};
+use longshore_devserver::Handle;
 use longshore_transfer::{PartSize, Transfer};
 use longshore_transport::{Jitter, RetryConfig, TimeoutConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use self::{
-    Expect::{Either, Exhausts, Fails, Right},
-    Operation::{
-        CopyTo, Delete, Download, Get, Head, List, Overwrite, Parts, Pinned, Put, Range, Read, Upload,
-    },
+use self::Operation::{
+    CopyTo, Delete, Download, Get, Head, List, Overwrite, Parts, Pinned, Put, Range, Read, Upload,
 };
-use super::{Context, Fault, aistore, known, redirects};
+use super::{Context, Fault, aistore::journal, known};
 
 /// What is done while the fault is armed.
 #[derive(Clone, Copy)]
@@ -66,7 +65,7 @@ enum Expect {
 
 struct Row {
     name: &'static str,
-    /// The fault in its textual form.
+    /// The faults in their textual form, with spaces between them.
     fault: &'static str,
     operation: Operation,
     expect: Expect,
@@ -76,154 +75,71 @@ const fn row(name: &'static str, fault: &'static str, operation: Operation, expe
     Row { name, fault, operation, expect }
 }
 
-use ErrorKind::{
-    ChecksumMismatch, PreconditionFailed, Protocol, QuotaExceeded, RateLimited, Timeout, Transport,
-    Unavailable,
-};
-
-const ROWS: &[Row] = &[
-    row("reset::get", "get:reset-at=1000:count=1", Get, Fails(Transport)),
-    row("reset::range", "get:reset-at=100:count=1", Range, Fails(Transport)),
-    row("reset::reader_goes_on", "get:reset-at=1000:count=3", Read, Right),
-    row("reset::reader_gives_up", "get:reset-at=1000", Read, Fails(Transport)),
-    row("reset::put", "put:reset-at=1000:count=1", Put(50_000), Right),
-    row("reset::large_put", "put:reset-at=300000:count=1", Put(1 << 20), Right),
-    row("reset::overwrite", "put:reset-at=1000", Overwrite(50_000), Fails(Transport)),
-    row("reset::part", "mpt-part:reset-at=1000:count=1", Parts, Fails(Transport)),
-    row("reset::list", "list:reset-at=10:count=1", List, Fails(Transport)),
-    row("reset::download", "get:reset-at=1000:count=4", Download, Right),
-    row("reset::upload", "mpt-part:reset-at=1000:count=2", Upload, Right),
-    row("stall::get", "get:stall:count=1", Get, Right),
-    row("stall::get_without_end", "get:stall", Get, Exhausts(Timeout)),
-    row("stall::body", "get:stall-at=1000:count=1", Get, Fails(Timeout)),
-    row("stall::reader_goes_on", "get:stall-at=1000:count=1", Read, Right),
-    row("stall::put", "put:stall:count=1", Put(50_000), Right),
-    row("stall::body_of_put", "put:stall-at=1000:count=1", Put(50_000), Right),
-    row("stall::part", "mpt-part:stall:count=1", Parts, Fails(Timeout)),
-    row("stall::list", "list:stall:count=1", List, Right),
-    row("stall::download", "get:stall-at=1000:count=1", Download, Right),
-    row("delay::get", "get:delay=20ms", Get, Right),
-    row("delay::put", "put:delay=20ms", Put(50_000), Right),
-    row("rate::get", "get:rate=1MiB", Get, Right),
-    row("rate::put", "put:rate=4MiB", Put(300_000), Right),
-    row("truncate::get", "get:truncate-at=1000:count=1", Get, Fails(Transport)),
-    row("truncate::reader_goes_on", "get:truncate-at=1000:count=1", Read, Right),
-    row("truncate::list", "list:truncate-at=10:count=1", List, Fails(Transport)),
-    row("truncate::download", "get:truncate-at=1000:count=2", Download, Right),
-    row("short::get", "get:short-by=10", Get, Fails(ChecksumMismatch)),
-    row("short::range", "get:short-by=10", Range, Fails(Transport)),
-    row("short::reader", "get:short-by=10", Read, Fails(Transport)),
-    row("short::list", "list:short-by=5", List, Fails(Protocol)),
-    row("short::download", "get:short-by=10:count=1", Download, Right),
-    row("extra::get", "get:extra=10", Get, Right),
-    row("extra::range", "get:extra=10", Range, Right),
-    row("extra::list", "list:extra=10", List, Right),
-    row("wrong_range::range", "get:wrong-range=10", Range, Fails(Protocol)),
-    row("wrong_range::reader", "get:wrong-range=10", Read, Fails(Protocol)),
-    row("wrong_range::download", "get:wrong-range=10:skip=1", Download, Fails(Protocol)),
-    row("wrong_range_body::download", "get:wrong-range-body=10:skip=1", Download, Fails(ChecksumMismatch)),
-    row("ignored_range::range", "get:ignore-range", Range, Either(Protocol)),
-    row("ignored_range::reader", "get:ignore-range", Read, Either(Protocol)),
-    row("status_500::get", "get:status=500:count=1", Get, Right),
-    row("status_500::put", "put:status=500:count=1", Put(50_000), Right),
-    row("status_502::get", "get:status=502:count=2", Get, Right),
-    row("status_503::get", "get:status=503:count=2", Get, Right),
-    row("status_503::get_without_end", "get:status=503", Get, Exhausts(Unavailable)),
-    row("status_503::head", "head:status=503:count=2", Head, Right),
-    row("status_503::put", "put:status=503:count=2", Put(50_000), Right),
-    row("status_503::large_put", "put:status=503:count=1", Put(1 << 20), Right),
-    row("status_503::delete", "delete:status=503:count=2", Delete, Right),
-    row("status_503::list", "list:status=503:count=2", List, Right),
-    row("status_503::copy", "copy:status=503:count=2", CopyTo, Right),
-    row("status_503::part", "mpt-part:status=503:count=1", Parts, Fails(Unavailable)),
-    row("status_503::upload", "mpt-part:status=503:count=2", Upload, Right),
-    row("status_503::download", "get:status=503:count=4", Download, Right),
-    row("status_503::complete", "mpt-complete:status=503:count=1", Parts, Either(Unavailable)),
-    row("status_503::with_retry_after", "get:status=503/0:count=2", Get, Right),
-    row("status_504::get", "get:status=504:count=1", Get, Right),
-    row("status_429::get", "get:status=429:count=2", Get, Right),
-    row("status_429::put", "put:status=429/0:count=2", Put(50_000), Right),
-    row("status_429::get_without_end", "get:status=429", Get, Exhausts(RateLimited)),
-    row("wrong_checksum::get", "get:wrong-checksum", Get, Fails(ChecksumMismatch)),
-    row("wrong_checksum::reader", "get:wrong-checksum", Read, Right),
-    row("wrong_checksum::put", "put:wrong-checksum", Put(50_000), Fails(ChecksumMismatch)),
-    row("redirect_dead::get", "get:redirect-dead:count=1", Get, Right),
-    row("redirect_dead::get_without_end", "get:redirect-dead", Get, Exhausts(Transport)),
-    row("redirect_dead::put", "put:redirect-dead:count=1", Put(50_000), Right),
-    row("redirect_loop::get", "get:redirect-loop", Get, Fails(Protocol)),
-    row("redirect_loop::put", "put:redirect-loop", Put(50_000), Fails(Protocol)),
-    row("replace::pinned", "get:replace:count=1", Pinned, Fails(PreconditionFailed)),
-    row("replace::reader", "get:replace:count=1:skip=1", Read, Fails(PreconditionFailed)),
-    row("replace::download", "get:replace:count=1:skip=2", Download, Right),
-    row("close::get", "get:close:count=1", Get, Right),
-    row("close::get_without_end", "get:close", Get, Fails(Transport)),
-    row("close::put", "put:close:count=1", Put(50_000), Right),
-    row("close::part", "mpt-part:close:count=1", Parts, Fails(Transport)),
-    row("close::upload", "mpt-part:close:count=1", Upload, Right),
-    row("close::list", "list:close:count=1", List, Right),
-    row("byte_writes::get", "get:byte-writes", Range, Right),
-    row("byte_writes::head", "head:byte-writes", Head, Right),
-    row("byte_writes::list", "list:byte-writes", List, Right),
-    row("close_idle::reader", "get:close-idle", Read, Right),
-    row("close_idle::put", "any:close-idle", Put(50_000), Right),
-    // Completion is not repeated on a connection that turns out to be dead: it may have happened.
-    row("close_idle::parts", "any:close-idle", Parts, Either(Transport)),
-    row("close_idle::download", "any:close-idle", Download, Right),
-    row("restart::get", "get:restart=30ms:count=1", Get, Right),
-    row("restart::put", "put:restart=30ms:count=1", Put(50_000), Right),
-    row("no_space::put", "put:no-space", Put(50_000), Fails(QuotaExceeded)),
-    row("no_space::put_half_way", "put:no-space-at=1000", Put(50_000), Fails(QuotaExceeded)),
-    row("no_space::overwrite", "put:no-space-at=1000", Overwrite(50_000), Fails(QuotaExceeded)),
-    row("no_space::part", "mpt-part:no-space", Parts, Fails(QuotaExceeded)),
-    row("no_space::upload", "mpt-part:no-space", Upload, Fails(QuotaExceeded)),
-];
-
-/// Rows that do not end as they must, and why.
-const KNOWN: &[(&str, &str)] = &[];
-
-/// One trial for each row, and for what does not fit in a row.
-pub(crate) fn trials(context: &Arc<Context>) -> Vec<Trial> {
-    let trial = |row: &'static Row| {
-        let context = Arc::clone(context);
-        Trial::ignorable_test(format!("aistore-faults::{}", row.name), move || {
-            let scene = Scene::new(row).map_err(|error| error.to_string())?;
-            let result = context.run(scene.play(row)).and_then(|result| result);
-            let result = result.map_err(|error| format!("{error}\n{}", aistore::journal(&scene.server, "")));
-            known(KNOWN, row.name, result)
-        })
-    };
-    ROWS.iter().map(trial).chain(redirects::trials(context)).collect()
+/// A platform, and what goes wrong there.
+struct Platform {
+    /// First part of the names of its trials.
+    name: &'static str,
+    /// Every error says on what it happened: this is in its text.
+    place: &'static str,
+    rows: &'static [Row],
+    /// Rows that do not end as they must, and why.
+    known: &'static [(&'static str, &'static str)],
+    open: fn(&Context, Pace) -> Result<Scene, Fault>,
 }
 
-/// A server of its own for each case, so that a fault hits nobody else.
+/// How long a client waits for a server that says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    /// As it does by default.
+    Calm,
+    /// Not long. A busy machine can take a while to answer, so only those who wait for nothing are in a hurry.
+    Brisk,
+}
+
+/// One trial for each row of each platform, and for what does not fit in a row.
+pub(crate) fn trials(context: &Arc<Context>) -> Vec<Trial> {
+    let platforms = [aistore::PLATFORM, supabase::PLATFORM, supabase::OVER_S3];
+    let rows = platforms.into_iter().flat_map(|platform| {
+        let (platform, context) = (Arc::new(platform), Arc::clone(context));
+        platform.rows.iter().map(move |row| platform.trial(row, &context)).collect::<Vec<_>>()
+    });
+    rows.chain(super::redirects::trials(context)).chain(supabase::trials(context)).collect()
+}
+
+impl Platform {
+    fn trial(self: &Arc<Self>, row: &'static Row, context: &Arc<Context>) -> Trial {
+        let (platform, context) = (Arc::clone(self), Arc::clone(context));
+        Trial::ignorable_test(format!("{}::{}", platform.name, row.name), move || {
+            let pace = if row.fault.contains("stall") { Pace::Brisk } else { Pace::Calm };
+            let scene = (platform.open)(&context, pace).map_err(|error| error.to_string())?;
+            let result = context.run(scene.play(row, platform.place)).and_then(|result| result);
+            let result = result.map_err(|error| format!("{error}\n{}", journal(&scene.server, "")));
+            known(platform.known, row.name, result)
+        })
+    }
+}
+
+/// A server of its own for each case, so that a fault hits nobody else, and a bucket there.
 struct Scene {
     server: Handle,
     /// For what comes before the fault, and for looking at what it left.
-    calm: Store,
+    calm: AnyStore,
     /// For the call that meets the fault, and those that follow.
-    store: Store,
+    store: AnyStore,
 }
 
 impl Scene {
-    fn new(row: &Row) -> Result<Self, Fault> {
-        let server = DevServer::builder().start_blocking()?;
-        let client = Client::builder(server.aistore_url());
-        let calm = client.build()?.bucket("faults")?.store();
-        let client = Client::builder(server.aistore_url()).retry(patient());
-        // A busy machine can take a while to answer, so only those who wait for nothing are in a hurry.
-        let client = if row.fault.contains("stall") { client.timeouts(brisk()) } else { client };
-        let store = client.build()?.bucket("faults")?.store();
-        Ok(Self { server, calm, store })
-    }
-
-    async fn play(&self, row: &Row) -> Result<(), Fault> {
-        self.calm.bucket().create().await?;
+    async fn play(&self, row: &Row, place: &str) -> Result<(), Fault> {
         let old = content(100_000, 1);
         for name in ["object", "other"] {
             self.calm.write(&key(name)?, old.clone()).await?;
         }
         let pin = Pin::from(&self.calm.head(&key("object")?, HeadOptions::default()).await?);
-        self.server.faults().add_str(row.fault)?;
+        // Only a server that answered before is asked again when it cannot be reached.
+        self.store.head(&key("other")?, HeadOptions::default()).await?;
+        for fault in row.fault.split_whitespace() {
+            self.server.faults().add_str(fault)?;
+        }
         let result = self.act(row.operation, pin).await?;
         let hit = self.server.journal().count(|entry| entry.fault.is_some()) > 0;
         self.server.faults().clear();
@@ -231,12 +147,14 @@ impl Scene {
             return Err(format!("the fault {} hit no request", row.fault).into());
         }
         match (row.expect, result) {
-            (Right | Either(_), Ok(())) => {}
-            (Exhausts(kind), Err(error)) if error.kind() == kind && error.attempts() != ATTEMPTS => {
+            (Expect::Right | Expect::Either(_), Ok(())) => {}
+            (Expect::Exhausts(kind), Err(error)) if error.kind() == kind && error.attempts() != ATTEMPTS => {
                 return Err(format!("it ended after {} attempts: {}", error.attempts(), error.chain()).into());
             }
-            (Fails(kind) | Exhausts(kind) | Either(kind), Err(error)) if error.kind() == kind => {
-                clear(&error)?;
+            (Expect::Fails(kind) | Expect::Exhausts(kind) | Expect::Either(kind), Err(error))
+                if error.kind() == kind =>
+            {
+                clear(&error, place)?;
             }
             (_, Ok(())) => return Err("it should have failed".into()),
             (_, Err(error)) => return Err(format!("[{:?}] {}", error.kind(), error.chain()).into()),
@@ -310,8 +228,14 @@ impl Scene {
         self.settle(&key, &new, put.map(drop)).await
     }
 
+    /// What goes in three parts and a bit.
+    fn in_parts(&self) -> Bytes {
+        let least = self.store.capability().multipart.map_or(0, |limits| limits.min_part);
+        content(usize::try_from(3 * least.max(48 << 10)).unwrap_or_default() + 777, 2)
+    }
+
     async fn parts(&self) -> Result<Result<(), Error>, Fault> {
-        let (key, new) = (key("new")?, content(150_000, 2));
+        let (key, new) = (key("new")?, self.in_parts());
         let opts = WriterOptions::default().with_threshold(50_000).with_part_size(50_000);
         let mut writer = self.store.writer(&key, opts)?;
         let written = match writer.write_all(&new).await {
@@ -326,7 +250,7 @@ impl Scene {
     }
 
     async fn upload(&self) -> Result<Result<(), Error>, Fault> {
-        let (key, new) = (key("new")?, content(150_000, 2));
+        let (key, new) = (key("new")?, self.in_parts());
         let sent = transfer()?.upload(&self.store, key.clone(), new.clone()).await;
         self.settle(&key, &new, sent.map(drop).map_err(Error::from)).await
     }
@@ -442,9 +366,9 @@ fn inner(error: std::io::Error) -> Result<Error, Fault> {
 }
 
 /// A clear error says on what it happened.
-fn clear(error: &Error) -> Result<(), Fault> {
+fn clear(error: &Error, place: &str) -> Result<(), Fault> {
     let text = error.to_string();
-    if !text.contains("ais://faults") {
+    if !text.contains(place) {
         return Err(format!("the error does not say on what it happened: {text}").into());
     }
     Ok(())
