@@ -28,6 +28,7 @@ const FILES: &[&str] = &[
     "get-batch",
     "multi-object",
     "archives",
+    "remote-backend",
     "s3-endpoint",
     "jobs",
     "cluster",

@@ -1,6 +1,7 @@
 //! Replaying recorded exchanges against the dev server.
 
 mod archive;
+mod cloud;
 mod http;
 mod replay;
 mod setup;

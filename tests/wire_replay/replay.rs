@@ -7,6 +7,7 @@ use longshore_devserver::{DevServer, Handle};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+use super::cloud::Cloud;
 use super::http::{Answer, send};
 use super::setup::{Caller, Setup};
 use super::tokens::{self, Tokens};
@@ -28,6 +29,8 @@ const STAND_IN: &str = "127.0.0.1:52090";
 const SHORT_LIVED: &str = "127.0.0.1:52013";
 /// Identity of the recorded cluster that required tokens.
 const CLUSTER: &str = "G_PFFrkQ6";
+/// Recorded on a cluster with a cloud behind it; the others are of one without.
+const WITH_CLOUD: [&str; 2] = ["remote-backend", "s3-endpoint"];
 const SUPERUSER: (&str, &str) = ("admin", "adminPass-1");
 
 /// Result of one exchange: the differences that are not agreed.
@@ -57,6 +60,7 @@ pub(crate) struct Replay<'a> {
     admin: BTreeMap<String, String>,
     /// The service with short lifetimes, where one was recorded.
     short: Option<Handle>,
+    cloud: Option<Cloud>,
 }
 
 impl<'a> Replay<'a> {
@@ -72,7 +76,11 @@ impl<'a> Replay<'a> {
             let other = other.token_lifetime(lives(60)).max_token_age(lives(120));
             short = (file == "authn-errors").then(|| other.start_blocking().expect("a server"));
         }
+        if WITH_CLOUD.contains(&file) {
+            builder = builder.s3("127.0.0.1:0");
+        }
         let server = builder.start_blocking().expect("a server");
+        let cloud = Cloud::of(&server);
         let mut ids = BTreeMap::new();
         let root = files.path().to_string_lossy().into_owned();
         setup.files(file, files.path());
@@ -90,6 +98,7 @@ impl<'a> Replay<'a> {
             tokens: Tokens::default(),
             admin: BTreeMap::new(),
             short,
+            cloud,
         };
         if guarded {
             replay.log_in();
@@ -134,6 +143,7 @@ impl<'a> Replay<'a> {
             authn: self.server.authn_addr(),
             headers: &self.admin,
             token: &token,
+            cloud: self.cloud.as_ref(),
             cluster: self.ids.get(CLUSTER).map_or("", String::as_str),
         };
         self.setup.run(self.file, before, &caller);
@@ -309,7 +319,7 @@ impl<'a> Replay<'a> {
         let old = response.body.text();
         let new = String::from_utf8_lossy(&answer.body).into_owned();
         let is_id = |t: &str| {
-            (8..=20).contains(&t.len()) && t.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+            (8..=64).contains(&t.len()) && t.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
         };
         if is_id(&old) && is_id(&new) {
             learn(&old, &new);
@@ -329,7 +339,7 @@ impl<'a> Replay<'a> {
             }
         }
         if let (Some(old), Some(new)) = (document(&response.body.bytes()), document(&answer.body)) {
-            for member in ["uuid", "UUID"] {
+            for member in ["uuid", "UUID", "continuation_token"] {
                 if let (Some(old), Some(new)) = (old[member].as_str(), new[member].as_str()) {
                     learn(old, new);
                 }

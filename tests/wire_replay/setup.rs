@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::archive;
+use super::cloud::Cloud;
 use super::http::send;
 use crate::wire_support::exchange::directory;
 
@@ -28,6 +29,12 @@ struct Step {
     /// Its content.
     #[serde(default)]
     body: String,
+    /// `bucket`, `put`, `puts` and `delete` are about the S3 endpoint behind the cluster.
+    #[serde(default)]
+    cloud: bool,
+    /// `bucket/object` of a cloud bucket that the cluster is to forget its copy of.
+    #[serde(default)]
+    evict: String,
     /// How often the content is repeated.
     #[serde(default = "one")]
     times: usize,
@@ -114,6 +121,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) cluster: &'a str,
     /// Token of the exchange that comes next.
     pub(crate) token: &'a str,
+    /// What stands behind the cluster.
+    pub(crate) cloud: Option<&'a Cloud>,
 }
 
 #[derive(Debug)]
@@ -185,6 +194,13 @@ impl Step {
             let body = json!({"tokens": [caller.token]}).to_string();
             call(caller, "DELETE", "/v1/tokens", body.as_bytes());
         }
+        if !self.evict.is_empty() {
+            let path = format!("/v1/objects/{}?provider=aws", self.evict);
+            call(caller, "DELETE", &path, br#"{"action":"evict-listrange"}"#);
+        }
+        if self.cloud {
+            return self.run_in_cloud(caller.cloud.expect("a cloud"));
+        }
         let exists = |bucket: &str| {
             let path = format!("/v1/buckets/{bucket}?provider=ais");
             let answer = send(caller.gateway, "HEAD", &path, caller.headers, b"").expect("an answer");
@@ -220,6 +236,20 @@ impl Step {
                 &format!("/v1/objects/{}?provider=ais{query}", self.patch),
                 body.as_bytes(),
             );
+        }
+    }
+}
+
+impl Step {
+    fn run_in_cloud(&self, cloud: &Cloud) {
+        if !self.bucket.is_empty() {
+            cloud.create_bucket(&self.bucket);
+        }
+        for put in self.puts.iter().chain(Some(&self.put).filter(|p| !p.is_empty())) {
+            cloud.put(put, self.body.repeat(self.times).into_bytes());
+        }
+        if !self.delete.is_empty() {
+            cloud.delete(&self.delete);
         }
     }
 }

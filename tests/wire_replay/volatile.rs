@@ -92,6 +92,7 @@ pub(crate) fn header(name: &str, value: &str) -> String {
         },
         // Pairs come in any order; names too long for a disk leave an extra one.
         "ais-custom-md" => {
+            let value = text(value);
             let mut pairs: Vec<_> = value.split(", ").filter(|p| !p.starts_with("orig_fntl=")).collect();
             pairs.sort_unstable();
             pairs.join(", ")
@@ -168,11 +169,30 @@ pub(crate) fn text(input: &str) -> String {
     let input = ["<LastModified>", "<CreationDate>", "<Initiated>"]
         .into_iter()
         .fold(input, |input, element| after(&input, element, date, "TIME"));
+    let input = after(&input, "LastModified=", date, "TIME");
+    let input = after(&input, "LastModified:", date, "TIME");
+    let input = http_dates(&input);
     let input = unstarted_jobs(&input);
     let input = after(&input, "(0x", |c| c.is_ascii_hexdigit(), "ID");
     let input = after(&input, "Smap v", |c| c.is_ascii_digit(), "N");
     let input = after(&input, "/ais/mp", |c| c.is_ascii_alphanumeric(), "N");
     after(&input, "/ais/mpN/", |c| c.is_ascii_alphanumeric(), "DISK")
+}
+
+/// Replaces dates of the form that headers have, which hold the comma that otherwise separates pairs.
+fn http_dates(input: &str) -> String {
+    const MARKER: &str = "Last-Modified=";
+    const LENGTH: usize = "Sat, 21 Nov 2026 15:50:33 GMT".len();
+    let mut parts = input.split(MARKER);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        out.push_str(MARKER);
+        match part.get(LENGTH..) {
+            Some(rest) => out.extend(["TIME", rest]),
+            None => out.push_str(part),
+        }
+    }
+    out
 }
 
 /// Replaces the run of characters that follows each `marker`.

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use crate::aistore::cloud::Cloud;
 use crate::aistore::ids::short_id;
 use crate::aistore::{Cluster, Guard, Node, NodeAddress, Settings, TARGETS};
 use crate::apolo::{self, ApoloSettings};
@@ -223,7 +224,7 @@ impl DevServerBuilder {
     }
 
     /// Runs an S3 endpoint at `HOST:PORT`; port 0 takes a free one. Its buckets and objects live in the data directory;
-    /// they are not those of the AIStore cluster. Requests are signed with [`s3_key`](Self::s3_key). Default: none.
+    /// the AIStore cluster sees them as the cloud behind it, under `aws://`. Requests are signed with [`s3_key`](Self::s3_key). Default: none.
     pub fn s3(mut self, address: impl Into<String>) -> Self {
         self.s3 = Some(address.into());
         self
@@ -440,6 +441,11 @@ impl Running {
             journal: Arc::new(Journal::new(builder.journal_capacity)),
         };
         let secret = authn::secret(&storage, builder.secret.as_deref()).map_err(refused)?;
+        let provider = match &s3 {
+            Some((_, _, at)) => Some(open_provider(&storage, builder, at).await.map_err(refused)?),
+            None => None,
+        };
+        let cloud = provider.as_ref().map(|provider| cloud_over(provider, &storage));
         let cluster = Cluster::new(
             Arc::clone(&storage),
             gateway,
@@ -451,6 +457,7 @@ impl Running {
                 job_idle: builder.job_idle,
                 uuid: storage.cluster_id(short_id).await.map_err(refused)?,
                 guard: Arc::new(Guard::new(secret.clone(), builder.guarded)),
+                cloud,
             },
         )
         .map_err(refused)?;
@@ -478,12 +485,9 @@ impl Running {
             }
             None => None,
         };
-        let (mut provider, mut s3_server) = (None, None);
-        if let Some((listener, restarts, at)) = s3 {
-            let behind = open_provider(&storage, builder, &at).await.map_err(refused)?;
-            s3_server = Some(((listener, restarts), s3_over(&behind, &storage, &ready, at.restarts)));
-            provider = Some(behind);
-        }
+        let s3 = s3.zip(provider.as_ref()).map(|((listener, restarts, at), provider)| {
+            ((listener, restarts), s3_over(provider, &storage, &ready, at.restarts))
+        });
         let apolo = match (apolo, provider) {
             (Some((listener, queue, at)), Some(provider)) => {
                 let server = apolo_over(provider, &storage, builder, &ready, at).map_err(refused)?;
@@ -502,7 +506,7 @@ impl Running {
             ((listener, queue), supabase::Server(Arc::new(service)))
         });
         let cluster = Arc::new(cluster);
-        Ok((Self { listeners, cluster, storage, authn, s3: s3_server, supabase, apolo, _dir: dir }, ready))
+        Ok((Self { listeners, cluster, storage, authn, s3, supabase, apolo, _dir: dir }, ready))
     }
 
     async fn run(self, stopping: watch::Receiver<bool>) {
@@ -556,6 +560,11 @@ fn s3_over(
     let own = Arc::clone(&provider.buckets);
     let (buckets, keys): (Arc<dyn s3::Catalog>, _) = (own, Arc::clone(&provider.keys));
     s3::Server::new(storage, &buckets, keys, restarts, Arc::clone(&ready.faults), Arc::clone(&ready.journal))
+}
+
+fn cloud_over(provider: &apolo::Provider, storage: &Arc<Storage>) -> Cloud {
+    let buckets: Arc<dyn s3::Catalog> = Arc::<s3::OwnBuckets>::clone(&provider.buckets);
+    Cloud::new(s3::Direct::new(Arc::clone(storage), buckets), provider.endpoint.clone())
 }
 
 fn apolo_over(

@@ -143,8 +143,7 @@ async fn flush(cx: &mut Cx, object: &Object) -> Result<Reply> {
         let message = format!("BAD DATA CHECKSUM: {kind}({} != {given})", found.value);
         return Err(Fail::new(StatusCode::INTERNAL_SERVER_ERROR, message).tcode("ErrBadCksum"));
     }
-    objects::store(&cx.cluster.storage, object, vec![file.body], checksum, Overwrite::default(), false)
-        .await?;
+    objects::store(&cx.cluster, object, vec![file.body], checksum, Overwrite::default(), false).await?;
     Ok(Reply::ok())
 }
 

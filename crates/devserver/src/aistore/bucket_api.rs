@@ -1,10 +1,13 @@
 //! `/v1/buckets`: create, destroy, list, properties.
 
+use std::sync::Arc;
+
 use http::Method;
 use http::header::{CONTENT_TYPE, HeaderName};
 use serde_json::Value;
 
 use super::actmsg::Action;
+use super::buckets::Bucket;
 use super::error::{Fail, Relayed, Result};
 use super::gateway::{absent, bucket, other_method};
 use super::guard::Form;
@@ -12,7 +15,7 @@ use super::names::{BucketName, Namespace, Provider};
 use super::node::Cx;
 use super::props::{self, Permission};
 use super::reply::Reply;
-use super::{archive, bucket_jobs, guard, list, multi, promote};
+use super::{archive, bucket_jobs, cloud, guard, list, multi, promote, redirect};
 use crate::access::{Bits, bits};
 
 const BUCKET_PROPS: HeaderName = HeaderName::from_static("ais-bucket-props");
@@ -22,7 +25,7 @@ const ALLOW: &str = "DELETE, GET, HEAD, PATCH, POST";
 pub(crate) async fn handle(cx: &mut Cx, rest: &str) -> Result<Reply> {
     match cx.method {
         Method::GET => get(cx, rest).await,
-        Method::HEAD => head(cx, rest),
+        Method::HEAD => head(cx, rest).await,
         Method::POST => post(cx, rest).await,
         Method::PUT => put(cx, rest).await,
         Method::PATCH => patch(cx, rest).await,
@@ -73,10 +76,11 @@ async fn get(cx: &mut Cx, rest: &str) -> Result<Reply> {
             action.display()
         ))),
         "list" => {
-            let bucket = guard::bucket(cx, &name, bits::OBJ_LIST)?;
+            let bucket = list::bucket(cx, &name, &action).await?;
             list::list_objects(cx, bucket, &action).await
         }
         "summary-bck" => {
+            cloud::admit(cx, &name).await?;
             guard::existing(cx, &name, bits::BCK_HEAD)?;
             bucket_jobs::summary(cx, Some(&name), &action)
         }
@@ -97,8 +101,10 @@ pub(crate) fn list_buckets(cx: &Cx) -> Result<Reply> {
     let text = cx.query.value("provider");
     let provider = if text.is_empty() { None } else { Some(Provider::parse(text)?) };
     let namespace = cx.query.get("namespace").map(Namespace::parse);
-    let present = matches!(cx.query.value("presence"), "2" | "3" | "4");
-    if let Some(provider) = provider.filter(|p| *p != Provider::Ais && !present) {
+    let presence = cx.query.value("presence");
+    let present = matches!(presence, "2" | "3" | "4");
+    let here = |p: Provider| p == Provider::Ais || (p == Provider::Aws && cx.cluster.cloud.is_some());
+    if let Some(provider) = provider.filter(|p| !here(*p) && !present) {
         // The original asks a target, which knows no such backend.
         let target = cx.cluster.targets[0].name();
         return Err(Fail::bad(format!(
@@ -113,8 +119,17 @@ pub(crate) fn list_buckets(cx: &Cx) -> Result<Reply> {
             node: target,
         }));
     }
-    let mut buckets: Vec<_> =
-        cx.cluster.buckets.list(provider, namespace.as_ref()).iter().map(|b| b.name.json()).collect();
+    let known = cx.cluster.buckets.list(provider, namespace.as_ref());
+    let mut names: Vec<_> = known.iter().map(|b| b.name.clone()).collect();
+    let global = namespace.as_ref().is_none_or(Namespace::is_global);
+    if !present && global && provider.is_none_or(|p| p == Provider::Aws) {
+        if presence == "5" {
+            names.retain(|name| name.provider == Provider::Ais);
+        }
+        names.extend(cloud::unknown_buckets(cx));
+        names.sort();
+    }
+    let mut buckets: Vec<_> = names.iter().map(BucketName::json).collect();
     if cx.query.flag("sys") {
         let system = [".sys-inventory", ".sys-shardidx"].map(|name| {
             BucketName { provider: Provider::Ais, namespace: Namespace::default(), name: name.into() }.json()
@@ -124,7 +139,7 @@ pub(crate) fn list_buckets(cx: &Cx) -> Result<Reply> {
     Ok(Reply::json(format!("{}\n", Value::Array(buckets))))
 }
 
-fn head(cx: &Cx, rest: &str) -> Result<Reply> {
+async fn head(cx: &Cx, rest: &str) -> Result<Reply> {
     let rest = rest.trim_end_matches('/');
     if rest.is_empty() {
         return Err(cx.too_short(3));
@@ -144,7 +159,7 @@ fn head(cx: &Cx, rest: &str) -> Result<Reply> {
             "{node}: parse 'flt-presence': strconv.Atoi: parsing {presence:?}: invalid syntax"
         )));
     }
-    let bucket = guard::bucket(cx, &name, bits::BCK_HEAD)?;
+    let bucket = found_by_head(cx, &name).await?;
     let reply = Reply::ok().with(BUCKET_PROPS, &bucket.props().to_string());
     if cx.query.value("bsumm_remote").is_empty() {
         return Ok(reply);
@@ -152,10 +167,30 @@ fn head(cx: &Cx, rest: &str) -> Result<Reply> {
     bucket_jobs::info(cx, &bucket, prefix, reply)
 }
 
+/// The bucket that a HEAD is about; by the first one the cluster gets to know a bucket of the cloud, unless it is not to.
+async fn found_by_head(cx: &Cx, name: &BucketName) -> Result<Arc<Bucket>> {
+    if cx.cluster.buckets.find(name).is_none() && name.provider != Provider::Ais {
+        if matches!(cx.query.value("presence"), "2" | "3" | "4") {
+            return Err(cloud::unregistered(name));
+        }
+        if cx.query.flag("dont_add_remote_bck_md")
+            && let Some(bucket) = cloud::peek(cx, name)
+        {
+            guard::check(cx, Some(&bucket), bits::BCK_HEAD, Form::Wrapped)?;
+            return Ok(bucket);
+        }
+        cloud::admit(cx, name).await?;
+    }
+    guard::bucket(cx, name, bits::BCK_HEAD)
+}
+
 async fn post(cx: &mut Cx, rest: &str) -> Result<Reply> {
     let item = one_item(cx, rest)?.to_owned();
     let action = cx.action()?;
     let name = cx.bucket_name(&item)?;
+    if action.action != "create-bck" {
+        cloud::admit(cx, &name).await?;
+    }
     if let Some(bits) = bits_of_post(&action.action) {
         guard::existing(cx, &name, bits)?;
     }
@@ -171,10 +206,7 @@ async fn post(cx: &mut Cx, rest: &str) -> Result<Reply> {
         "make-n-copies" => bucket_jobs::make_copies(cx, &name, &action).await,
         "ec-encode" => bucket_jobs::encode(cx, &name, &action).await,
         kind @ "index-shard" => bucket_jobs::record_only(cx, &name, kind),
-        kind @ "prefetch-listrange" => {
-            bucket(cx, &name)?;
-            Err(not_remote(kind, &name))
-        }
+        "prefetch-listrange" => multi::prefetch(cx, &bucket(cx, &name)?, &action).await,
         _ => Err(invalid_action(&action)),
     }
 }
@@ -217,6 +249,7 @@ async fn put(cx: &mut Cx, rest: &str) -> Result<Reply> {
     let item = one_item(cx, rest)?.to_owned();
     let action = cx.action()?;
     let name = cx.bucket_name(&item)?;
+    cloud::admit(cx, &name).await?;
     if action.action == "archive" {
         let bucket = guard::bucket(cx, &name, bits::RW)?;
         return archive::archive(cx, &bucket, &action).await;
@@ -244,10 +277,15 @@ async fn patch(cx: &mut Cx, rest: &str) -> Result<Reply> {
             )));
         }
     };
+    cloud::admit(cx, &name).await?;
     let acl = change.is_some_and(|c| c.get("access").is_some());
     let known = guard::bucket(cx, &name, bits::PATCH | if acl { bits::BCK_SET_ACL } else { 0 })?;
-    if let Some(cloud) = change.and_then(backend) {
-        return Err(absent(cx, &cloud?));
+    if let Some(behind) = change.and_then(backend) {
+        let behind = behind?;
+        cloud::admit(cx, &behind).await?;
+        if cx.cluster.buckets.find(&behind).is_none() {
+            return Err(absent(cx, &behind));
+        }
     }
     if let Some(change) = change {
         bucket_jobs::check_mirror(cx, &known, change)?;
@@ -295,19 +333,28 @@ async fn delete(cx: &mut Cx, rest: &str) -> Result<Reply> {
             cx.cluster.buckets.destroy(&name).await?;
             Ok(Reply::ok())
         }
-        "evict-remote-bck" if name.provider != Provider::Ais => Ok(Reply::ok()),
+        "evict-remote-bck" if name.provider != Provider::Ais => {
+            guard::existing(cx, &name, bits::DESTROY_BUCKET)?;
+            cloud::evict_bucket(cx, &name).await?;
+            Ok(Reply::ok())
+        }
         action @ "evict-remote-bck" => {
             guard::bucket(cx, &name, bits::DESTROY_BUCKET)?;
             Err(not_remote(action, &name))
         }
         "delete-listrange" => {
+            cloud::admit(cx, &name).await?;
             let bucket = guard::bucket(cx, &name, bits::OBJ_DELETE)?;
             bucket.allow(Permission::DELETE)?;
             multi::delete(cx, &bucket, &action).await
         }
         "evict-listrange" => {
-            guard::bucket(cx, &name, bits::OBJ_DELETE)?;
-            Err(not_remote("evict-remote-bck", &name))
+            cloud::admit(cx, &name).await?;
+            let bucket = guard::bucket(cx, &name, bits::OBJ_DELETE)?;
+            if bucket.remote().is_none() {
+                return Err(not_remote("evict-remote-bck", &name));
+            }
+            multi::evict(cx, &bucket, &action).await
         }
         _ => Err(invalid_action(&action)),
     }
@@ -322,11 +369,16 @@ pub(crate) fn not_remote(action: &str, name: &BucketName) -> Fail {
 pub(crate) async fn object_actions(cx: &Cx, item: &str) -> Result<Reply> {
     let action = cx.action()?;
     let name = cx.bucket_name(item)?;
+    cloud::admit(cx, &name).await?;
     let bucket = bucket(cx, &name)?;
     match action.action.as_str() {
         "blob-download" => {
             guard::check(cx, Some(&bucket), bits::RW, Form::Wrapped)?;
-            Err(not_remote("blob-download", &name))
+            if bucket.remote().is_none() {
+                return Err(not_remote("blob-download", &name));
+            }
+            let target = &cx.cluster.targets[cx.cluster.place(&bucket, &action.name)];
+            Ok(redirect::to_target(&cx.cluster, target, &cx.method, &cx.path, &cx.query, &cx.plan))
         }
         "promote" => {
             guard::check(cx, Some(&bucket), bits::PROMOTE, Form::Wrapped)?;

@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 
 use super::actmsg::{Action, decode_value};
 use super::buckets::Bucket;
+use super::cloud;
+use super::cloud::object::{Freshness, warm};
 use super::error::{Fail, Relayed, Result};
-use super::gateway::{absent, bucket};
+use super::gateway::bucket;
 use super::gojson::{Schema, Struct};
 use super::guard::{self, Form};
 use super::ids::{now, short_id};
@@ -23,7 +25,6 @@ use super::props::{self, Permission};
 use super::reply::Reply;
 use super::target::locate;
 use crate::access::bits;
-use crate::storage::StorageError;
 use crate::sync::lock;
 
 /// Names taken from the walk at a time while a whole bucket is processed.
@@ -33,10 +34,19 @@ const MOUNT_PATHS: u64 = 2;
 /// What the disks pretend to hold.
 const DISK_SIZE: u64 = 1 << 38;
 
-/// Summaries that were asked for: bucket or all, and prefix.
+/// A summary that was asked for: of a bucket or all, below a prefix.
+#[derive(Clone, Debug)]
+struct Summary {
+    bucket: Option<BucketName>,
+    prefix: String,
+    /// What is not in the cluster counts too.
+    origin: bool,
+}
+
+/// Summaries between their calls.
 #[derive(Debug, Default)]
 pub(crate) struct Summaries {
-    map: Mutex<HashMap<String, (Option<BucketName>, String)>>,
+    map: Mutex<HashMap<String, Summary>>,
 }
 
 /// Goes through the objects of a bucket, in steps that hold no snapshot in between.
@@ -49,6 +59,8 @@ pub(crate) struct Cursor {
     names: VecDeque<(String, u64)>,
     /// What was written later is passed over.
     as_of: i64,
+    /// Goes through what the bucket's origin has, if it is a remote one, instead of the cluster's copies.
+    origin: bool,
 }
 
 impl Cursor {
@@ -59,7 +71,13 @@ impl Cursor {
             from: Some(prefix.to_owned()),
             names: VecDeque::new(),
             as_of: i64::MAX,
+            origin: false,
         }
+    }
+
+    /// Goes through the objects of a remote bucket where they come from.
+    pub(crate) fn at_origin(self, origin: bool) -> Self {
+        Self { origin, ..self }
     }
 
     /// Passes over what is written after `time`, such as the walker's own copies.
@@ -77,8 +95,19 @@ impl Cursor {
         Ok(Some((locate(cx, Arc::clone(&self.bucket), &name, target), size)))
     }
 
-    fn step(&mut self, cx: &Cx) -> std::result::Result<(), StorageError> {
+    fn step(&mut self, cx: &Cx) -> Result<()> {
         let Some(from) = self.from.take() else { return Ok(()) };
+        if let Some((cloud, bucket)) =
+            cloud::behind(cx.cluster.cloud.as_ref(), &self.bucket).filter(|_| self.origin)
+        {
+            let after = from.strip_suffix('\0').unwrap_or_default();
+            let found = cloud.objects(bucket, &self.prefix, after, STEP)?;
+            self.names.extend(found.into_iter().map(|entry| (entry.name, entry.size)));
+            if self.names.len() == STEP {
+                self.from = self.names.back().map(|(last, _)| format!("{last}\0"));
+            }
+            return Ok(());
+        }
         let walk = cx.cluster.storage.snapshot()?.walk(self.bucket.id)?;
         for item in walk.from(&from)? {
             let (name, record) = item?;
@@ -107,6 +136,8 @@ pub(crate) struct CopyOptions {
     prepend: String,
     pub(crate) dry_run: bool,
     synchronize: bool,
+    #[serde(rename = "latest-ver")]
+    pub(crate) latest: bool,
     #[serde(rename = "num-workers")]
     pub(crate) workers: i64,
 }
@@ -165,14 +196,19 @@ fn destination(cx: &Cx) -> Result<BucketName> {
 /// The bucket to copy into, created like the source if it is missing.
 pub(crate) async fn ensure_destination(cx: &Cx, from: &Bucket, to: &BucketName) -> Result<Arc<Bucket>> {
     if to.provider != Provider::Ais || !to.namespace.uuid.is_empty() {
-        return bucket(cx, to);
+        cloud::admit(cx, to).await?;
+        let found = bucket(cx, to)?;
+        guard::check(cx, Some(&found), bits::PUT, Form::Wrapped)?;
+        return Ok(found);
     }
     if let Some(found) = cx.cluster.buckets.find(to) {
         guard::check(cx, Some(&found), bits::PUT, Form::Wrapped)?;
         return Ok(found);
     }
     guard::cluster(cx, bits::CREATE_BUCKET)?;
-    cx.cluster.buckets.create(to, Some(from.settings()), &Value::Null).await
+    // A copy of a cloud's bucket is the cluster's own.
+    let like = (from.name.provider == Provider::Ais).then(|| from.settings());
+    cx.cluster.buckets.create(to, like, &Value::Null).await
 }
 
 /// `copy-bck`.
@@ -185,8 +221,12 @@ pub(crate) async fn copy(cx: &Cx, name: &BucketName, action: &Action) -> Result<
         return Err(Fail::bad(format!("cannot copy-bck bucket \"{name}\" onto itself")));
     }
     if to.provider != Provider::Ais {
-        return Err(absent(cx, &to));
+        cloud::admit(cx, &to).await?;
+        bucket(cx, &to)?;
     }
+    // Without this filter only what the cluster has is copied.
+    let origin =
+        from.remote().is_some() && cx.query.get("presence").is_some_and(|p| matches!(p, "0" | "1" | "5"));
     let started = now();
     let mut report = Report {
         bucket: Some(to.clone()),
@@ -197,9 +237,12 @@ pub(crate) async fn copy(cx: &Cx, name: &BucketName, action: &Action) -> Result<
     };
     let into = if options.dry_run { None } else { Some(ensure_destination(cx, &from, &to).await?) };
     let prefix = options.prefix.strip_suffix('*').unwrap_or(&options.prefix).to_owned();
-    let mut cursor = Cursor::new(&from, &prefix);
+    let mut cursor = Cursor::new(&from, &prefix).at_origin(origin);
     while let Some((object, size)) = cursor.next(cx)? {
         report.add(size);
+        if into.is_some() {
+            warm(cx, &object, Freshness::if_latest(options.latest || options.synchronize)).await?;
+        }
         if let Some(into) = &into {
             let name = options.destination(&object.key.name);
             let target = cx.cluster.place(into, &name);
@@ -209,7 +252,8 @@ pub(crate) async fn copy(cx: &Cx, name: &BucketName, action: &Action) -> Result<
     if let (true, Some(into)) = (options.synchronize, &into) {
         remove_vanished(cx, &from, into, &options).await?;
     }
-    Ok(Reply::text(cx.cluster.jobs.record("copy-bck", started, report)))
+    let kind = if origin { "copy-listrange" } else { "copy-bck" };
+    Ok(Reply::text(cx.cluster.jobs.record(kind, started, report)))
 }
 
 /// Removes from the destination what the source does not have.
@@ -234,6 +278,9 @@ async fn remove_vanished(
 pub(crate) async fn rename(cx: &Cx, name: &BucketName) -> Result<Reply> {
     let bucket = bucket(cx, name)?;
     let to = destination(cx)?;
+    if name.provider != Provider::Ais {
+        return Err(Fail::bad(format!("can only rename AIS ('ais://') bucket (\"{name}\" is not)")));
+    }
     if to.provider != Provider::Ais || name.provider != Provider::Ais {
         let remote = if to.provider == Provider::Ais { name } else { &to };
         return Err(Fail::bad(format!("can only rename to AIS ('ais://') bucket (\"{remote}\" is remote)")));
@@ -368,6 +415,8 @@ pub(crate) async fn encode(cx: &Cx, name: &BucketName, action: &Action) -> Resul
 struct SummaryMessage {
     uuid: String,
     prefix: String,
+    /// Only what the cluster has.
+    cached: bool,
 }
 
 /// `summary-bck` on one bucket or, without a name, on all.
@@ -377,26 +426,28 @@ pub(crate) fn summary(cx: &Cx, name: Option<&BucketName>, action: &Action) -> Re
         bucket(cx, name)?;
     }
     if message.uuid.is_empty() {
-        let id = begin_summary(cx, name.cloned(), message.prefix);
+        let origin = !message.cached;
+        let wanted = Summary { bucket: name.cloned(), prefix: message.prefix, origin };
+        let id = begin_summary(cx, wanted);
         return Ok(Reply { status: StatusCode::ACCEPTED, ..Reply::text(id) });
     }
-    let (name, prefix) = find_summary(cx, &message.uuid, name)?;
-    let buckets = match &name {
+    let wanted = find_summary(cx, &message.uuid, name)?;
+    let buckets = match &wanted.bucket {
         Some(name) => vec![bucket(cx, name)?],
         None => cx.cluster.buckets.list(Some(Provider::Ais), None),
     };
-    let all: Vec<_> = buckets.iter().map(|b| summarize(cx, b, &prefix)).collect::<Result<_>>()?;
+    let all: Vec<_> = buckets.iter().map(|b| summarize(cx, b, &wanted)).collect::<Result<_>>()?;
     Ok(Reply::text(format!("{}\n", Value::Array(all))))
 }
 
-fn begin_summary(cx: &Cx, name: Option<BucketName>, prefix: String) -> String {
-    let report = Report { bucket: name.clone(), ..Report::default() };
+fn begin_summary(cx: &Cx, wanted: Summary) -> String {
+    let report = Report { bucket: wanted.bucket.clone(), ..Report::default() };
     let id = cx.cluster.jobs.record("summary-bck", now(), report);
-    lock(&cx.cluster.summaries.map).insert(id.clone(), (name, prefix));
+    lock(&cx.cluster.summaries.map).insert(id.clone(), wanted);
     id
 }
 
-fn find_summary(cx: &Cx, id: &str, name: Option<&BucketName>) -> Result<(Option<BucketName>, String)> {
+fn find_summary(cx: &Cx, id: &str, name: Option<&BucketName>) -> Result<Summary> {
     if id.len() < 8 {
         return Err(Fail::bad(format!("summary-bck: invalid UUID {id:?}")));
     }
@@ -408,30 +459,35 @@ fn find_summary(cx: &Cx, id: &str, name: Option<&BucketName>) -> Result<(Option<
     })
 }
 
-fn summarize(cx: &Cx, bucket: &Bucket, prefix: &str) -> Result<Value> {
-    let walk = cx.cluster.storage.snapshot()?.walk(bucket.id)?;
+fn summarize(cx: &Cx, bucket: &Arc<Bucket>, wanted: &Summary) -> Result<Value> {
     let (mut count, mut total, mut smallest, mut largest) = (0_u64, 0_u64, u64::MAX, 0_u64);
-    for item in walk.from(prefix)? {
-        let (name, record) = item?;
-        if !name.starts_with(prefix) {
-            break;
-        }
+    let mut cursor = Cursor::new(bucket, &wanted.prefix);
+    while let Some((_, size)) = cursor.next(cx)? {
         count += 1;
-        total += record.size;
-        smallest = smallest.min(record.size);
-        largest = largest.max(record.size);
+        total += size;
+        smallest = smallest.min(size);
+        largest = largest.max(size);
+    }
+    let (mut remote_count, mut remote_total) = (0_u64, 0_u64);
+    if wanted.origin && bucket.remote().is_some() {
+        let mut cursor = Cursor::new(bucket, &wanted.prefix).at_origin(true);
+        while let Some((_, size)) = cursor.next(cx)? {
+            remote_count += 1;
+            remote_total += size;
+        }
     }
     let mut summary = bucket.name.json();
-    summary["ObjCount"] = json!({"obj_count_present": count.to_string(), "obj_count_remote": "0"});
+    summary["ObjCount"] =
+        json!({"obj_count_present": count.to_string(), "obj_count_remote": remote_count.to_string()});
     summary["ObjSize"] = json!({
         "obj_min_size": if count == 0 { 0 } else { smallest },
-        "obj_avg_size": total.checked_div(count).unwrap_or(0),
+        "obj_avg_size": (total + count / 2).checked_div(count).unwrap_or(0),
         "obj_max_size": largest,
     });
     summary["TotalSize"] = json!({
         "size_on_disk": total.to_string(),
         "size_all_present_objs": total.to_string(),
-        "size_all_remote_objs": "0",
+        "size_all_remote_objs": remote_total.to_string(),
         "total_disks_size": DISK_SIZE.to_string(),
     });
     summary["used_pct"] = json!(0);
@@ -440,16 +496,18 @@ fn summarize(cx: &Cx, bucket: &Bucket, prefix: &str) -> Result<Value> {
 }
 
 /// Bucket info: HEAD with `bsumm_remote`, to be repeated with the id that the first answer gives.
-pub(crate) fn info(cx: &Cx, bucket: &Bucket, prefix: &str, reply: Reply) -> Result<Reply> {
+pub(crate) fn info(cx: &Cx, bucket: &Arc<Bucket>, prefix: &str, reply: Reply) -> Result<Reply> {
     const JOB: HeaderName = HeaderName::from_static("ais-xaction-id");
     const SUMMARY: HeaderName = HeaderName::from_static("ais-bucket-summ");
     let id = cx.query.value("uuid");
     if id.is_empty() {
-        let id = begin_summary(cx, Some(bucket.name.clone()), prefix.to_owned());
+        let origin = cx.query.value("bsumm_remote").eq_ignore_ascii_case("true");
+        let wanted = Summary { bucket: Some(bucket.name.clone()), prefix: prefix.to_owned(), origin };
+        let id = begin_summary(cx, wanted);
         return Ok(Reply { status: StatusCode::ACCEPTED, ..reply.with(JOB, &id) });
     }
-    let (_, prefix) = find_summary(cx, id, Some(&bucket.name))?;
-    let mut summary = summarize(cx, bucket, &prefix)?;
+    let wanted = find_summary(cx, id, Some(&bucket.name))?;
+    let mut summary = summarize(cx, bucket, &wanted)?;
     summary["is_present"] = json!(true);
     Ok(reply.with(JOB, id).with(SUMMARY, &summary.to_string()))
 }

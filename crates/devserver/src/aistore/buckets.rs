@@ -6,6 +6,7 @@ use std::sync::{Arc, RwLock};
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::cloud;
 use super::error::{Fail, Result};
 use super::ids::now;
 use super::names::{BucketName, Namespace, Provider};
@@ -33,6 +34,35 @@ impl Bucket {
         self.flag("versioning", "enabled")
     }
 
+    /// Copies are compared with their originals before they are read.
+    pub(crate) fn validates_warm_reads(&self) -> bool {
+        self.flag("versioning", "validate_warm_get")
+    }
+
+    /// Copies go when a read finds that their originals are gone.
+    pub(crate) fn synchronized(&self) -> bool {
+        self.flag("versioning", "synchronize")
+    }
+
+    /// Name of the cloud bucket whose objects this one's are copies of: itself, or one that stands behind it.
+    pub(crate) fn remote(&self) -> Option<&str> {
+        let backend = &self.props["backend_bck"];
+        match self.name.provider {
+            Provider::Aws => Some(&self.name.name),
+            _ => backend["name"].as_str().filter(|name| !name.is_empty() && backend["provider"] == "aws"),
+        }
+    }
+
+    /// A bucket of the cloud that the cluster does not know.
+    pub(crate) fn unregistered(name: BucketName) -> Self {
+        Self { name, id: 0, created: 0, props: cloud::object::bucket_props(props::defaults()) }
+    }
+
+    /// Name and number, as some messages have it.
+    pub(crate) fn numbered(&self) -> String {
+        format!("{}(0x{:x})", self.name, self.id)
+    }
+
     /// Ranges carry checksums of their own.
     pub(crate) fn range_checksums(&self) -> bool {
         self.flag("checksum", "enable_read_range")
@@ -45,7 +75,9 @@ impl Bucket {
     /// Properties as clients see them.
     pub(crate) fn props(&self) -> Value {
         let mut props = self.props.clone();
-        props["bid"] = json!((self.id | 1 << 63).to_string());
+        // The top bit marks the cluster's own.
+        let own = if self.name.provider == Provider::Ais { 1 << 63 } else { 0 };
+        props["bid"] = json!((self.id | own).to_string());
         props["created"] = json!(self.created.to_string());
         props
     }
@@ -157,6 +189,17 @@ impl Buckets {
         self.store(bucket).await
     }
 
+    /// Makes a bucket of the cloud known; one that is known stays as it is.
+    pub(crate) async fn register(&self, name: &BucketName) -> Result<Arc<Bucket>> {
+        let mut next = self.changing.lock().await;
+        if let Some(known) = self.find(name) {
+            return Ok(known);
+        }
+        let bucket = Bucket { id: *next, created: now(), ..Bucket::unregistered(name.clone()) };
+        *next += 1;
+        self.store(bucket).await
+    }
+
     async fn store(&self, bucket: Bucket) -> Result<Arc<Bucket>> {
         let (uname, bytes) = (bucket.name.uname(), bucket.encode());
         self.storage.write(move |t| t.put_bucket(&uname, &bytes)).await?;
@@ -188,7 +231,10 @@ impl Buckets {
         if let Some(change) = change {
             bucket.props = props::apply(&old.props, change, &name.to_string())?;
         } else {
-            bucket.props = props::defaults();
+            bucket.props = match name.provider {
+                Provider::Ais => props::defaults(),
+                _ => cloud::object::bucket_props(props::defaults()),
+            };
             // The original forgets the time of creation here.
             bucket.created = 0;
         }

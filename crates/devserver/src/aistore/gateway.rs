@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use http::Method;
 use http::header::ALLOW;
+use http::{Method, StatusCode};
 
 use super::actmsg::Action;
 use super::buckets::{self, Bucket};
@@ -13,7 +13,9 @@ use super::names::{BucketName, Provider, check_object_name};
 use super::node::Cx;
 use super::props::Permission;
 use super::reply::Reply;
-use super::{absent_api, archive, batch, bucket_api, cluster_api, guard, job_api, redirect, s3, token_api};
+use super::{
+    absent_api, archive, batch, bucket_api, cloud, cluster_api, guard, job_api, redirect, s3, token_api,
+};
 use crate::access::bits;
 
 /// Answers a request.
@@ -34,7 +36,7 @@ pub(crate) async fn handle(cx: &mut Cx) -> Result<Reply> {
         "daemon" => cluster_api::daemon(cx),
         "cluster" if cx.method == Method::PUT => job_api::control(cx),
         "tokens" => token_api::handle(cx, rest),
-        "ml" => batch::at_gateway(cx, rest),
+        "ml" => batch::at_gateway(cx, rest).await,
         "cluster" => cluster_api::cluster(cx),
         "reverse" => cluster_api::reverse(cx, rest),
         "health" => cluster_api::health(cx),
@@ -97,6 +99,9 @@ pub(crate) fn bucket(cx: &Cx, name: &BucketName) -> Result<Arc<Bucket>> {
 
 /// Why a bucket is not there: missing here, no such backend, no such remote cluster.
 pub(crate) fn absent(cx: &Cx, name: &BucketName) -> Fail {
+    if let Some(fail) = cloud::absent(cx, name) {
+        return fail;
+    }
     if name.provider != Provider::Ais {
         let title = name.provider.title();
         let node = cx.node_name();
@@ -139,6 +144,7 @@ async fn objects(cx: &Cx, rest: &str) -> Result<Reply> {
         return Err(cx.too_short(4));
     }
     let name = cx.bucket_name(bucket)?;
+    cloud::admit(cx, &name).await?;
     let bucket = self::bucket(cx, &name)?;
     let action = if cx.method == Method::POST { Some(cx.action()?) } else { None };
     permit(cx, &bucket, action.as_ref().map(|a| a.action.as_str()))?;
@@ -205,6 +211,14 @@ fn permit(cx: &Cx, bucket: &Bucket, action: Option<&str>) -> Result<()> {
 
 fn check_post(bucket: &Bucket, object: &str, action: &Action) -> Result<()> {
     match action.action.as_str() {
+        "rename-obj" if bucket.name.provider != Provider::Ais => Err(Fail::new(
+            StatusCode::NOT_IMPLEMENTED,
+            format!(
+                "invalid action \"rename-obj\": not supported for remote buckets ({})",
+                bucket.numbered()
+            ),
+        )
+        .tcode("ErrUnsupp")),
         "rename-obj" => {
             bucket.allow(Permission::MOVE).map_err(|f| f.tcode(""))?;
             check_object_name(&action.name)?;

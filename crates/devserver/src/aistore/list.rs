@@ -10,34 +10,46 @@ use super::buckets::Bucket;
 use super::error::{Fail, Relayed, Result};
 use super::gojson::{Schema, Struct};
 use super::gotime;
+use super::guard::{self, Form};
 use super::ids::short_id;
-use super::names::check_prefix;
+use super::names::{BucketName, Provider, check_prefix};
 use super::node::Cx;
 use super::objects::location;
 use super::reply::Reply;
-use super::{Cluster, archive, cluster_api};
+use super::{Cluster, archive, cloud, cluster_api};
+use crate::access::bits;
 use crate::storage::{ObjectKey, ObjectRecord, StorageError};
 
 /// Most entries of a page.
 const MAX_PAGE: usize = 10_000;
 
-const FLAG_CACHED: u64 = 1;
+pub(super) const FLAG_CACHED: u64 = 1;
 const FLAG_ARCHIVES: u64 = 1 << 3;
-const FLAG_NAME_ONLY: u64 = 1 << 4;
-const FLAG_NAME_SIZE: u64 = 1 << 5;
-const FLAG_NOT_CACHED: u64 = 1 << 9;
+pub(super) const FLAG_NAME_ONLY: u64 = 1 << 4;
+pub(super) const FLAG_NAME_SIZE: u64 = 1 << 5;
+/// Only if the cluster knows the bucket already.
+const FLAG_REGISTERED: u64 = 1 << 6;
+/// The cluster does not get to know the bucket by this.
+const FLAG_DO_NOT_REGISTER: u64 = 1 << 8;
+pub(super) const FLAG_NOT_CACHED: u64 = 1 << 9;
+pub(super) const FLAG_ONLY_REMOTE: u64 = 1 << 10;
 const FLAG_NO_RECURSION: u64 = 1 << 11;
-const FLAG_DIFF: u64 = 1 << 12;
+pub(super) const FLAG_DIFF: u64 = 1 << 12;
+const FLAG_NO_DIRS: u64 = 1 << 13;
 const FLAG_INVENTORY: u64 = 1 << 15;
 
 /// Entry flag: the object is in the cluster.
 const ENTRY_CACHED: u16 = 64;
 /// Entry flag: a member of an archive.
 const ENTRY_MEMBER: u16 = 128;
+/// Entry flag: a virtual directory.
+pub(super) const ENTRY_DIRECTORY: u16 = 256;
 /// Entry flag: an archive whose members follow.
 const ENTRY_ARCHIVE: u16 = 512;
-/// Entry flag: a virtual directory.
-const ENTRY_DIRECTORY: u16 = 256;
+/// Entry flag: the copy is not what its origin has now.
+pub(super) const ENTRY_CHANGED: u16 = 1024;
+/// Entry flag: the origin has it no more.
+pub(super) const ENTRY_GONE: u16 = 2048;
 /// Entry flag: stored in chunks.
 const ENTRY_CHUNKED: u16 = 8192;
 
@@ -73,24 +85,24 @@ struct Message {
 
 /// One entry in MessagePack; the JSON form has other names.
 #[derive(Debug, Default, Serialize)]
-struct Entry {
-    n: String,
+pub(super) struct Entry {
+    pub(super) n: String,
     #[serde(skip_serializing_if = "String::is_empty")]
-    cs: String,
+    pub(super) cs: String,
     #[serde(skip_serializing_if = "String::is_empty")]
-    a: String,
+    pub(super) a: String,
     #[serde(skip_serializing_if = "String::is_empty")]
-    v: String,
+    pub(super) v: String,
     #[serde(skip_serializing_if = "String::is_empty")]
-    t: String,
+    pub(super) t: String,
     #[serde(skip_serializing_if = "String::is_empty")]
-    m: String,
+    pub(super) m: String,
     #[serde(skip_serializing_if = "is_zero")]
-    s: u64,
+    pub(super) s: u64,
     #[serde(skip_serializing_if = "is_zero16")]
-    c: u16,
+    pub(super) c: u16,
     #[serde(skip_serializing_if = "is_zero16")]
-    f: u16,
+    pub(super) f: u16,
 }
 
 #[derive(Serialize)]
@@ -145,13 +157,13 @@ struct JsonPage<'a> {
 /// The properties to be filled in.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "one per property")]
-struct Wanted {
-    size: bool,
+pub(super) struct Wanted {
+    pub(super) size: bool,
     version: bool,
     checksum: bool,
     atime: bool,
     copies: bool,
-    custom: bool,
+    pub(super) custom: bool,
     location: bool,
     time_format: String,
 }
@@ -186,48 +198,82 @@ impl Wanted {
     }
 }
 
+/// The bucket that a `list` action is about, as its flags want it to be found.
+pub(crate) async fn bucket(cx: &Cx, name: &BucketName, action: &Action) -> Result<Arc<Bucket>> {
+    let flags = action.value["flags"].as_str().and_then(|f| f.parse().ok()).unwrap_or(0_u64);
+    let known = cx.cluster.buckets.find(name).is_some();
+    if !known && name.provider != Provider::Ais && flags & FLAG_REGISTERED != 0 {
+        return Err(cloud::unregistered(name));
+    }
+    if known || flags & FLAG_DO_NOT_REGISTER == 0 {
+        cloud::admit(cx, name).await?;
+    } else if let Some(bucket) = cloud::peek(cx, name) {
+        let props = action.value["props"].as_str().unwrap_or_default();
+        if !cloud::list::only_remote(props, flags) {
+            return Err(Fail::bad(format!(
+                "cannot list remote and not-in-cluster bucket {name} for not-only-remote object properties: {props:?}"
+            )));
+        }
+        guard::check(cx, Some(&bucket), bits::OBJ_LIST, Form::Wrapped)?;
+        return Ok(bucket);
+    }
+    guard::bucket(cx, name, bits::OBJ_LIST)
+}
+
 /// Answers a `list` action on a bucket.
 pub(crate) async fn list_objects(cx: &Cx, bucket: Arc<Bucket>, action: &Action) -> Result<Reply> {
     let message: Message = decode_value(action, Schema::Struct(&MESSAGE), &cx.node_name())?;
     let flags = message.flags.parse().unwrap_or(0);
-    check(cx, &bucket, &message, flags)?;
+    let remote = cloud::behind(cx.cluster.cloud.as_ref(), &bucket).is_some();
+    check(cx, &bucket, &message, flags, remote)?;
     let uuid = if message.uuid.is_empty() { short_id() } else { message.uuid.clone() };
-    let page = message
-        .pagesize
-        .try_into()
-        .map_or(MAX_PAGE, |n: usize| if n == 0 { MAX_PAGE } else { n.min(MAX_PAGE) });
+    let elsewhere = remote && flags & FLAG_CACHED == 0;
+    let max = if elsewhere { cloud::list::MAX_PAGE } else { MAX_PAGE };
+    let page = message.pagesize.try_into().map_or(max, |n: usize| if n == 0 { max } else { n.min(max) });
     let query = PageQuery {
+        only_remote: cloud::list::only_remote(&message.props, flags),
         wanted: Wanted::new(&message.props, flags, message.time_format),
         prefix: message.prefix.strip_suffix('*').unwrap_or(&message.prefix).to_owned(),
         token: message.continuation_token,
         start_after: message.start_after,
         flat: flags & FLAG_NO_RECURSION == 0,
+        no_dirs: flags & FLAG_NO_DIRS != 0,
         archives: flags & FLAG_ARCHIVES != 0,
         page,
+        flags,
     };
     let cluster = Arc::clone(&cx.cluster);
     // Up to 10,000 entries: long enough to keep a connection's thread from its other work.
-    let Page { mut entries, count, last } =
-        tokio::task::spawn_blocking(move || collect(&cluster, &bucket, &query))
-            .await
-            .map_err(|e| Fail::new(http::StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))??;
+    let listed = tokio::task::spawn_blocking(move || {
+        if elsewhere {
+            return cloud::list::page(&cluster, &bucket, &query);
+        }
+        let Page { mut entries, count, last } = collect(&cluster, &bucket, &query)?;
+        if flags & FLAG_DIFF != 0 {
+            cloud::list::mark_stale(&cluster, &bucket, &mut entries)?;
+        }
+        Ok((entries, if count == query.page { last } else { String::new() }))
+    });
+    let (mut entries, token) =
+        listed.await.map_err(|e| Fail::new(http::StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))??;
     // Members come behind neighbours of their archive whose names go on with a character below the slash.
     entries.sort_by(|a, b| a.n.cmp(&b.n));
-    let token = if count == page { last.as_str() } else { "" };
     let packed = cx.header(ACCEPT.as_str()).is_some_and(|a| a.contains("application/msgpack"));
-    if packed { pack(&uuid, token, &entries) } else { Ok(json(&uuid, token, &entries)) }
+    if packed { pack(&uuid, &token, &entries) } else { Ok(json(&uuid, &token, &entries)) }
 }
 
-fn check(cx: &Cx, bucket: &Bucket, message: &Message, flags: u64) -> Result<()> {
+fn check(cx: &Cx, bucket: &Bucket, message: &Message, flags: u64, remote: bool) -> Result<()> {
     let name = &bucket.name;
     let relayed = |fail: Fail| {
         let node = cx.cluster.targets[0].name();
         fail.relayed(Relayed { method: "GET", path: cx.path.clone(), caller: cx.node_name(), node })
     };
-    if flags & FLAG_NOT_CACHED != 0 {
+    if remote {
+        check_remote(bucket, message, flags)?;
+    } else if flags & FLAG_NOT_CACHED != 0 {
         return Err(Fail::bad(format!("{name} is not a remote bucket - cannot list 'not cached' objects")));
     }
-    if flags & FLAG_DIFF != 0 {
+    if flags & FLAG_DIFF != 0 && !remote {
         return Err(Fail::bad(format!(
             "cannot perform remote versions check (or diff vs remote bucket): bucket {name} does not provide remote \
              versioning info"
@@ -252,16 +298,40 @@ fn check(cx: &Cx, bucket: &Bucket, message: &Message, flags: u64) -> Result<()> 
     Ok(())
 }
 
+/// What listings of remote buckets cannot do.
+fn check_remote(bucket: &Bucket, message: &Message, flags: u64) -> Result<()> {
+    if !message.start_after.is_empty() {
+        return Err(Fail::bad(format!(
+            "list-objects option --start_after ({}) not yet supported for remote buckets ({})",
+            message.start_after,
+            bucket.numbered()
+        )));
+    }
+    if flags & FLAG_DIFF != 0 && !message.props.contains("custom") {
+        return Err(Fail::bad(
+            "cannot perform remote versions check (or diff vs remote bucket) without listing \"custom\" (object property)",
+        ));
+    }
+    Ok(())
+}
+
+/// What a page is to hold.
 #[derive(Debug)]
-struct PageQuery {
-    wanted: Wanted,
-    prefix: String,
-    token: String,
+#[expect(clippy::struct_excessive_bools, reason = "one per option of the request")]
+pub(super) struct PageQuery {
+    pub(super) wanted: Wanted,
+    pub(super) prefix: String,
+    pub(super) token: String,
     start_after: String,
-    flat: bool,
+    pub(super) flat: bool,
+    /// Without virtual directories, which only remote buckets know how to leave out.
+    pub(super) no_dirs: bool,
+    /// The cluster's copies are not looked at.
+    pub(super) only_remote: bool,
     /// Archives are followed by their members, which do not count towards the page.
     archives: bool,
-    page: usize,
+    pub(super) page: usize,
+    pub(super) flags: u64,
 }
 
 /// What a name is in a listing of one level.
@@ -371,7 +441,14 @@ fn collect(cluster: &Cluster, bucket: &Bucket, query: &PageQuery) -> std::result
     }
 }
 
-fn entry(cluster: &Cluster, bucket: &Bucket, name: String, record: &ObjectRecord, wanted: &Wanted) -> Entry {
+/// The entry of an object that the cluster holds.
+pub(super) fn entry(
+    cluster: &Cluster,
+    bucket: &Bucket,
+    name: String,
+    record: &ObjectRecord,
+    wanted: &Wanted,
+) -> Entry {
     let text = |wanted: bool, text: &dyn Fn() -> String| if wanted { text() } else { String::new() };
     Entry {
         cs: text(wanted.checksum, &|| record.checksum.as_ref().map_or_else(String::new, |c| c.value.clone())),

@@ -8,6 +8,7 @@ mod batch;
 mod bucket_api;
 mod bucket_jobs;
 mod buckets;
+pub(crate) mod cloud;
 mod cluster_api;
 pub(crate) mod error;
 mod gateway;
@@ -55,6 +56,7 @@ use append::WorkFiles;
 use batch::Batches;
 use bucket_jobs::Summaries;
 use buckets::{Bucket, Buckets};
+use cloud::Cloud;
 use jobs::Jobs;
 use multipart::RunningHashes;
 use node_api::Counters;
@@ -112,12 +114,14 @@ pub(crate) struct Cluster {
     /// Of the gateway, then of the targets.
     pub(crate) counters: Vec<Counters>,
     pub(crate) promote_root: PathBuf,
+    /// What `aws://` buckets are copies of, if there is anything.
+    pub(crate) cloud: Option<Cloud>,
     /// Shared with the AuthN service, which revokes.
     pub(crate) guard: Arc<Guard>,
 }
 
 /// What can be set from outside.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Settings {
     /// Directory below which files may be promoted.
     pub(crate) promote_root: PathBuf,
@@ -127,6 +131,8 @@ pub(crate) struct Settings {
     pub(crate) uuid: String,
     /// Who may do what.
     pub(crate) guard: Arc<Guard>,
+    /// What stands behind the cluster.
+    pub(crate) cloud: Option<Cloud>,
 }
 
 /// Where a node listens and how it is restarted.
@@ -173,6 +179,7 @@ impl Cluster {
             transformations: Transformations::default(),
             counters: (0..=TARGETS).map(|_| Counters::default()).collect(),
             promote_root: settings.promote_root,
+            cloud: settings.cloud,
             guard: settings.guard,
         })
     }

@@ -6,8 +6,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::actmsg::{Action, decode_value};
+use super::bucket_api::not_remote;
 use super::bucket_jobs::{COPY, CopyOptions, Cursor, ensure_destination};
 use super::buckets::Bucket;
+use super::cloud;
+use super::cloud::jobs::{self, Work};
+use super::cloud::object::{Freshness, warm};
 use super::error::{Fail, Relayed, Result};
 use super::gateway::bucket;
 use super::gojson::{Schema, Struct};
@@ -105,7 +109,7 @@ impl Picks {
         let (names, walk) = match selection {
             Selection::Names(names) => (names, None),
             Selection::Template(template) => {
-                let cursor = Cursor::new(bucket, &template.prefix).written_by(now());
+                let cursor = Cursor::new(bucket, &template.prefix).written_by(now()).at_origin(true);
                 (Vec::new(), Some((template, cursor)))
             }
         };
@@ -138,17 +142,40 @@ impl Picks {
     }
 }
 
-/// `delete-listrange`.
-pub(crate) async fn delete(cx: &Cx, bucket: &Arc<Bucket>, action: &Action) -> Result<Reply> {
+/// The selection that an action's value makes, and the number of workers.
+fn chosen(cx: &Cx, action: &Action, schema: &'static Struct) -> Result<(u64, Selection)> {
     let node = cx.cluster.targets[0].name();
-    let message: Result<Message> = decode_value(action, Schema::Struct(&SELECTION), &node);
+    let message: Result<Message> = decode_value(action, Schema::Struct(schema), &node);
     let chosen = message.and_then(|m| Ok((m.workers, Selection::new(m)?)));
-    let (workers, selection) = chosen.map_err(|mut fail| {
+    chosen.map_err(|mut fail| {
         // The target that decodes the selection refuses it.
         fail.message = format!("{node} failed to \"{}\" List/Range: {}", action.action, fail.message);
-        let caller = cx.node_name();
-        fail.relayed(Relayed { method: "DELETE", path: cx.path.clone(), caller, node })
-    })?;
+        let method = if action.action == "prefetch-listrange" { "POST" } else { "DELETE" };
+        fail.relayed(Relayed { method, path: cx.path.clone(), caller: cx.node_name(), node })
+    })
+}
+
+/// `prefetch-listrange`.
+pub(crate) async fn prefetch(cx: &Cx, bucket: &Arc<Bucket>, action: &Action) -> Result<Reply> {
+    if bucket.remote().is_none() {
+        return Err(not_remote(&action.action, &bucket.name));
+    }
+    let (workers, selection) = chosen(cx, action, &jobs::PREFETCH)?;
+    jobs::prefetch(cx, bucket, action, workers, selection).await
+}
+
+/// `evict-listrange`.
+pub(crate) async fn evict(cx: &Cx, bucket: &Arc<Bucket>, action: &Action) -> Result<Reply> {
+    let (workers, selection) = chosen(cx, action, &SELECTION)?;
+    let started = now();
+    let mut report = Report { bucket: Some(bucket.name.clone()), workers, ..Report::default() };
+    jobs::each(cx, bucket, selection, Work::Evict, &mut report).await?;
+    Ok(Reply::text(cx.cluster.jobs.record("evict-listrange", started, report)))
+}
+
+/// `delete-listrange`.
+pub(crate) async fn delete(cx: &Cx, bucket: &Arc<Bucket>, action: &Action) -> Result<Reply> {
+    let (workers, selection) = chosen(cx, action, &SELECTION)?;
     let started = now();
     let mut report = Report {
         bucket: Some(bucket.name.clone()),
@@ -156,11 +183,20 @@ pub(crate) async fn delete(cx: &Cx, bucket: &Arc<Bucket>, action: &Action) -> Re
         endless: selection.is_endless(),
         ..Report::default()
     };
+    if bucket.remote().is_some() {
+        jobs::each(cx, bucket, selection, Work::Delete, &mut report).await?;
+    } else {
+        delete_here(cx, bucket, selection, &mut report).await?;
+    }
+    Ok(Reply::text(cx.cluster.jobs.record("delete-listrange", started, report)))
+}
+
+async fn delete_here(cx: &Cx, bucket: &Arc<Bucket>, selection: Selection, report: &mut Report) -> Result<()> {
     let mut picks = Picks::new(bucket, selection);
     loop {
         let batch = picks.batch(cx)?;
         if batch.is_empty() {
-            break;
+            return Ok(());
         }
         let keys: Vec<_> = batch.iter().map(|p| p.object.key.clone()).collect();
         let sizes = cx.cluster.storage.write(move |tables| {
@@ -179,7 +215,6 @@ pub(crate) async fn delete(cx: &Cx, bucket: &Arc<Bucket>, action: &Action) -> Re
             }
         }
     }
-    Ok(Reply::text(cx.cluster.jobs.record("delete-listrange", started, report)))
 }
 
 /// The bucket that the member `tobck` names.
@@ -199,6 +234,7 @@ pub(crate) fn to_bucket(value: &Value) -> Result<BucketName> {
 pub(crate) async fn copy(cx: &Cx, name: &BucketName, action: &Action) -> Result<Reply> {
     let from = bucket(cx, name)?;
     let to = to_bucket(&action.value)?;
+    cloud::admit(cx, &to).await?;
     let options: CopyOptions = decode_value(action, Schema::Struct(&COPY), &cx.node_name())?;
     options.check()?;
     let started = now();
@@ -230,6 +266,10 @@ async fn copy_picks(
     report: &mut Report,
 ) -> Result<()> {
     while let Some(pick) = picks.next(cx)? {
+        if let Err(fail) = warm(cx, &pick.object, Freshness::if_latest(options.latest)).await {
+            report.errors.push(fail.message);
+            continue;
+        }
         let Some(record) = cx.cluster.storage.object(&pick.object.key)? else {
             report.errors.extend(pick.missing(cx));
             continue;

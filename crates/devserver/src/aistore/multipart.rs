@@ -8,6 +8,7 @@ use md5::Digest as _;
 use serde_json::Value;
 
 use super::actmsg::Action;
+use super::cloud::upload;
 use super::error::{Fail, Result};
 use super::gojson::{self, Schema};
 use super::ids::{now, short_id};
@@ -87,8 +88,13 @@ const BY_S3: &str = "s3";
 
 /// Starts an upload; returns its id.
 pub(crate) async fn begin(cx: &Cx, object: &Object, dialect: Dialect) -> Result<String> {
-    let id = short_id();
-    let custom = if dialect == Dialect::S3 { vec![(BY_S3.to_owned(), String::new())] } else { Vec::new() };
+    let mut id = short_id();
+    let mut custom =
+        if dialect == Dialect::S3 { vec![(BY_S3.to_owned(), String::new())] } else { Vec::new() };
+    if let Some((longer, origin)) = upload::begin(cx, object).await? {
+        id = longer;
+        custom.push(origin);
+    }
     let record = UploadRecord { key: object.key.clone(), started: now(), custom };
     let stored = id.clone();
     cx.cluster.storage.write(move |t| t.put_upload(&stored, &record)).await?;
@@ -117,9 +123,8 @@ pub(crate) async fn put_part(cx: &mut Cx, object: &Object) -> Result<Reply> {
         Fail::bad(format!("{}: invalid part number {number:?} for uploadID {id:?}", short_name(object)))
     })?;
     let snapshot = cx.cluster.storage.snapshot()?;
-    if snapshot.upload(&id)?.is_none_or(|u| u.key != object.key) {
-        return Err(unknown(object, &id));
-    }
+    let begun = snapshot.upload(&id)?.filter(|u| u.key == object.key);
+    let begun = begun.ok_or_else(|| unknown(object, &id))?;
     let refuse = |what: String| {
         Fail::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{}: {what}", manifest(object, &id)))
     };
@@ -140,6 +145,7 @@ pub(crate) async fn put_part(cx: &mut Cx, object: &Object) -> Result<Reply> {
     drop(snapshot);
     let running = cx.cluster.hashes.take(&id, number);
     let (part, hasher, body) = receive_part(cx, running).await?;
+    upload::part(cx, object, &begun, number, &body).await?;
     let (key, part_of) = (object.key.clone(), id.clone());
     let outcome = cx
         .cluster
@@ -219,10 +225,20 @@ pub(crate) async fn complete_as(
     cx: &Cx,
     object: &Object,
     action: &Action,
-    custom: Vec<(String, String)>,
+    mut custom: Vec<(String, String)>,
 ) -> Result<Reply> {
     let id = cx.query.value("uploadId").to_owned();
     let numbers = requested(action)?;
+    let snapshot = cx.cluster.storage.snapshot()?;
+    if let Some(begun) = snapshot.upload(&id)?.filter(|u| u.key == object.key) {
+        let parts = snapshot.parts(&id)?;
+        check_set(numbers.clone(), &parts)?;
+        // What is written where the object lives names it.
+        let origin = upload::complete(cx, object, &begun, &parts).await?;
+        custom.retain(|(name, _)| origin.iter().all(|(n, _)| n != name));
+        custom.extend(origin);
+    }
+    drop(snapshot);
     let (key, bucket) = (object.key.clone(), Arc::clone(&object.bucket));
     let running = cx.cluster.hashes.peek(&id);
     let (gone, stored) = (unknown(object, &id), id.clone());
@@ -335,6 +351,9 @@ pub(crate) async fn abort(cx: &Cx, object: &Object) -> Result<Reply> {
         return Err(Fail::bad(format!(
             "chunk-manifest ID {id:?} is too short (expecting >= {SHORTEST} chars)"
         )));
+    }
+    if let Some(begun) = cx.cluster.storage.snapshot()?.upload(&id)?.filter(|u| u.key == object.key) {
+        upload::abort(cx, object, &begun).await?;
     }
     let (key, stored) = (object.key.clone(), id.clone());
     let found = cx

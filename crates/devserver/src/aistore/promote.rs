@@ -137,8 +137,7 @@ async fn promote_file(
     let hasher = Hasher::new(bucket.checksum());
     let (body, hasher) = objects::copy_from(source, body, hasher).await?;
     let size = body.len();
-    objects::store(&cx.cluster.storage, &object, vec![body], hasher.finish(), Overwrite::default(), false)
-        .await?;
+    objects::store(&cx.cluster, &object, vec![body], hasher.finish(), Overwrite::default(), false).await?;
     if message.delete_source {
         std::fs::remove_file(file)?;
     }

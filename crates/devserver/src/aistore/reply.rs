@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, LOCATION, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
+use super::cloud;
 use crate::fault::Plan;
 use crate::http::{Abort, Conn, JournalRef, ReqBody, ResBody, Source};
 use crate::storage::ObjectRecord;
@@ -174,10 +175,18 @@ impl Reply {
 
     /// The headers that GET and PUT carry for an object.
     pub(crate) fn object(&mut self, record: &ObjectRecord) {
+        self.content(record);
+        self.atime(record);
+    }
+
+    /// What holds for an object's bytes wherever they are.
+    pub(crate) fn content(&mut self, record: &ObjectRecord) {
         self.checksum(record);
         self.version(record);
-        self.atime(record);
         self.custom(record);
+        if let Some(etag) = cloud::object::etag(record) {
+            self.set(ETAG, etag);
+        }
     }
 }
 

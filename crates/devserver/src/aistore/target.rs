@@ -11,7 +11,7 @@ use super::names::{BucketName, Namespace, Provider};
 use super::node::Cx;
 use super::objects::{self, Object};
 use super::reply::Reply;
-use super::{append, archive, batch, cluster_api, multipart, s3};
+use super::{append, archive, batch, cloud, cluster_api, multipart, s3};
 use crate::storage::ObjectKey;
 
 /// Answers a request that reached target number `index`.
@@ -68,8 +68,12 @@ fn bucket_call(cx: &Cx, rest: &str) -> Result<Reply> {
 
 async fn object_call(cx: &mut Cx, index: usize, rest: &str) -> Result<Reply> {
     let (bucket, object) = rest.split_once('/').unwrap_or((rest, ""));
-    let object = object.trim_start_matches('/').to_owned();
-    if object.is_empty() {
+    let mut object = object.trim_start_matches('/').to_owned();
+    let action = if object.is_empty() && cx.method == Method::POST { cx.action().ok() } else { None };
+    let blob = action.filter(|action| action.action == "blob-download");
+    if let Some(action) = &blob {
+        object.clone_from(&action.name);
+    } else if object.is_empty() {
         return Err(cx.too_short(4));
     }
     let changes = !matches!(cx.method, Method::GET | Method::HEAD);
@@ -84,6 +88,9 @@ async fn object_call(cx: &mut Cx, index: usize, rest: &str) -> Result<Reply> {
         .find(&name)
         .ok_or_else(|| buckets::missing(&name).status(StatusCode::BAD_REQUEST))?;
     let object = locate(cx, bucket, &object, index);
+    if let Some(action) = blob {
+        return cloud::jobs::blob_download(cx, &object, &action).await;
+    }
     match cx.method {
         Method::GET => objects::get(cx, &object).await,
         Method::HEAD => objects::head(cx, &object),

@@ -137,6 +137,16 @@ pub(super) fn time(nanoseconds: i64) -> Timestamp {
     Timestamp::from(std::time::UNIX_EPOCH + since)
 }
 
+/// Seconds since the epoch.
+pub(super) fn seconds(time: &Timestamp) -> i64 {
+    let mut text = Vec::new();
+    if time.format(TimestampFormat::EpochSeconds, &mut text).is_err() {
+        return 0;
+    }
+    let text = String::from_utf8_lossy(&text);
+    text.split('.').next().and_then(|whole| whole.parse().ok()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,13 +1,15 @@
 //! S3 over the server's storage: routing, XML and signatures are the `s3s` crate's; buckets and objects are ours.
 //!
 //! [`Shop`] carries out operations on the buckets of a [`Catalog`], whoever owns them. It is reached over the listener of
-//! [`Server`], which checks signatures, or in process through [`Unsigned`] by services that have checked them already.
+//! [`Server`], which checks signatures, or in process by services that have their own ways of asking: with requests, through
+//! [`Unsigned`], or with typed calls, through [`Direct`].
 
 mod buckets;
 mod catalog;
 mod checksum;
 mod conditions;
 mod copy;
+mod direct;
 mod keys;
 mod list;
 mod list_uploads;
@@ -25,6 +27,7 @@ use s3s::{Body, S3Error, S3Result, s3_error};
 
 pub(crate) use buckets::OwnBuckets;
 pub(crate) use catalog::{BucketInfo, Catalog, CatalogError};
+pub(crate) use direct::{Direct, Entry, Found, Page, Query};
 pub(crate) use keys::{Grant, Key, Keys};
 pub(crate) use server::Server;
 

@@ -321,7 +321,12 @@ impl Shop {
     }
 
     /// Removes an object; one that is not there is as good as removed.
-    async fn remove(&self, bucket: &BucketInfo, key: &str, conditions: WriteConditions) -> S3Result<()> {
+    pub(super) async fn remove(
+        &self,
+        bucket: &BucketInfo,
+        key: &str,
+        conditions: WriteConditions,
+    ) -> S3Result<()> {
         let key = object_key(bucket, key)?;
         self.storage
             .write(move |tables| {
@@ -392,7 +397,8 @@ pub(super) fn new_record(files: &[BodyWriter], custom: Vec<(String, String)>) ->
     }
 }
 
-fn untyped() -> String {
+/// The type of objects that were stored without one.
+pub(super) fn untyped() -> String {
     "binary/octet-stream".to_owned()
 }
 
@@ -498,7 +504,7 @@ impl Facts {
 }
 
 /// The bytes of a reader, piece by piece. Reads come from the page cache nearly always.
-struct Chunks(BodyReader);
+pub(super) struct Chunks(pub(super) BodyReader);
 
 impl Iterator for Chunks {
     type Item = std::io::Result<Bytes>;

@@ -152,10 +152,16 @@ impl Storage {
         Ok(self.bodies.create()?)
     }
 
-    /// Reads what was written so far.
-    pub(crate) fn read_back(&self, body: &BodyWriter) -> BodyReader {
-        let piece = body.piece();
-        BodyReader::new(self.bodies.pin(&[piece]), vec![piece], 0, piece.len)
+    /// Reads what was written so far, one body after the other.
+    pub(crate) fn read_back(&self, bodies: &[BodyWriter]) -> BodyReader {
+        self.read_pieces(bodies.iter().map(BodyWriter::piece))
+    }
+
+    /// Reads pieces that a record or a writer holds on to.
+    pub(crate) fn read_pieces(&self, pieces: impl IntoIterator<Item = Piece>) -> BodyReader {
+        let pieces: Vec<_> = pieces.into_iter().filter(|p| p.len > 0).collect();
+        let len = pieces.iter().map(|p| p.len).sum();
+        BodyReader::new(self.bodies.pin(&pieces), pieces, 0, len)
     }
 
     /// Looks an object up.

@@ -3,8 +3,11 @@
 use std::io;
 use std::sync::Arc;
 
+use http::StatusCode;
+
 use super::grow::{Growing, Old, Versions};
 use super::shard::{Format, Shard};
+use crate::aistore::cloud::object::{Freshness, warm};
 use crate::aistore::error::{Fail, Result};
 use crate::aistore::ids::now;
 use crate::aistore::node::Cx;
@@ -23,6 +26,10 @@ pub(crate) async fn append(cx: &mut Cx, object: &Object) -> Result<Reply> {
     let flags: u64 = flags.parse().map_err(|_| refuse(format!("invalid flags {flags:?}")))?;
     let size = cx.body.known_len().filter(|n| *n > 0);
     let size = size.ok_or_else(|| refuse("missing \"Content-Length\"".into()))?;
+    match warm(cx, object, Freshness::Any).await {
+        Err(fail) if fail.status != StatusCode::NOT_FOUND => return Err(fail),
+        _ => {}
+    }
     let shard = Shard::find(&cx.cluster.storage, &object.key)?;
     if shard.is_none() && flags & (APPEND | APPEND_IF_EXISTS) == APPEND {
         return Err(object.missing(cx));
@@ -36,7 +43,7 @@ pub(crate) async fn append(cx: &mut Cx, object: &Object) -> Result<Reply> {
     receive(&mut cx.body, &mut content, &mut []).await?;
     loop {
         let (storage, object) = (Arc::clone(&cx.cluster.storage), object.clone());
-        let (path, mut reader) = (path.clone(), storage.read_back(&content));
+        let (path, mut reader) = (path.clone(), storage.read_back(std::slice::from_ref(&content)));
         // Scans and copies: not for a thread that serves connections.
         let grown = tokio::task::spawn_blocking(move || {
             let mut archive = Growing::begin(&storage, object, format, old)?;
@@ -44,7 +51,7 @@ pub(crate) async fn append(cx: &mut Cx, object: &Object) -> Result<Reply> {
             archive.finish(&storage)
         });
         let grown = grown.await.map_err(io::Error::other)??;
-        if grown.commit(&cx.cluster.storage, Versions::Keep).await? {
+        if grown.commit(&cx.cluster, Versions::Keep).await? {
             return Ok(Reply::ok());
         }
     }

@@ -12,6 +12,8 @@ use super::tar;
 use super::write::Archiver;
 use super::zip::{self, Ranges as _};
 use super::zip_write::ZipWriter;
+use crate::aistore::Cluster;
+use crate::aistore::cloud::object::write_through;
 use crate::aistore::error::{Fail, Result};
 use crate::aistore::ids::now;
 use crate::aistore::objects::{Object, next_version};
@@ -91,7 +93,7 @@ impl Growing {
         let mut checksum = None;
         if kept.is_empty() {
             let mut hasher = Hasher::new(object.bucket.checksum());
-            let mut reader = storage.read_back(&body);
+            let mut reader = storage.read_back(std::slice::from_ref(&body));
             while let Some(bytes) = reader.read(HASH_CHUNK)? {
                 hasher.update(&bytes);
             }
@@ -120,8 +122,11 @@ pub(crate) enum Versions {
 
 impl Grown {
     /// Exchanges the object; false if somebody else did so first.
-    pub(crate) async fn commit(self, storage: &Storage, versions: Versions) -> Result<bool> {
+    pub(crate) async fn commit(self, cluster: &Cluster, versions: Versions) -> Result<bool> {
         let Self { object, seen, kept, body, checksum } = self;
+        let storage = &cluster.storage;
+        let whole = storage.read_pieces(kept.iter().copied().chain([body.piece()]));
+        let written = write_through(cluster, &object, whole, checksum.as_ref()).await?;
         let (key, bucket) = (object.key, Arc::clone(&object.bucket));
         let time = now();
         let outcome = storage.write(move |tables| {
@@ -141,7 +146,7 @@ impl Grown {
                 version,
                 atime: time,
                 mtime: time,
-                custom: old.map(|o| o.custom).unwrap_or_default(),
+                custom: written.custom_over(old.as_ref()),
                 pieces,
                 chunked: false,
             };

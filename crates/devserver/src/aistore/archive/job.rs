@@ -10,6 +10,8 @@ use super::shard::Format;
 use crate::aistore::Cluster;
 use crate::aistore::actmsg::Action;
 use crate::aistore::buckets::Bucket;
+use crate::aistore::cloud;
+use crate::aistore::cloud::object::{Freshness, warm};
 use crate::aistore::error::{Fail, Result};
 use crate::aistore::gateway::bucket;
 use crate::aistore::ids::now;
@@ -55,6 +57,7 @@ pub(crate) async fn archive(cx: &Cx, from: &Arc<Bucket>, action: &Action) -> Res
         Fail::bad(format!("unknown filename extension ({name:?}, {extension:?})")).tcode("errUnknownFileExt")
     })?;
     check_object_name(name)?;
+    cloud::admit(cx, &to).await?;
     let into = bucket(cx, &to)?;
     let jobs = &cx.cluster.jobs;
     // The original takes the request, aborts the job and writes nothing.
@@ -74,7 +77,7 @@ pub(crate) async fn archive(cx: &Cx, from: &Arc<Bucket>, action: &Action) -> Res
     // A selection that makes no sense is a matter of the job, as is what it does not find.
     match Selection::from_value(&action.value) {
         Ok(selection) => {
-            let members = gather(cx, from, selection, &message, &mut report)?;
+            let members = gather(cx, from, selection, &message, &mut report).await?;
             let object = locate(cx, Arc::clone(&into), name, cx.cluster.place(&into, name));
             if members.is_empty() {
                 let node = cx.cluster.targets[object.target].name();
@@ -90,7 +93,7 @@ pub(crate) async fn archive(cx: &Cx, from: &Arc<Bucket>, action: &Action) -> Res
 }
 
 /// The selected objects as they are now. None is opened before its turn.
-fn gather(
+async fn gather(
     cx: &Cx,
     from: &Arc<Bucket>,
     selection: Selection,
@@ -100,6 +103,10 @@ fn gather(
     let mut members = Vec::new();
     let mut picks = Picks::new(from, selection);
     while let Some(pick) = picks.next(cx)? {
+        if let Err(fail) = warm(cx, &pick.object, Freshness::Any).await {
+            report.errors.push(fail.message);
+            continue;
+        }
         let opened = cx.cluster.storage.open_object(&pick.object.key, |_| Ok::<_, Fail>((0, 0)))?;
         let Some(opened) = opened else {
             report.errors.extend(pick.missing(cx));
@@ -132,7 +139,7 @@ async fn pack(
         // Copies: not for a thread that serves connections.
         let grown = tokio::task::spawn_blocking(move || write(&cluster, object, format, old, &members));
         let grown = grown.await.map_err(io::Error::other)??;
-        if grown.commit(&cx.cluster.storage, versions).await? {
+        if grown.commit(&cx.cluster, versions).await? {
             return Ok(());
         }
     }

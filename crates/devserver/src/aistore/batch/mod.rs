@@ -14,6 +14,8 @@ use http::{Method, StatusCode};
 use self::request::{Request, decode};
 use super::archive::Format;
 use super::buckets::Bucket;
+use super::cloud;
+use super::cloud::object::{Freshness, warm};
 use super::error::{Fail, Relayed, Result};
 use super::gateway::other_method;
 use super::ids::{now, short_id};
@@ -21,6 +23,7 @@ use super::jobs::Report;
 use super::node::Cx;
 use super::redirect;
 use super::reply::{Html, Reply};
+use super::target::locate;
 use super::{TARGETS, guard};
 use crate::access::bits;
 use crate::sync::lock;
@@ -71,7 +74,7 @@ impl Batches {
 }
 
 /// Answers the first request: with a redirect.
-pub(crate) fn at_gateway(cx: &Cx, rest: &str) -> Result<Reply> {
+pub(crate) async fn at_gateway(cx: &Cx, rest: &str) -> Result<Reply> {
     if cx.method != Method::GET {
         return Ok(other_method(&cx.method, "GET"));
     }
@@ -86,8 +89,15 @@ pub(crate) fn at_gateway(cx: &Cx, rest: &str) -> Result<Reply> {
         "1" | "2" => true,
         other => return Err(Fail::bad(format!("invalid 'coloc={other}' (expecting 0, 1, or 2)"))),
     };
-    let bucket = name.map(|name| guard::bucket(cx, &cx.bucket_name(name)?, bits::GET)).transpose()?;
-    let request = decode(cx, bucket.as_ref())?;
+    let bucket = match name {
+        Some(name) => {
+            let name = cx.bucket_name(name)?;
+            cloud::admit(cx, &name).await?;
+            Some(guard::bucket(cx, &name, bits::GET)?)
+        }
+        None => None,
+    };
+    let request = decode(cx, bucket.as_ref()).await?;
     let target = choose(cx, &request, together);
     let id = format!("{}-{}", &cx.node().id[..7], &short_id()[..5]);
     let path = |job: &str| {
@@ -142,5 +152,14 @@ pub(crate) async fn at_target(cx: &Cx, index: usize, rest: &str) -> Result<Reply
             "x-get-batch[{job}]: wid={id:?} (prep-rx not done?) does not exist"
         )));
     };
+    for entry in &batch.request.entries {
+        let home = cx.cluster.place(&entry.bucket, &entry.objname);
+        let object = locate(cx, Arc::clone(&entry.bucket), &entry.objname, home);
+        match warm(cx, &object, Freshness::Any).await {
+            // What is missing is a matter of the batch.
+            Err(fail) if fail.status != StatusCode::NOT_FOUND => return Err(fail),
+            _ => {}
+        }
+    }
     assemble::answer(cx, batch).await
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::access::bits;
 use crate::aistore::buckets::Bucket;
+use crate::aistore::cloud;
 use crate::aistore::error::{Fail, Result};
 use crate::aistore::gojson::{self, Schema};
 use crate::aistore::guard;
@@ -120,7 +121,7 @@ fn check_entry(bytes: &[u8]) -> std::result::Result<(), String> {
 }
 
 /// Reads the list, as far as its buckets exist and the caller may read them.
-pub(super) fn decode(cx: &Cx, default: Option<&Arc<Bucket>>) -> Result<Request> {
+pub(super) async fn decode(cx: &Cx, default: Option<&Arc<Bucket>>) -> Result<Request> {
     gojson::check(&cx.json, REQUEST).map_err(Fail::bad)?;
     let document: Option<Document> =
         serde_json::from_slice(&cx.json).map_err(|e| Fail::bad(e.to_string()))?;
@@ -133,9 +134,11 @@ pub(super) fn decode(cx: &Cx, default: Option<&Arc<Bucket>>) -> Result<Request> 
     let mut entries = Vec::with_capacity(asked.len());
     for entry in asked {
         let (bucket, provider) = if let Some(name) = bucket_of(&entry)? {
-            let bucket = match known.iter().find(|b| b.name == name) {
-                Some(bucket) => Arc::clone(bucket),
-                None => guard::bucket(cx, &name, bits::GET)?,
+            let bucket = if let Some(bucket) = known.iter().find(|b| b.name == name) {
+                Arc::clone(bucket)
+            } else {
+                cloud::admit(cx, &name).await?;
+                guard::bucket(cx, &name, bits::GET)?
             };
             (bucket, name.provider.as_str())
         } else {

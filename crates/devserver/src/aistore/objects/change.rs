@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 
-use super::put::store;
+use super::put::{keep, store};
 use super::{Object, Overwrite, copy_body, custom};
 use crate::aistore::actmsg::Action;
 use crate::aistore::buckets;
+use crate::aistore::cloud;
+use crate::aistore::cloud::object::{Freshness, warm};
 use crate::aistore::error::{Fail, Result};
 use crate::aistore::gojson::{self, Schema};
 use crate::aistore::multipart;
@@ -25,8 +27,12 @@ pub(crate) async fn delete(cx: &Cx, object: &Object) -> Result<Reply> {
     if action.action == "mpt-abort" {
         return multipart::abort(cx, object).await;
     }
-    let key = object.key.clone();
-    let existed = cx.cluster.storage.write(move |t| t.remove_object(&key)).await?;
+    let remote = object.bucket.remote().is_some();
+    let existed = if remote && action.action == "evict-listrange" {
+        cloud::object::evict(cx, object).await?
+    } else {
+        cloud::object::remove(cx, object).await?
+    };
     if existed {
         return Ok(Reply::ok());
     }
@@ -102,6 +108,7 @@ pub(crate) async fn copy(cx: &mut Cx, object: &Object) -> Result<Reply> {
         return Err(Fail::bad(format!("parse-uname {text:?}: missing object name in \"{bucket}\"")));
     }
     check_object_name(name)?;
+    cloud::admit(cx, &bucket).await?;
     let Some(bucket) = cx.cluster.buckets.find(&bucket) else {
         return Err(buckets::missing(&bucket));
     };
@@ -114,6 +121,7 @@ pub(crate) async fn copy(cx: &mut Cx, object: &Object) -> Result<Reply> {
 /// Copies bytes and checksum, and, if there is metadata, that and the version. A destination with the same checksum is left alone.
 pub(crate) async fn copy_object(cx: &Cx, from: &Object, to: &Object) -> Result<()> {
     let storage = &cx.cluster.storage;
+    warm(cx, from, Freshness::of(cx, &from.bucket)).await?;
     let opened = storage.open_object(&from.key, |record| Ok::<_, Fail>((0, record.size)))?;
     let (source, reader) = opened.ok_or_else(|| from.missing(cx))??;
     if let Some(there) = storage.object(&to.key)?
@@ -131,9 +139,9 @@ pub(crate) async fn copy_object(cx: &Cx, from: &Object, to: &Object) -> Result<(
     let overwrite = if source.custom.is_empty() {
         Overwrite::default()
     } else {
-        Overwrite { custom: source.custom, version: source.version, fresh: true }
+        Overwrite { custom: source.custom, version: source.version, fresh: true, ..Overwrite::default() }
     };
-    store(storage, to, vec![body], source.checksum, overwrite, false).await?;
+    store(&cx.cluster, to, vec![body], source.checksum, overwrite, false).await?;
     Ok(())
 }
 
@@ -151,6 +159,6 @@ pub(crate) async fn invert(cx: &Cx, object: &Object) -> Result<()> {
         hasher.update(&inverted);
         body.write(&inverted)?;
     }
-    store(storage, object, vec![body], hasher.finish(), Overwrite::default(), false).await?;
+    keep(storage, object, vec![body], hasher.finish(), Overwrite::default(), false).await?;
     Ok(())
 }

@@ -5,9 +5,10 @@ use http::{HeaderValue, StatusCode};
 
 use super::Object;
 use crate::aistore::archive::{self, Wanted};
+use crate::aistore::cloud::jobs;
+use crate::aistore::cloud::object::{Freshness, warm};
 use crate::aistore::error::{Fail, Result};
 use crate::aistore::node::Cx;
-use crate::aistore::query::is_true;
 use crate::aistore::range::{self, Span};
 use crate::aistore::reply::{CHECKSUM_TYPE, CHECKSUM_VALUE, Reply};
 use crate::checksum::{Checksum, Hasher};
@@ -19,7 +20,12 @@ const HASH_CHUNK: usize = 256 * 1024;
 
 /// Answers GET.
 pub(crate) async fn get(cx: &Cx, object: &Object) -> Result<Reply> {
-    refuse_unsupported(cx, object)?;
+    refuse_unsupported(cx)?;
+    let blob = match jobs::blob_headers(cx)? {
+        Some(headers) => jobs::blob_get(cx, object, &headers).await?,
+        None => false,
+    };
+    warm(cx, object, Freshness::of(cx, &object.bucket)).await?;
     if let Some(wanted) = Wanted::from_query(&cx.query) {
         return archive::get(cx, object, wanted).await;
     }
@@ -31,6 +37,9 @@ pub(crate) async fn get(cx: &Cx, object: &Object) -> Result<Reply> {
     let Some((record, asked, span, reader)) = opened else { return Err(object.missing(cx)) };
     let mut reply = Reply::ok().with(CONTENT_TYPE, "application/octet-stream");
     reply.object(&record);
+    if blob {
+        jobs::strip_blob(&mut reply);
+    }
     if let Some(span) = span {
         reply.status = StatusCode::PARTIAL_CONTENT;
         reply.set(ACCEPT_RANGES, "bytes");
@@ -77,11 +86,7 @@ fn open(
     Ok(Some((record, asked, span, reader)))
 }
 
-fn refuse_unsupported(cx: &Cx, object: &Object) -> Result<()> {
-    if cx.header("ais-blob-download").is_some_and(is_true) {
-        let bucket = &object.bucket.name;
-        return Err(Fail::bad(format!("blob-downloader is not supported for local buckets: {bucket}")));
-    }
+fn refuse_unsupported(cx: &Cx) -> Result<()> {
     let etl = cx.query.value("etl_name");
     if !etl.is_empty() {
         let (node, gateway) = (cx.node_name(), cx.cluster.gateway.url());

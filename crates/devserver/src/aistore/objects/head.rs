@@ -3,6 +3,7 @@
 use http::header::{ETAG, HeaderName, LAST_MODIFIED};
 
 use super::{Object, location, mount_path};
+use crate::aistore::cloud;
 use crate::aistore::error::{Fail, Result};
 use crate::aistore::gotime::http_date;
 use crate::aistore::ids::base36;
@@ -18,7 +19,9 @@ const PATHS: HeaderName = HeaderName::from_static("ais-mirror-paths");
 
 /// Answers HEAD: with `props` only what it names, else everything.
 pub(crate) fn head(cx: &Cx, object: &Object) -> Result<Reply> {
-    let record = cx.cluster.storage.object(&object.key)?.ok_or_else(|| object.missing(cx))?;
+    let Some(record) = cx.cluster.storage.object(&object.key)? else {
+        return cloud::object::head_cold(cx, object);
+    };
     match cx.query.value("presence") {
         "1" | "3" => return Ok(Reply::ok()),
         "5" => {
@@ -30,8 +33,7 @@ pub(crate) fn head(cx: &Cx, object: &Object) -> Result<Reply> {
         _ => {}
     }
     if cx.query.flag("latest-ver") {
-        // The original closes the connection.
-        return Err(Fail::bad(format!("{}: latest-ver needs a remote bucket", object.display())));
+        cloud::object::check_latest(cx, object, &record)?;
     }
     let props = cx.query.value("props");
     if props.is_empty() { Ok(everything(cx, object, &record)) } else { selected(cx, object, &record, props) }
@@ -40,21 +42,28 @@ pub(crate) fn head(cx: &Cx, object: &Object) -> Result<Reply> {
 fn everything(cx: &Cx, object: &Object, record: &ObjectRecord) -> Reply {
     let target = &cx.cluster.targets[object.target];
     let name = &object.key.name;
-    let bucket = &object.bucket.name;
-    let mut reply = Reply::ok()
+    let reply = Reply::ok()
         .with(PRESENT, "true")
-        .with(HeaderName::from_static("ais-name"), name)
-        .with(HeaderName::from_static("ais-bucket-name"), &bucket.name)
-        .with(HeaderName::from_static("ais-bucket-provider"), bucket.provider.as_str())
         .with(LOCATION, &location(target, name))
         .with(COPIES, "1")
         .with(PATHS, &format!("[{}]", mount_path(target, name)));
+    let mut reply = describe(reply, object, record);
+    reply.atime(record);
+    // The handler leaves the length out for empty objects.
+    if record.size > 0 { reply.length(record.size) } else { reply }
+}
+
+/// Adds names and metadata, wherever the object is.
+pub(crate) fn describe(mut reply: Reply, object: &Object, record: &ObjectRecord) -> Reply {
+    let bucket = &object.bucket.name;
+    reply.set(HeaderName::from_static("ais-name"), &object.key.name);
+    reply.set(HeaderName::from_static("ais-bucket-name"), &bucket.name);
+    reply.set(HeaderName::from_static("ais-bucket-provider"), bucket.provider.as_str());
     if !bucket.namespace.name.is_empty() {
         reply.set(HeaderName::from_static("ais-bucket-namespace-name"), &bucket.namespace.name);
     }
-    reply.object(record);
-    // The handler leaves the length out for empty objects.
-    if record.size > 0 { reply.length(record.size) } else { reply }
+    reply.content(record);
+    reply
 }
 
 fn selected(cx: &Cx, object: &Object, record: &ObjectRecord, props: &str) -> Result<Reply> {
@@ -74,7 +83,10 @@ fn selected(cx: &Cx, object: &Object, record: &ObjectRecord, props: &str) -> Res
                 reply.set(PATHS, &mount_path(target, &object.key.name));
             }
             "chunked" => chunks(&mut reply, record),
-            "last-modified" => reply.set(LAST_MODIFIED, &http_date(record.mtime)),
+            "last-modified" => {
+                let known = cloud::object::last_modified(record).map(str::to_owned);
+                reply.set(LAST_MODIFIED, &known.unwrap_or_else(|| http_date(record.mtime)));
+            }
             "etag" => {
                 if let Some(etag) = etag(record) {
                     reply.set(ETAG, &etag);
@@ -97,8 +109,12 @@ fn chunks(reply: &mut Reply, record: &ObjectRecord) {
     }
 }
 
-/// The quoted entity tag that AIStore derives from checksum and time; none without a checksum.
+/// The quoted entity tag: that of the original, or one that AIStore derives from checksum and time; none without a
+/// checksum.
 pub(crate) fn etag(record: &ObjectRecord) -> Option<String> {
+    if let Some(own) = cloud::object::etag(record) {
+        return Some(format!("\"{own}\""));
+    }
     let checksum = record.checksum.as_ref()?;
     if checksum.kind == ChecksumKind::Md5 && !record.chunked {
         return Some(format!("\"{}\"", checksum.value));

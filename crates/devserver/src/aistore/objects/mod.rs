@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 pub(crate) use change::{copy, copy_object, delete, invert, patch, rename};
 pub(crate) use get::get;
-pub(crate) use head::{etag, head};
-pub(crate) use put::{put, receive, store};
+pub(crate) use head::{describe, etag, head};
+pub(crate) use put::{keep, put, receive, store};
 pub(crate) use stream::{copy_body, copy_from, rechunk};
 
 use super::NodeInfo;
@@ -53,9 +53,9 @@ pub(crate) fn location(target: &NodeInfo, name: &str) -> String {
     format!("{}:mp[{}, vda, hdd]", target.name(), mount_path(target, name))
 }
 
-/// The next version of an object that replaces `old`.
+/// The next version of an object that replaces `old`; versions of copies are their origin's matter.
 pub(crate) fn next_version(bucket: &Bucket, old: Option<&ObjectRecord>) -> Option<u64> {
-    bucket.versioned().then(|| old.and_then(|o| o.version).unwrap_or(0) + 1)
+    (bucket.versioned() && bucket.remote().is_none()).then(|| old.and_then(|o| o.version).unwrap_or(0) + 1)
 }
 
 /// What an overwrite changes beside the body.
@@ -67,6 +67,8 @@ pub(crate) struct Overwrite {
     pub(crate) version: Option<u64>,
     /// Nothing of the old object is kept.
     pub(crate) fresh: bool,
+    /// Metadata of the old object that does not hold for the new one.
+    pub(crate) forget: &'static [&'static str],
 }
 
 impl Overwrite {
@@ -78,7 +80,14 @@ impl Overwrite {
         } else {
             next_version(bucket, old)
         };
-        record.custom = old.map(|o| o.custom.clone()).unwrap_or_default();
-        custom::merge(&mut record.custom, self.custom);
+        record.custom = self.custom_over(old);
+    }
+
+    /// The metadata of an object that replaces `old`.
+    pub(crate) fn custom_over(self, old: Option<&ObjectRecord>) -> Vec<(String, String)> {
+        let mut custom = old.map(|o| o.custom.clone()).unwrap_or_default();
+        custom.retain(|(name, _)| !self.forget.contains(&name.as_str()));
+        custom::merge(&mut custom, self.custom);
+        custom
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use super::{Object, Overwrite, custom};
+use crate::aistore::Cluster;
+use crate::aistore::cloud::object::write_through;
 use crate::aistore::error::{Fail, Result};
 use crate::aistore::ids::now;
 use crate::aistore::node::Cx;
@@ -19,6 +21,7 @@ pub(crate) async fn put(cx: &mut Cx, object: &Object) -> Result<Reply> {
         custom: custom::from_headers(&cx.headers)?,
         version: cx.header(VERSION.as_str()).and_then(|v| v.parse::<u64>().ok()).map(|v| v + 1),
         fresh: cx.query.flag("skip_vc"),
+        ..Overwrite::default()
     };
     custom::check(&overwrite.custom, &object.display())?;
     let expected = expected_checksum(cx)?;
@@ -43,7 +46,7 @@ pub(crate) async fn put(cx: &mut Cx, object: &Object) -> Result<Reply> {
         verify(expected, actual.as_ref(), &object.display())?;
     }
     let checksum = hashers[0].finish();
-    let record = store(storage, object, vec![body], checksum, overwrite, false).await?;
+    let record = store(&cx.cluster, object, vec![body], checksum, overwrite, false).await?;
     let mut reply = Reply::ok();
     reply.object(&record);
     Ok(reply)
@@ -61,8 +64,24 @@ pub(crate) async fn receive(from: &mut ReqBody, to: &mut BodyWriter, hashers: &m
     Ok(())
 }
 
-/// Makes `bodies` the object; returns what is now stored.
+/// Makes `bodies` the object, of a remote bucket first where that lives; returns what is now stored.
 pub(crate) async fn store(
+    cluster: &Cluster,
+    object: &Object,
+    bodies: Vec<BodyWriter>,
+    checksum: Option<Checksum>,
+    mut overwrite: Overwrite,
+    chunked: bool,
+) -> Result<ObjectRecord> {
+    let body = cluster.storage.read_back(&bodies);
+    let written = write_through(cluster, object, body, checksum.as_ref()).await?;
+    overwrite.custom.extend(written.custom);
+    overwrite.forget = written.forget;
+    keep(&cluster.storage, object, bodies, checksum, overwrite, chunked).await
+}
+
+/// As [`store`], in the cluster alone.
+pub(crate) async fn keep(
     storage: &Storage,
     object: &Object,
     bodies: Vec<BodyWriter>,

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::put::store;
+use super::put::keep;
 use super::{Object, Overwrite};
 use crate::aistore::error::{Fail, Result};
 use crate::aistore::node::Cx;
@@ -57,7 +57,7 @@ pub(crate) async fn rechunk(cx: &Cx, object: &Object, size: u64) -> Result<()> {
         bodies.push(body);
         reader = back;
     }
-    store(storage, object, bodies, record.checksum, Overwrite::default(), true).await?;
+    keep(storage, object, bodies, record.checksum, Overwrite::default(), true).await?;
     Ok(())
 }
 

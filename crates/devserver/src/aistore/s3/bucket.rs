@@ -1,18 +1,21 @@
 //! Calls on buckets.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use http::header::{HeaderName, SERVER};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{escape, find, invalid, list, texts, unescape, xml};
+use crate::aistore::cloud;
 use crate::aistore::error::{Fail, Result};
-use crate::aistore::names::BucketName;
+use crate::aistore::names::{BucketName, Provider};
 use crate::aistore::node::Cx;
 use crate::aistore::props::Permission;
 use crate::aistore::reply::Reply;
-use crate::storage::ObjectKey;
+use crate::aistore::target::locate;
+use crate::storage::{ObjectKey, Tables};
 
 const REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
 
@@ -25,7 +28,7 @@ pub(super) async fn handle(cx: &mut Cx, name: &BucketName) -> Result<Reply> {
         Method::PUT => create(cx, name).await,
         Method::HEAD => {
             find(cx, name)?;
-            Ok(Reply::ok().with(SERVER, "AIStore").with(REGION, name.provider.as_str()))
+            Ok(Reply::ok().with(SERVER, "AIStore").with(REGION, "ais"))
         }
         Method::GET => {
             let bucket = find(cx, name)?;
@@ -40,6 +43,11 @@ pub(super) async fn handle(cx: &mut Cx, name: &BucketName) -> Result<Reply> {
             }
             list::objects(cx, &bucket)
         }
+        Method::DELETE if name.provider != Provider::Ais => Err(Fail::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            format!("cannot destroy cloud bucket {name} - operation not supported"),
+        )
+        .tcode("ErrUnsupp")),
         Method::DELETE => {
             find(cx, name)?.allow(Permission::DESTROY_BUCKET)?;
             cx.cluster.buckets.destroy(name).await?;
@@ -78,16 +86,18 @@ async fn delete(cx: &Cx, name: &BucketName) -> Result<Reply> {
         return Err(Fail::bad("XML syntax error on line 1: unexpected EOF").tcode("SyntaxError"));
     }
     let keys: Vec<_> = texts(&document, "Key").into_iter().map(unescape).take(MAX_KEYS).collect();
-    let places: Vec<_> = keys.iter().map(|key| ObjectKey::new(bucket.id, 0, key.as_str())).collect();
-    cx.cluster
-        .storage
-        .write(move |tables| {
-            for place in &places {
-                tables.remove_object(place)?;
-            }
-            Ok(())
-        })
-        .await?;
+    if bucket.remote().is_some() {
+        for key in &keys {
+            let place = cx.cluster.place(&bucket, key);
+            cloud::object::remove(cx, &locate(cx, Arc::clone(&bucket), key, place)).await?;
+        }
+    } else {
+        let places: Vec<_> = keys.iter().map(|key| ObjectKey::new(bucket.id, 0, key.as_str())).collect();
+        let remove = move |tables: &mut Tables<'_>| {
+            places.iter().try_for_each(|place| tables.remove_object(place).map(drop))
+        };
+        cx.cluster.storage.write(remove).await?;
+    }
     let mut deleted = String::new();
     for key in keys {
         let _ = write!(deleted, "<Deleted><Key>{}</Key></Deleted>", escape(&key));

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{escape, xml};
 use crate::aistore::buckets::Bucket;
+use crate::aistore::cloud::{self, Cloud};
 use crate::aistore::error::Result;
 use crate::aistore::gotime;
 use crate::aistore::multipart;
@@ -11,6 +12,7 @@ use crate::aistore::node::Cx;
 use crate::aistore::objects::Object;
 use crate::aistore::reply::Reply;
 use crate::aistore::s3::object::stored_etag;
+use crate::s3::Query;
 
 const NAMESPACE: &str = "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01\"";
 /// Most entries of a page.
@@ -34,18 +36,87 @@ pub(super) fn buckets(cx: &Cx) -> Reply {
     ))
 }
 
+/// A page of a listing, as it is written.
+#[derive(Debug, Default)]
+struct Page {
+    contents: String,
+    prefixes: Vec<String>,
+    count: usize,
+    /// Where the next page goes on; empty on the last.
+    next: String,
+}
+
+impl Page {
+    fn push(&mut self, name: &str, modified: i64, etag: &str, size: u64) {
+        self.count += 1;
+        let modified = gotime::format(modified, "2006-01-02T15:04:05Z07:00");
+        let _ = write!(
+            self.contents,
+            "<Contents><Key>{}</Key><LastModified>{modified}</LastModified><ETag>{etag}</ETag><StorageClass>\
+             </StorageClass><Size>{size}</Size></Contents>",
+            escape(name),
+        );
+    }
+}
+
 /// Both generations of object listings; what the page size cannot mean is ignored.
 pub(super) fn objects(cx: &Cx, bucket: &Bucket) -> Result<Reply> {
     let value = |name| cx.query.value(name);
     let limit = value("max-keys").parse::<usize>().ok().filter(|n| *n > 0).unwrap_or(MAX_KEYS).min(MAX_KEYS);
-    let (prefix, flat) = (value("prefix"), value("delimiter").is_empty());
-    let token = value("continuation-token");
-    let after = [token, value("start-after"), value("marker")].into_iter().max().unwrap_or_default();
+    let page = match cloud::behind(cx.cluster.cloud.as_ref(), bucket) {
+        Some((cloud, name)) => page_of_cloud(cx, cloud, name, limit)?,
+        None => page_here(cx, bucket, limit)?,
+    };
+    let mut common = String::new();
+    for prefix in &page.prefixes {
+        let _ = write!(common, "<CommonPrefixes><Prefix>{}</Prefix></CommonPrefixes>", escape(prefix));
+    }
+    let (name, next) = (&bucket.name.name, escape(&page.next));
+    let truncated = !next.is_empty();
+    // Version 1 goes on by a marker of its own.
+    let more = match (truncated, value("list-type").is_empty()) {
+        (false, _) => String::new(),
+        (true, true) => format!("<NextMarker>{next}</NextMarker>"),
+        (true, false) => format!("<NextContinuationToken>{next}</NextContinuationToken>"),
+    };
+    let Page { contents, count, .. } = page;
+    Ok(xml(&format!(
+        "<ListBucketResult {NAMESPACE}><Name>{name}</Name><Prefix></Prefix><ContinuationToken>{next}\
+         </ContinuationToken>{more}{contents}{common}<KeyCount>{count}</KeyCount><MaxKeys>{limit}</MaxKeys>\
+         <IsTruncated>{truncated}</IsTruncated></ListBucketResult>"
+    )))
+}
+
+/// The name behind which a page begins.
+fn after(cx: &Cx) -> &str {
+    let value = |name| cx.query.value(name);
+    [value("continuation-token"), value("start-after"), value("marker")].into_iter().max().unwrap_or_default()
+}
+
+fn page_of_cloud(cx: &Cx, cloud: &Cloud, bucket: &str, limit: usize) -> Result<Page> {
+    let level = !cx.query.value("delimiter").is_empty();
+    let asked = Query { prefix: cx.query.value("prefix"), level, after: after(cx), max: limit };
+    let found = cloud.list(bucket, asked)?;
+    let mut page = Page { count: found.prefixes.len(), ..Page::default() };
+    if found.more {
+        page.next = found.last().unwrap_or_default().to_owned();
+    }
+    for entry in found.entries {
+        let etag = if entry.etag.contains('-') { "" } else { &entry.etag };
+        page.push(&entry.name, entry.modified, etag, entry.size);
+    }
+    page.prefixes = found.prefixes;
+    Ok(page)
+}
+
+fn page_here(cx: &Cx, bucket: &Bucket, limit: usize) -> Result<Page> {
+    let (prefix, flat) = (cx.query.value("prefix"), cx.query.value("delimiter").is_empty());
+    let (token, after) = (cx.query.value("continuation-token"), after(cx));
     let from = if after.is_empty() { prefix.to_owned() } else { format!("{after}\0").max(prefix.to_owned()) };
     let snapshot = cx.cluster.storage.snapshot()?;
     let walk = snapshot.walk(bucket.id)?;
-    let (mut contents, mut prefixes, mut count) = (String::new(), Vec::<String>::new(), 0);
-    let (mut last, mut next) = (String::new(), String::new());
+    let mut page = Page::default();
+    let mut last = String::new();
     for item in walk.from(&from)? {
         let (name, record) = item?;
         if !name.starts_with(prefix) {
@@ -54,54 +125,25 @@ pub(super) fn objects(cx: &Cx, bucket: &Bucket) -> Result<Reply> {
         let directory =
             if flat { None } else { name[prefix.len()..].find('/').map(|n| &name[..=prefix.len() + n]) };
         let known = |d: &&str| {
-            prefixes.last().is_some_and(|p| p == d) || (!token.is_empty() && token.starts_with(*d))
+            page.prefixes.last().is_some_and(|p| p == d) || (!token.is_empty() && token.starts_with(*d))
         };
         if name.contains("//") || directory.as_ref().is_some_and(known) {
             last.clone_from(&name);
             continue;
         }
-        if count == limit {
-            next = last;
+        if page.count == limit {
+            page.next = last;
             break;
         }
-        count += 1;
         if let Some(directory) = directory {
-            prefixes.push(directory.to_owned());
+            page.count += 1;
+            page.prefixes.push(directory.to_owned());
         } else {
-            let modified = gotime::format(record.mtime, "2006-01-02T15:04:05Z07:00");
-            let etag = stored_etag(&record).unwrap_or_default();
-            let _ = write!(
-                contents,
-                "<Contents><Key>{}</Key><LastModified>{modified}</LastModified><ETag>{etag}</ETag><StorageClass>\
-                 </StorageClass><Size>{}</Size></Contents>",
-                escape(&name),
-                record.size
-            );
+            page.push(&name, record.mtime, stored_etag(&record).unwrap_or_default(), record.size);
         }
         last = name;
     }
-    let mut common = String::new();
-    for prefix in &prefixes {
-        let _ = write!(common, "<CommonPrefixes><Prefix>{}</Prefix></CommonPrefixes>", escape(prefix));
-    }
-    let (name, truncated) = (&bucket.name.name, !next.is_empty());
-    // Version 1 goes on by a marker of its own.
-    let marker = if truncated && value("list-type").is_empty() {
-        format!("<NextMarker>{}</NextMarker>", escape(&next))
-    } else {
-        String::new()
-    };
-    let field = if truncated && !value("list-type").is_empty() {
-        format!("<NextContinuationToken>{}</NextContinuationToken>", escape(&next))
-    } else {
-        String::new()
-    };
-    Ok(xml(&format!(
-        "<ListBucketResult {NAMESPACE}><Name>{name}</Name><Prefix></Prefix><ContinuationToken>{}</ContinuationToken>\
-         {field}{marker}{contents}{common}<KeyCount>{count}</KeyCount><MaxKeys>{limit}</MaxKeys>\
-         <IsTruncated>{truncated}</IsTruncated></ListBucketResult>",
-        escape(&next)
-    )))
+    Ok(page)
 }
 
 pub(super) fn uploads(cx: &Cx, bucket: &Bucket) -> Result<Reply> {

@@ -41,7 +41,7 @@ async fn gateway_call(cx: &mut Cx, bucket: &str, key: &str) -> Result<Reply> {
     if cx.method == Method::GET && ABSENT.iter().any(|name| cx.query.has(name)) {
         return Ok(Reply::new(StatusCode::NOT_IMPLEMENTED));
     }
-    let name = registered(bucket)?;
+    let name = registered(cx, bucket)?;
     if key.is_empty() {
         return bucket::handle(cx, &name).await;
     }
@@ -83,7 +83,7 @@ fn in_xml(fail: Fail) -> Fail {
 
 /// Refuses callers without the bits that a call needs, also where the call itself is not implemented.
 fn permit(cx: &Cx, bucket: &str, key: &str) -> Result<()> {
-    let find = |name: &str| find(cx, &registered(name)?);
+    let find = |name: &str| find(cx, &registered(cx, name)?);
     let bits = match (&cx.method, key.is_empty()) {
         (&Method::GET, true) if bucket.is_empty() => {
             return guard::check(cx, None, bits::LIST_BUCKETS, Form::S3);
@@ -119,7 +119,7 @@ fn permit(cx: &Cx, bucket: &str, key: &str) -> Result<()> {
 /// Answers at target number `index`.
 pub(crate) async fn at_target(cx: &mut Cx, index: usize, rest: &str) -> Result<Reply> {
     let (bucket, key) = split(rest);
-    let (bucket, key) = (registered(bucket).map_err(in_xml)?, key.to_owned());
+    let (bucket, key) = (registered(cx, bucket).map_err(in_xml)?, key.to_owned());
     if key.is_empty() {
         return Err(in_xml(invalid()));
     }
@@ -140,12 +140,18 @@ fn find(cx: &Cx, name: &BucketName) -> Result<Arc<Bucket>> {
     cx.cluster.buckets.find(name).ok_or_else(missing)
 }
 
-/// Buckets come without a provider here.
-fn registered(name: &str) -> Result<BucketName> {
-    let bucket =
-        BucketName { provider: Provider::Ais, namespace: Namespace::default(), name: name.to_owned() };
-    bucket.check()?;
-    Ok(bucket)
+/// Buckets come without a provider here: the cluster's own is meant, or the one of the cloud that it knows by this name.
+fn registered(cx: &Cx, name: &str) -> Result<BucketName> {
+    let named = |provider| BucketName { provider, namespace: Namespace::default(), name: name.to_owned() };
+    let own = named(Provider::Ais);
+    own.check()?;
+    let known = |name: &BucketName| cx.cluster.buckets.find(name).is_some();
+    let remote = named(Provider::Aws);
+    match (known(&own), known(&remote)) {
+        (true, true) => Err(Fail::bad(format!("bucket {name:?} is ambiguous: there are {own} and {remote}"))),
+        (false, true) => Ok(remote),
+        _ => Ok(own),
+    }
 }
 
 fn xml(body: &str) -> Reply {

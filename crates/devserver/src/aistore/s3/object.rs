@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::{escape, find, invalid, list, registered, split, texts, xml};
 use crate::aistore::actmsg::Action;
+use crate::aistore::cloud;
+use crate::aistore::cloud::object::Freshness;
 use crate::aistore::error::{Fail, Result};
 use crate::aistore::gotime::{self, http_date};
 use crate::aistore::multipart;
@@ -31,7 +33,7 @@ pub(super) async fn handle(cx: &mut Cx, object: &Object) -> Result<Reply> {
             let record = cx.cluster.storage.object(&object.key)?;
             Ok(dressed(reply, record.as_ref()))
         }
-        (Method::HEAD, _) => head(cx, object),
+        (Method::HEAD, _) => head(cx, object).await,
         (Method::PUT, true) => put_part(cx, object, &upload).await,
         (Method::PUT, false) if cx.header("x-amz-copy-source").is_some() => copy(cx, object).await,
         (Method::PUT, false) => {
@@ -52,8 +54,7 @@ pub(super) async fn handle(cx: &mut Cx, object: &Object) -> Result<Reply> {
             Ok(Reply::new(StatusCode::NO_CONTENT))
         }
         (Method::DELETE, false) => {
-            let key = object.key.clone();
-            if cx.cluster.storage.write(move |t| t.remove_object(&key)).await? {
+            if cloud::object::remove(cx, object).await? {
                 Ok(Reply::ok())
             } else {
                 Err(no_such_key(object.missing(cx)))
@@ -92,13 +93,16 @@ fn dressed(mut reply: Reply, record: Option<&ObjectRecord>) -> Reply {
         reply.headers.remove(name);
     }
     let Some(record) = record else { return reply };
+    reply.headers.remove(ETAG);
     if let Some(tag) = etag(record) {
         reply.set(ETAG, &tag);
     }
-    reply.with(LAST_MODIFIED, &http_date(record.mtime))
+    let modified = cloud::object::last_modified(record).map(str::to_owned);
+    reply.with(LAST_MODIFIED, &modified.unwrap_or_else(|| http_date(record.mtime)))
 }
 
-fn head(cx: &Cx, object: &Object) -> Result<Reply> {
+async fn head(cx: &Cx, object: &Object) -> Result<Reply> {
+    cloud::object::warm(cx, object, Freshness::Any).await.map_err(no_such_key)?;
     let record = cx.cluster.storage.object(&object.key)?;
     let record = record.ok_or_else(|| no_such_key(object.missing(cx)))?;
     let mut reply = dressed(Reply::ok(), Some(&record)).with(CONTENT_LENGTH, &record.size.to_string());
@@ -113,7 +117,7 @@ async fn copy(cx: &mut Cx, object: &Object) -> Result<Reply> {
     cx.body.discard().await?;
     let source = decode_path(cx.header("x-amz-copy-source").unwrap_or_default());
     let (bucket, key) = split(source.trim_start_matches('/'));
-    let bucket = find(cx, &registered(bucket)?)?;
+    let bucket = find(cx, &registered(cx, bucket)?)?;
     let place = cx.cluster.place(&bucket, key);
     let from = locate(cx, bucket, key, place);
     objects::copy_object(cx, &from, object).await.map_err(|fail| {
