@@ -38,7 +38,7 @@ const EDGES: &[Row] = &[
             ("object-store", Feature("s3")),
         ],
     ),
-    ("object-store", &[("core-types", Always), ("blob-api", Always), ("transport", Feature("s3"))]),
+    ("object-store", &[("core-types", Always), ("blob-api", Always), ("transport", Feature("connector"))]),
     (
         "apolo",
         &[("core-types", Always), ("transport", Always), ("blob-api", Always), ("object-store", Always)],

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use longshore_core_types::{Error, ErrorKind, Result};
-use longshore_object_store::s3::{AwsCredentials, CredentialSource, S3Builder, S3Store};
+use longshore_object_store::{
+    credentials::CredentialSource,
+    s3::{AwsCredentials, S3Builder, S3Store},
+};
 use tokio::sync::Mutex;
 
 use crate::{
@@ -61,7 +64,7 @@ impl Current {
     }
 }
 
-impl CredentialSource for Renewing {
+impl CredentialSource<AwsCredentials> for Renewing {
     async fn credentials(&self) -> Result<AwsCredentials> {
         use std::sync::atomic::Ordering::SeqCst;
         let mut current = self.0.current.lock().await;

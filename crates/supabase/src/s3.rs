@@ -7,7 +7,10 @@ use longshore_blob_api::{
     PutOptions, PutResult, UploadPage,
 };
 use longshore_core_types::{BucketName, Error, ErrorKind, ObjectKey, Payload, Result};
-use longshore_object_store::s3::{AwsCredentials, CredentialSource, S3Builder, S3Store};
+use longshore_object_store::{
+    credentials::CredentialSource,
+    s3::{AwsCredentials, S3Builder, S3Store},
+};
 use longshore_transport::{BaseUrl, TransportConfig};
 
 use crate::{
@@ -66,7 +69,7 @@ struct Session {
     keys: Keys,
 }
 
-impl CredentialSource for Session {
+impl CredentialSource<AwsCredentials> for Session {
     async fn credentials(&self) -> Result<AwsCredentials> {
         let (Some(secret), Some(token)) = (self.keys.api_key(), self.keys.bearer().await?) else {
             let text = "the S3 endpoint takes a session only with the project's anon key and a token";

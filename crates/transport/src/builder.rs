@@ -55,6 +55,12 @@ impl TransportBuilder {
         }
     }
 
+    /// A builder with the HTTP client of this one and nothing else of it: for requests that go beside the client's own,
+    /// such as those for tokens.
+    pub fn sibling(&self) -> Self {
+        Self { service: self.service.clone(), ..Self::new() }
+    }
+
     /// Replaces all settings.
     pub fn config(mut self, config: TransportConfig) -> Self {
         self.config = config;

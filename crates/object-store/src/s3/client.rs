@@ -8,12 +8,13 @@ use longshore_core_types::{CallInfo, Error, Result, Secret};
 use longshore_transport::{ResponseBody, Transport, body};
 
 use super::{
-    credentials::Source,
+    credentials::AwsCredentials,
     endpoint::Endpoint,
     error,
     sign::presign,
     wire::{request::Request, xml},
 };
+use crate::credentials::Source;
 
 /// Longest error answer that is read.
 const ERROR_BODY: usize = 64 << 10;
@@ -27,7 +28,7 @@ pub(super) struct Client {
     pub(super) transport: Transport,
     pub(super) endpoint: Endpoint,
     /// `None` to ask anonymously.
-    pub(super) source: Option<Source>,
+    pub(super) source: Option<Source<AwsCredentials>>,
     pub(super) region: String,
 }
 
@@ -74,14 +75,14 @@ impl Client {
     /// A URL that allows one request without keys.
     pub(super) async fn presign(
         &self,
-        method: &http::Method,
+        method: http::Method,
         key: &str,
         expires: std::time::Duration,
     ) -> Result<Option<Secret>> {
         let Some(source) = &self.source else { return Ok(None) };
         let uri = self.endpoint.uri(Some(key), "")?;
         let keys = source.credentials().await?;
-        Ok(Some(presign(method, &uri, &keys, &self.region, expires, jiff::Timestamp::now())))
+        presign(&self.transport, method, &uri, &keys, &self.region, expires).await.map(Some)
     }
 }
 

@@ -1,20 +1,32 @@
 //! Settings of a store.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use longshore_core_types::{BucketName, Error, ErrorKind, Result, Scheme, Secret, StoreUrl};
 use longshore_transport::{Transport, TransportBuilder, TransportConfig};
+use object_store_0_14::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 
 use super::{
     client::Client,
-    credentials::{AwsCredentials, CredentialSource, Source},
+    credentials::AwsCredentials,
     endpoint::{Endpoint, Style},
     sign::Signer,
     store::S3Store,
 };
+use crate::{
+    TransportConnector,
+    credentials::{CredentialSource, Library, Source},
+    setup,
+};
 
 /// The region of requests to endpoints that have none.
 const REGION: &str = "us-east-1";
+
+const NO_KEY: &str = "no S3 access key is set (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY); public buckets are read \
+                      anonymously (AWS_SKIP_SIGNATURE=true)";
+
+const NO_KEY_ANYWHERE: &str = "no S3 access key is set (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), and no service of \
+                               this machine gave one; public buckets are read anonymously (AWS_SKIP_SIGNATURE=true)";
 
 /// Assembles an [`S3Store`]. [`build`](Self::build) does no I/O and reports every setting that is wrong.
 #[must_use]
@@ -26,7 +38,9 @@ pub struct S3Builder {
     access_key: Option<String>,
     secret_key: Option<Secret>,
     session_token: Option<Secret>,
-    source: Option<Source>,
+    source: Option<Source<AwsCredentials>>,
+    /// Services that issue keys, as the environment names them; `None` to ask none.
+    services: Option<Vec<(AmazonS3ConfigKey, String)>>,
     anonymous: bool,
     conditional_writes: bool,
     config: TransportConfig,
@@ -45,6 +59,7 @@ impl S3Builder {
             secret_key: None,
             session_token: None,
             source: None,
+            services: None,
             anonymous: false,
             conditional_writes: true,
             config: TransportConfig::default(),
@@ -62,6 +77,12 @@ impl S3Builder {
     /// | `AWS_SESSION_TOKEN`, else `AWS_TOKEN` | token of a temporary key |
     /// | `AWS_SKIP_SIGNATURE` | `true`: ask anonymously |
     /// | `AWS_VIRTUAL_HOSTED_STYLE_REQUEST` | `true`: the bucket is part of the endpoint's host name |
+    /// | `AWS_WEB_IDENTITY_TOKEN_FILE` with `AWS_ROLE_ARN`, `AWS_ROLE_SESSION_NAME`, `AWS_ENDPOINT_URL_STS` | a role by the token of a cluster |
+    /// | `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`, or `AWS_CONTAINER_CREDENTIALS_FULL_URI` with `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE` | the key of a container's role |
+    /// | `AWS_EC2_METADATA_DISABLED` | `true`: never ask the machine's metadata service, which is asked if nothing else gives a key |
+    /// | `AWS_METADATA_ENDPOINT`, `AWS_IMDSV1_FALLBACK` | where that is, and whether its first version will do |
+    ///
+    /// Keys that a service issues are kept, and renewed before they expire. Nothing is asked before the first request.
     pub fn from_env(bucket: impl Into<String>) -> Self {
         Self::from_lookup(bucket, |name| std::env::var(name).ok())
     }
@@ -79,6 +100,7 @@ impl S3Builder {
         this.anonymous = yes("AWS_SKIP_SIGNATURE").unwrap_or_default();
         this.style =
             yes("AWS_VIRTUAL_HOSTED_STYLE_REQUEST").map(|host| if host { Style::Host } else { Style::Path });
+        this.services = services(get, !yes("AWS_EC2_METADATA_DISABLED").unwrap_or_default());
         this
     }
 
@@ -111,7 +133,7 @@ impl S3Builder {
     }
 
     /// Where keys come from. It is asked for each attempt, so keys can change in the middle of a transfer.
-    pub fn credential_source(mut self, source: impl CredentialSource) -> Self {
+    pub fn credential_source(mut self, source: impl CredentialSource<AwsCredentials>) -> Self {
         self.source = Some(Source::new(source));
         self.anonymous = false;
         self
@@ -154,12 +176,14 @@ impl S3Builder {
                 Some(Source::new(key))
             }
             (_, _, None, None) => {
-                note(Error::new(
-                    ErrorKind::InvalidConfig,
-                    "no S3 access key is set (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY); public buckets are read \
-                     anonymously (AWS_SKIP_SIGNATURE=true)",
-                ));
-                None
+                let source = match self.services {
+                    Some(services) => {
+                        let transport = setup::token_transport(&self.builder, &self.config);
+                        transport.and_then(|transport| from_services(transport, services, &region))
+                    }
+                    None => Err(Error::new(ErrorKind::InvalidConfig, NO_KEY)),
+                };
+                source.map_err(&mut note).ok()
             }
             (_, _, None, _) => {
                 note(Error::new(ErrorKind::InvalidConfig, "an S3 secret key is set, but no access key id"));
@@ -170,11 +194,8 @@ impl S3Builder {
                 None
             }
         };
-        let mut builder = self.builder.config(self.config);
-        if let Some(source) = source.clone() {
-            builder = builder.credentials(Signer { source, region: region.clone() });
-        }
-        let transport = builder.build().map_err(&mut note).ok();
+        let signer = source.clone().map(|source| Signer { source, region: region.clone() });
+        let transport = setup::transport(self.builder, self.config, signer).map_err(&mut note).ok();
         let (Some(bucket), Some(endpoint), Some(transport), true) =
             (bucket, endpoint, transport, faults.is_empty())
         else {
@@ -184,6 +205,51 @@ impl S3Builder {
         let client = Client { transport, endpoint, source, region };
         Ok(S3Store::new(client, bucket, url, self.conditional_writes))
     }
+}
+
+/// The services that give keys, if there may be one.
+fn services(
+    get: impl Fn(&str) -> Option<String>,
+    metadata: bool,
+) -> Option<Vec<(AmazonS3ConfigKey, String)>> {
+    const NAMES: [&str; 9] = [
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_ROLE_ARN",
+        "AWS_ROLE_SESSION_NAME",
+        "AWS_ENDPOINT_URL_STS",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+        "AWS_METADATA_ENDPOINT",
+        "AWS_IMDSV1_FALLBACK",
+    ];
+    let named = (get(NAMES[0]).is_some() && get(NAMES[1]).is_some())
+        || get(NAMES[4]).is_some()
+        || (get(NAMES[5]).is_some() && get(NAMES[6]).is_some());
+    let found =
+        NAMES.into_iter().filter_map(|name| Some((name.to_ascii_lowercase().parse().ok()?, get(name)?)));
+    (named || metadata).then(|| found.collect())
+}
+
+fn from_services(
+    transport: Transport,
+    services: Vec<(AmazonS3ConfigKey, String)>,
+    region: &str,
+) -> Result<Source<AwsCredentials>> {
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name("unused")
+        .with_region(region)
+        .with_http_connector(TransportConnector::new(transport))
+        .with_retry(TransportConnector::retry_config());
+    for (key, value) in services {
+        builder = builder.with_config(key, value);
+    }
+    let store = builder.build().map_err(|error| {
+        Error::new(ErrorKind::InvalidConfig, "the settings of the services that issue AWS keys are wrong")
+            .with_source(error)
+    })?;
+    let provider = Arc::clone(store.credentials());
+    Ok(Source::new(Library::new(provider, AwsCredentials::from_library, NO_KEY_ANYWHERE)))
 }
 
 impl fmt::Debug for S3Builder {
@@ -234,5 +300,47 @@ mod tests {
         );
         let half = env(&[("AWS_ACCESS_KEY_ID", "id")]).build().unwrap_err();
         assert!(half.to_string().contains("no secret key"), "{half}");
+        let none = env(&[("AWS_EC2_METADATA_DISABLED", "true")]).build().unwrap_err();
+        assert!(none.to_string().contains("AWS_ACCESS_KEY_ID"), "{none}");
+    }
+
+    #[tokio::test]
+    async fn services_give_keys_which_are_kept() {
+        use longshore_blob_api::{BlobStore, HeadOptions};
+        use longshore_transport::testing::{Reply, ScriptedService};
+
+        let key = r#"{"AccessKeyId": "issued", "SecretAccessKey": "s", "Token": "t", "Expiration": "2999-01-01T00:00:00Z"}"#;
+        let server = ScriptedService::new(move |seen| match seen.uri.path() {
+            "/role" => Reply::ok(key),
+            _ => Reply::ok("").header("content-length", "7"),
+        });
+        let store = env(&[
+            ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/role"),
+            ("AWS_ENDPOINT_URL", "http://h:1"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ]);
+        let store = store.service(server.clone()).build().unwrap();
+        for _ in 0..2 {
+            let key = longshore_core_types::ObjectKey::new("k").unwrap();
+            store.head(&key, HeadOptions::default()).await.unwrap();
+        }
+        let seen = server.requests();
+        assert_eq!(seen.iter().map(|seen| seen.uri.path()).collect::<Vec<_>>(), ["/role", "/b/k", "/b/k"]);
+        assert!(seen[1].header("authorization").is_some_and(|value| value.contains("Credential=issued/")));
+        assert_eq!(seen[2].header("x-amz-security-token"), Some("t"));
+    }
+
+    #[tokio::test]
+    async fn without_any_service_the_error_says_what_to_set() {
+        use longshore_blob_api::{BlobStore, HeadOptions};
+        use longshore_transport::testing::{Reply, ScriptedService};
+
+        let server = ScriptedService::new(|_| Reply::refused());
+        let store = env(&[("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")]).service(server.clone()).build();
+        let key = longshore_core_types::ObjectKey::new("k").unwrap();
+        let error = store.unwrap().head(&key, HeadOptions::default()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{}", error.chain());
+        assert!(error.chain().contains("AWS_ACCESS_KEY_ID"), "{}", error.chain());
+        assert!(server.requests().iter().all(|seen| seen.uri.host() == Some("127.0.0.1")));
     }
 }

@@ -1,8 +1,9 @@
-//! Access keys, and where they come from.
+//! Access keys.
 
-use std::{fmt::Debug, future::Future, pin::Pin, sync::Arc};
+use longshore_core_types::{Error, ErrorKind, Result, Secret};
+use object_store_0_14::aws::AwsCredential;
 
-use longshore_core_types::{Result, Secret};
+use crate::credentials::CredentialSource;
 
 /// An access key.
 #[derive(Clone, Debug)]
@@ -28,63 +29,39 @@ impl AwsCredentials {
         self.session_token = Some(token.into());
         self
     }
+
+    /// As the signer of the library wants it, which does not survive what a header cannot hold.
+    pub(super) fn for_signing(&self) -> Result<AwsCredential> {
+        let token = self.session_token.as_ref().map(Secret::expose);
+        let plain = |text: &str| text.bytes().all(|b| (b' '..=b'~').contains(&b));
+        if !plain(&self.access_key) || !token.is_none_or(plain) {
+            let message = "the access key or its session token has characters that a header cannot hold";
+            return Err(Error::new(ErrorKind::InvalidConfig, message));
+        }
+        Ok(AwsCredential {
+            key_id: self.access_key.clone(),
+            secret_key: self.secret_key.expose().to_owned(),
+            token: token.map(str::to_owned),
+        })
+    }
+
+    pub(super) fn from_library(found: &AwsCredential) -> Self {
+        let mut key = Self::new(&found.key_id, found.secret_key.as_str());
+        key.session_token = found.token.as_deref().map(Secret::from);
+        key
+    }
 }
 
-/// Where access keys come from.
-///
-/// It is asked for each attempt, so it should answer from a cache, and renew keys before they expire.
-pub trait CredentialSource: Debug + Send + Sync + 'static {
-    /// The key to sign with. An error fails the request, which is not sent.
-    fn credentials(&self) -> impl Future<Output = Result<AwsCredentials>> + Send;
-
-    /// The server did not accept the last key: it expired early, or it was revoked.
-    fn invalidate(&self) {}
-}
-
-impl CredentialSource for AwsCredentials {
+impl CredentialSource<Self> for AwsCredentials {
     async fn credentials(&self) -> Result<Self> {
         Ok(self.clone())
-    }
-}
-
-type Giving<'a> = Pin<Box<dyn Future<Output = Result<AwsCredentials>> + Send + 'a>>;
-
-trait Erased: Debug + Send + Sync {
-    fn credentials(&self) -> Giving<'_>;
-    fn invalidate(&self);
-}
-
-impl<S: CredentialSource> Erased for S {
-    fn credentials(&self) -> Giving<'_> {
-        Box::pin(CredentialSource::credentials(self))
-    }
-
-    fn invalidate(&self) {
-        CredentialSource::invalidate(self);
-    }
-}
-
-/// A source with its type erased.
-#[derive(Clone, Debug)]
-pub(super) struct Source(Arc<dyn Erased>);
-
-impl Source {
-    pub(super) fn new(source: impl CredentialSource) -> Self {
-        Self(Arc::new(source))
-    }
-
-    pub(super) async fn credentials(&self) -> Result<AwsCredentials> {
-        self.0.credentials().await
-    }
-
-    pub(super) fn invalidate(&self) {
-        self.0.invalidate();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credentials::Source;
 
     #[tokio::test]
     async fn keys_are_not_printed() {
@@ -93,5 +70,17 @@ mod tests {
         let source = Source::new(key);
         assert!(!format!("{source:?}").contains("sentinel"));
         assert_eq!(source.credentials().await.unwrap().secret_key.expose(), "sentinel");
+    }
+
+    #[test]
+    fn keys_that_no_header_can_hold_are_refused_before_they_are_used() {
+        assert!(AwsCredentials::new("id", "ü\n").for_signing().is_ok());
+        for bad in [
+            AwsCredentials::new("i\nd", "s"),
+            AwsCredentials::new("id", "s").with_session_token("sentinel\n"),
+        ] {
+            let error = bad.for_signing().unwrap_err();
+            assert!(error.kind() == ErrorKind::InvalidConfig && !error.to_string().contains("sentinel"));
+        }
     }
 }

@@ -13,5 +13,5 @@ mod store_list;
 mod wire;
 
 pub use config::S3Builder;
-pub use credentials::{AwsCredentials, CredentialSource};
+pub use credentials::AwsCredentials;
 pub use store::S3Store;

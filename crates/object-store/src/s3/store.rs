@@ -493,7 +493,7 @@ impl BlobStore for S3Store {
             SignMethod::Put => Method::PUT,
             _ => return Err(refuse(Error::new(ErrorKind::Unsupported, "only GET and PUT are signed"))),
         };
-        let url = self.client().presign(&method, request.key.as_str(), request.expires_in).await;
+        let url = self.client().presign(method, request.key.as_str(), request.expires_in).await;
         match url.map_err(refuse)? {
             Some(url) => Ok(SignedRequest::new(request.method, url)),
             None => Err(refuse(Error::new(ErrorKind::Unsupported, "there is no key to sign with"))),

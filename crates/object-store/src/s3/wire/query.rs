@@ -13,11 +13,6 @@ pub(in crate::s3) fn encode_path(name: &str) -> String {
     utf8_percent_encode(name, PATH).to_string()
 }
 
-/// A value as it stands in a query.
-pub(in crate::s3) fn encode_value(value: &str) -> String {
-    utf8_percent_encode(value, VALUE).to_string()
-}
-
 /// An encoded query, in the order of the pushes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::s3) struct Query(String);
