@@ -12,7 +12,7 @@ use crate::{
     calls::{Call, Pairs, Place},
     node_calls::whole_cluster,
     object_calls::{action, only_headers, uname},
-    recorded::Request,
+    recorded::{Request, Response},
     wanted,
 };
 
@@ -470,7 +470,9 @@ fn group_call(request: &Request, place: Place, action: &str, value: &Value) -> O
                 "" => None,
                 mime => Some(ArchiveFormat::ALL.into_iter().find(|format| format.as_str() == mime)?),
             };
-            Some(Call::new(wanted::text, move |client| async move {
+            // Of an archive to add to, the client looks at the end first.
+            let looks = append && name.ends_with(".tar");
+            let mut call = Call::new(wanted::text, move |client| async move {
                 let group = place.bucket(&client)?.objects(what()?);
                 let mut call = group.archive(name).into_bucket(&to).include_bucket(include);
                 call = call.append(append).continue_on_error(go_on).base_names_only(base_only);
@@ -478,7 +480,11 @@ fn group_call(request: &Request, place: Place, action: &str, value: &Value) -> O
                     call = call.format(format);
                 }
                 Ok(ids(&call.await?))
-            }))
+            });
+            if looks {
+                call.beforehand.push(Response::made(404, ""));
+            }
+            Some(call)
         }
         _ => None,
     }

@@ -110,7 +110,7 @@ pub(crate) fn health(mut pairs: Pairs) -> Option<Call> {
 fn map_of_one() -> Response {
     let net = json!({"direct_url": "http://gateway:8080"});
     let map = json!({"proxy_si": {"daemon_id": "p", "public_net": net}, "tmap": {}, "pmap": {}});
-    Response { status: 200, headers: BTreeMap::new(), body: json!(map.to_string()) }
+    Response::made(200, &map.to_string())
 }
 
 pub(crate) fn remote_cluster(request: &Request, path: &str, mut pairs: Pairs) -> Option<Call> {

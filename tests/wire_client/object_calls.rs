@@ -344,11 +344,14 @@ fn part(request: &Request, place: Place, name: &str, mut pairs: Pairs) -> Option
     let number: u32 = pairs.take("partNumber")?.parse().ok()?;
     pairs.end()?;
     let body = bytes(request);
-    Some(Call::new(wanted::part, move |client| async move {
+    let mut call = Call::new(wanted::part, move |client| async move {
         let store = place.bucket(&client)?.store();
         let receipt = store.upload_part(&upload, PartNumber::new(number)?, body).await?;
         Ok(json!({"number": receipt.number.get()}))
-    }))
+    });
+    // The client did not begin the upload, so it looks first at what the server has.
+    call.beforehand.push(Response::made(200, "<ListPartsResult></ListPartsResult>"));
+    Some(call)
 }
 
 fn delete(request: &Request, place: Place, name: String, mut pairs: Pairs) -> Option<Call> {

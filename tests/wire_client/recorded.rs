@@ -146,6 +146,11 @@ impl Request {
 }
 
 impl Response {
+    /// An answer that was not recorded, to a question that a call asks first.
+    pub(crate) fn made(status: u16, body: &str) -> Self {
+        Self { status, headers: std::collections::BTreeMap::new(), body: Value::from(body) }
+    }
+
     pub(crate) fn body(&self) -> Body {
         Body::of(&self.body)
     }

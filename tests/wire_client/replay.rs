@@ -75,7 +75,12 @@ pub(crate) fn replay(group: &Group) -> Result<Actual, String> {
     asked.drain(..before.min(asked.len()));
     if asked.is_empty() {
         return match result {
-            Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::InvalidInput | ErrorKind::Unsupported | ErrorKind::RangeNotSatisfiable
+                ) =>
+            {
                 Ok(Actual::Refused)
             }
             other => Err(format!("nothing was sent, and the outcome is {other:?}")),

@@ -19,6 +19,7 @@ use crate::{
     facts::BucketFacts,
     names::BucketRef,
     object::{Object, options::ObjectAt},
+    uploads::Uploads,
     wire::Request,
 };
 
@@ -54,6 +55,7 @@ pub(crate) struct Inner {
     pub(crate) redirects: ClusterRedirects,
     pub(crate) direct: Direct,
     pub(crate) facts: BucketFacts,
+    pub(crate) uploads: Uploads,
     /// Whether the token goes to every node of the cluster map.
     pub(crate) same_cluster: tokio::sync::OnceCell<()>,
 }
@@ -120,6 +122,10 @@ impl Client {
 
     pub(crate) fn facts(&self) -> &BucketFacts {
         &self.0.facts
+    }
+
+    pub(crate) fn uploads(&self) -> &Uploads {
+        &self.0.uploads
     }
 
     /// Sends a request to the gateway. Any status but success is an error.

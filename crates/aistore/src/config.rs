@@ -16,6 +16,7 @@ use crate::{
     client::{Client, Inner},
     direct::Direct,
     facts::BucketFacts,
+    uploads::Uploads,
 };
 
 /// Assembles a [`Client`]. [`build`](Self::build) does no network I/O and reports every setting that is wrong.
@@ -225,6 +226,7 @@ impl ClientBuilder {
             endpoint,
             redirects,
             facts: BucketFacts::default(),
+            uploads: Uploads::default(),
             direct: Direct::new(self.direct_uploads.unwrap_or(!guarded)),
             same_cluster: tokio::sync::OnceCell::new_with((!self.same_cluster).then_some(())),
         }))

@@ -14,7 +14,8 @@ use crate::{
     collection::Collection,
     job::{Job, JobKind},
     names::{BucketRef, invalid},
-    object::{ArchiveFormat, EtlCall, Object, ObjectProps},
+    object::{ArchiveFormat, EtlCall, Object, ObjectProps, options::ObjectAt},
+    tar::append::check_appendable,
     wire::{
         bucket_jobs::CopyParams,
         group::{self as wire, ArchiveParams, ListRangeParams, PrefetchParams},
@@ -281,8 +282,9 @@ impl ArchiveGroup {
 
     /// Adds to an archive that exists, instead of replacing it.
     ///
-    /// Only for archives that the cluster made, or a writer that does not pad: a TAR that is padded to records of
-    /// 10,240 bytes, as many writers do, is unreadable once a cluster has added to it in place.
+    /// A TAR that is padded to records of 10,240 bytes, as many writers do, would be unreadable once the cluster has added
+    /// to it in place. So the end of a TAR is read first, or all of it if the end does not tell; one that is padded is
+    /// `Unsupported`. Archives that the cluster made have no padding.
     #[doc(alias = "allow_append")]
     pub fn append(mut self, append: bool) -> Self {
         self.params.append = append;
@@ -306,6 +308,9 @@ impl IntoFuture for ArchiveGroup {
             let (bucket, what) = (&self.group.bucket, &self.group.what);
             let name = ObjectKey::new(&self.name)?;
             let request = wire::archive(bucket.reference(), &self.to, &name, what, &self.params)?;
+            if self.params.append && ArchiveFormat::from_name(name.as_str()) == Some(ArchiveFormat::Tar) {
+                check_appendable(bucket.client(), &ObjectAt::new(self.to.clone(), name)?).await?;
+            }
             start(bucket.client(), request, &JobKind::Archive).await
         })
     }

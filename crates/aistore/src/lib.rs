@@ -16,14 +16,15 @@ mod group;
 mod job;
 mod names;
 mod object;
-mod pace;
 mod shards;
 mod smap;
 mod store;
 mod store_list;
 mod store_multipart;
 mod tar;
+mod uploads;
 mod verify;
+mod wait;
 mod wildcard;
 mod wire;
 
@@ -63,6 +64,7 @@ pub use object::{
 pub use shards::{Member, Sample, Samples, ShardInfo, ShardReader, ShardWriter, WriteDataset};
 pub use smap::{ClusterMap, Node, NodeAddress};
 pub use store::Store;
+pub use wait::Wait;
 
 /// The guide for users, whose example is compiled.
 #[cfg(doctest)]

@@ -66,9 +66,11 @@ pub(crate) async fn create(store: &Store, key: &ObjectKey, opts: PutOptions) -> 
         let message = format!("the answer {id:?} is not the id of an upload");
         return Err(Error::new(ErrorKind::Protocol, message).with_call(&call));
     }
+    store.client().uploads().get(&at, &id, true);
     Ok(join_id(&id, &custom))
 }
 
+/// Sends a part, unless its number was sent before.
 pub(crate) async fn put_part(
     store: &Store,
     upload: &MultipartRef,
@@ -77,13 +79,20 @@ pub(crate) async fn put_part(
 ) -> Result<PartReceipt> {
     const OPERATION: &str = "aistore.multipart.put_part";
     let at = store.at(&upload.key, OPERATION)?;
-    let length = body.len();
+    let refuse = |error| store.refuse(error, OPERATION, Some(&upload.key));
+    let length = body.len().unwrap_or_default();
     let (body, sent) = Sent::watch(body, &[ChecksumKind::Crc32c]);
-    let request = split_id(&upload.id).and_then(|(id, _)| wire::put_part(&at, id, number, body));
-    let request = request.map_err(|error| store.refuse(error, OPERATION, Some(&upload.key)))?;
+    let (id, _) = split_id(&upload.id).map_err(refuse)?;
+    let request = wire::put_part(&at, id, number, body).map_err(refuse)?;
+
+    let parts = store.client().uploads().get(&at, id, false);
+    // An upload that another client began may have parts already.
+    parts.ensure_complete(list_parts(store, upload)).await?;
+    let claim = parts.claim(number, length, &sent).map_err(refuse)?;
     let answer = store.client().upload(&at, request).await;
-    let answer = answer.map_err(|error| with_fate(error, length.is_some_and(|all| sent.length() < all)))?;
-    answer.done().await?;
+    let answer = answer.map_err(|error| with_fate(error, sent.length() < length));
+    claim.ended(&answer);
+    answer?.done().await?;
     let receipt = PartReceipt::new(number, sent.length());
     Ok(match sent.checksum(ChecksumKind::Crc32c) {
         Some(checksum) => receipt.with_checksum(checksum),
@@ -102,11 +111,15 @@ fn with_fate(error: Error, cut_short: bool) -> Error {
 pub(crate) async fn list_parts(store: &Store, upload: &MultipartRef) -> Result<Vec<PartInfo>> {
     const OPERATION: &str = "aistore.multipart.list_parts";
     let at = store.at(&upload.key, OPERATION)?;
-    let request = split_id(&upload.id).and_then(|(id, _)| wire::list_parts(&at, id));
-    let request = request.map_err(|error| store.refuse(error, OPERATION, Some(&upload.key)))?;
+    let refuse = |error| store.refuse(error, OPERATION, Some(&upload.key));
+    let (id, _) = split_id(&upload.id).map_err(refuse)?;
+    let request = wire::list_parts(&at, id).map_err(refuse)?;
     let answer = store.client().call(request).await?;
     let call = answer.call.clone();
-    wire::parse_parts(&answer.bytes(LIST_LIMIT).await?).map_err(|error| error.with_call(&call))
+    let listed =
+        wire::parse_parts(&answer.bytes(LIST_LIMIT).await?).map_err(|error| error.with_call(&call))?;
+    store.client().uploads().get(&at, id, false).listed(&listed);
+    Ok(listed)
 }
 
 pub(crate) async fn list_uploads(
@@ -134,6 +147,9 @@ pub(crate) async fn complete(
     let (request, custom) = request.map_err(|error| store.refuse(error, OPERATION, Some(&upload.key)))?;
     let call = request.call.clone();
     store.client().call(request).await?.done().await?;
+    if let Ok((id, _)) = split_id(&upload.id) {
+        store.client().uploads().forget(&at, id);
+    }
 
     let answer = store.client().call(object::head(&at, &head_params())?).await?;
     let mut props = object::parse_head(&answer.done().await?);
@@ -187,8 +203,10 @@ fn combined(parts: &[PartReceipt]) -> Option<Checksum> {
 pub(crate) async fn abort(store: &Store, upload: &MultipartRef) -> Result<()> {
     const OPERATION: &str = "aistore.multipart.abort";
     let at = store.at(&upload.key, OPERATION)?;
-    let request = split_id(&upload.id).and_then(|(id, _)| wire::abort(&at, id));
-    let request = request.map_err(|error| store.refuse(error, OPERATION, Some(&upload.key)))?;
+    let refuse = |error| store.refuse(error, OPERATION, Some(&upload.key));
+    let (id, _) = split_id(&upload.id).map_err(refuse)?;
+    let request = wire::abort(&at, id).map_err(refuse)?;
+    store.client().uploads().forget(&at, id);
     match store.client().call(request).await {
         Ok(answer) => answer.done().await.map(drop),
         Err(error) if error.kind() == ErrorKind::NotFound && !is_bucket_missing(&error) => Ok(()),
@@ -199,6 +217,10 @@ pub(crate) async fn abort(store: &Store, upload: &MultipartRef) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use longshore_core_types::checksum::Hasher;
+    use longshore_transport::{
+        RetryConfig,
+        testing::{Reply, ScriptedService},
+    };
 
     use super::*;
 
@@ -209,6 +231,47 @@ mod tests {
         assert_eq!(split_id(&id).unwrap(), ("AbC-_9", custom));
         assert_eq!(join_id("x", &BTreeMap::new()).as_str(), "x");
         assert!(split_id(&MultipartId::new("x~nonsense!")).is_err());
+    }
+
+    fn store(server: &ScriptedService) -> Store {
+        let builder = crate::Client::builder("http://gateway:1").service(server.clone());
+        builder.retry(RetryConfig::off()).build().unwrap().bucket("b").unwrap().store()
+    }
+
+    async fn send(store: &Store, upload: &MultipartRef, number: u32) -> Result<PartReceipt> {
+        put_part(store, upload, PartNumber::new(number)?, "data".into()).await
+    }
+
+    #[tokio::test]
+    async fn a_number_is_sent_once_by_any_handle() {
+        let listed = "<ListPartsResult></ListPartsResult>";
+        let replies = [Reply::ok("upload-1"), Reply::ok(""), Reply::status(503), Reply::ok(listed)];
+        let server = ScriptedService::replies(replies);
+        let store = store(&server);
+        let key = ObjectKey::new("o").unwrap();
+        let id = create(&store, &key, PutOptions::default()).await.unwrap();
+        let upload = MultipartRef { key, id };
+        send(&store, &upload, 1).await.unwrap();
+        assert_eq!(send(&store, &upload, 2).await.unwrap_err().kind(), ErrorKind::Unavailable);
+        // A list without it changes nothing: all of it went out.
+        list_parts(&store, &upload).await.unwrap();
+        let other = store.client().bucket("b").unwrap().store();
+        for number in [1, 2] {
+            assert_eq!(send(&other, &upload, number).await.unwrap_err().kind(), ErrorKind::Conflict);
+        }
+        assert_eq!(server.requests().len(), 4, "nothing else was sent");
+    }
+
+    #[tokio::test]
+    async fn what_another_client_sent_is_not_sent_again() {
+        let listed = "<ListPartsResult><Part><PartNumber>1</PartNumber></Part></ListPartsResult>";
+        let server = ScriptedService::replies([Reply::ok(listed), Reply::ok("")]);
+        let store = store(&server);
+        let upload = MultipartRef { key: ObjectKey::new("o").unwrap(), id: MultipartId::new("upload-1") };
+        assert_eq!(send(&store, &upload, 1).await.unwrap_err().kind(), ErrorKind::Conflict);
+        send(&store, &upload, 2).await.unwrap();
+        let methods: Vec<_> = server.requests().iter().map(|r| r.method.to_string()).collect();
+        assert_eq!(methods, ["GET", "PUT"], "the parts are listed once");
     }
 
     #[test]

@@ -9,8 +9,8 @@ use std::{
 };
 
 use longshore_aistore::{
-    ArchiveMode, BlobRead, BucketPatch, Client, Collection, CopyBucket, DsortSpec, EtlCall, JobKind,
-    ListFlags, Presence,
+    ArchiveFormat, ArchiveMode, BlobRead, BucketPatch, Client, Collection, CopyBucket, DsortSpec, EtlCall,
+    JobKind, ListFlags, Presence,
 };
 use longshore_blob_api::{BlobStore, GetOptions, ListOptions, PartNumber, PartReceipt};
 use longshore_core_types::{ByteRange, ErrorKind, ObjectKey, Payload, Result};
@@ -24,8 +24,9 @@ fn attempt<T, F: Future<Output = Result<T>> + 'static>(call: F) -> Attempt {
 
 /// A call that a real cluster breaks on, loses data by, or takes for another one, and what it would do.
 ///
-/// An unknown kind of checksum cannot be said at all, since kinds are an enum; that a part is never sent twice is shown
-/// beside `MultipartUpload`.
+/// An unknown kind of checksum cannot be said at all, since kinds are an enum. What takes a question first is shown where
+/// it is asked: that a part is never sent twice in `store_multipart`, that nothing is added to a padded TAR in
+/// `tar::append`, that ranges of a batch lie inside their objects in `batch::sizes`.
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn attempts(client: &Client) -> Vec<(&'static str, Attempt)> {
     let bucket = client.bucket("b").unwrap();
@@ -64,6 +65,10 @@ fn attempts(client: &Client) -> Vec<(&'static str, Attempt)> {
         ("a pattern on a ZIP locks the object", {
             attempt(zip.get().matching(ArchiveMode::Suffix, ".jpg").into_future())
         }),
+        ("a pattern on a ZIP that is said to be a TAR", {
+            let tar = zip.get().archive_format(ArchiveFormat::Tar);
+            attempt(tar.matching(ArchiveMode::Suffix, ".jpg").into_future())
+        }),
         ("a ZIP is not read member after member", {
             let zip = zip.clone();
             attempt(async move { zip.open_shard().await })
@@ -100,6 +105,21 @@ fn attempts(client: &Client) -> Vec<(&'static str, Attempt)> {
             let bucket = bucket.clone();
             let null = serde_json::Value::Null;
             attempt(async move { bucket.raw_action(http::Method::DELETE, "no-such", &null).await })
+        }),
+        ("an inventory of a bucket of the cluster, by hand, stops all targets", {
+            let bucket = bucket.clone();
+            let null = serde_json::Value::Null;
+            attempt(async move { bucket.raw_action(http::Method::POST, "create-inventory", &null).await })
+        }),
+        ("a prefetch of nothing, by hand, wedges the targets", {
+            let bucket = bucket.clone();
+            let null = serde_json::Value::Null;
+            attempt(async move { bucket.raw_action(http::Method::POST, "prefetch-listrange", &null).await })
+        }),
+        ("a summary by the id of another job makes targets panic", {
+            let bucket = bucket.clone();
+            let value = serde_json::json!({"uuid": "abcdefghi"});
+            attempt(async move { bucket.raw_action(http::Method::GET, "summary-bck", &value).await })
         }),
         ("a selection of nothing is the whole bucket", {
             let bucket = bucket.clone();
@@ -154,6 +174,10 @@ fn attempts(client: &Client) -> Vec<(&'static str, Attempt)> {
         ("a download to a name that no listing shows", {
             attempt(bucket.download_as("a//b", "http://host/f").into_future())
         }),
+        ("downloads below a folder that no listing shows", {
+            attempt(bucket.download_range("http://host/f-{0..1}", "a//b").into_future())
+        }),
+        ("no archive is all archives", attempt(bucket.list_archive("").into_future())),
         ("a sort of unknown shards breaks the gateway", {
             let client = client.clone();
             let spec = sort();

@@ -1,9 +1,11 @@
 //! Many objects in one request.
 
 mod described;
+mod sizes;
 
 use std::{collections::VecDeque, fmt, future::IntoFuture, sync::Arc};
 
+use bytes::Bytes;
 use futures_core::{future::BoxFuture, stream::BoxStream};
 use futures_util::{StreamExt, stream};
 use longshore_blob_api::{ByteStream, GetManyItem, GetManyOptions, GetManyStream, GetResult};
@@ -18,6 +20,8 @@ use crate::{
     tar::read::TarReader,
     wire::batch::{self as wire, BatchParams, Described, Input},
 };
+
+use sizes::Wanted;
 
 /// Stands in front of the name of an entry that is missing.
 const MISSING: &str = "__404__/";
@@ -45,30 +49,48 @@ pub struct BatchBuilder {
 }
 
 impl BatchBuilder {
-    fn push(mut self, object: &Object, member: Option<String>, start: u64, length: Option<u64>) -> Self {
-        let (bucket, key) = (object.bucket().clone(), object.key().clone());
-        self.inputs.push(Input { bucket, key, member, start, length });
+    fn push(mut self, object: &Object, change: impl FnOnce(&mut Input)) -> Self {
+        let mut input = Input::new(object.bucket().clone(), object.key().clone());
+        change(&mut input);
+        self.inputs.push(input);
         self
     }
 
     /// Adds an object.
     #[doc(alias = "add")]
     pub fn object(self, object: &Object) -> Self {
-        self.push(object, None, 0, None)
+        self.push(object, |_| {})
     }
 
     /// Adds a member of the archive that an object is.
     pub fn member(self, object: &Object, path: impl Into<String>) -> Self {
-        self.push(object, Some(path.into()), 0, None)
+        self.push(object, |input| input.member = Some(path.into()))
     }
 
     /// Adds a part of an object, from `start` on, to its end if no `length` is given.
     ///
-    /// The cluster may deliver the whole object if the range lies outside of it. The item is an error then if its
-    /// length is another than was asked for; without a `length`, or if the object happens to be as long, nothing tells.
-    /// So ask for bytes that the object is known to have.
+    /// A cluster may fail the whole request if the object does not have these bytes, or deliver all of it instead. So an
+    /// object of which a part behind its start is wanted is asked for its size first, 16 objects at a time; an item that
+    /// it does not have is `RangeNotSatisfiable`. [`range_of`](Self::range_of) saves that question.
     pub fn range(self, object: &Object, start: u64, length: Option<u64>) -> Self {
-        self.push(object, None, start, length)
+        self.push(object, |input| (input.start, input.length) = (start, length))
+    }
+
+    /// The same as [`range`](Self::range) for an object whose size is known, such as from a listing: nothing is asked.
+    /// If the object has become smaller since, the item may be other bytes of it.
+    pub fn range_of(self, object: &Object, size: u64, start: u64, length: Option<u64>) -> Self {
+        self.push(object, |input| (input.start, input.length, input.size) = (start, length, Some(size)))
+    }
+
+    /// Attaches bytes to what was added last, which come back with its item ([`BatchItem::opaque`]). Nothing if nothing
+    /// was added yet.
+    ///
+    /// The cluster gets them too, and returns them where it [describes](Self::described) its answer.
+    pub fn opaque(mut self, bytes: impl Into<Bytes>) -> Self {
+        if let Some(input) = self.inputs.last_mut() {
+            input.opaque = Some(bytes.into());
+        }
+        self
     }
 
     /// The bucket that the request names; needed by servers that check access by it.
@@ -107,11 +129,15 @@ impl BatchBuilder {
         self
     }
 
-    /// The archive itself, in any format, as the cluster sends it. Nothing is compared with what was asked for:
-    /// it may end early with a valid end.
+    /// The archive itself, in any format, as the cluster sends it. Its content is not compared with what was asked for:
+    /// it may end early with a valid end. Ranges that an object does not have fail before it is asked for.
     pub async fn raw(mut self, format: ArchiveFormat) -> Result<ByteStream> {
         self.params.format = format;
-        let answer = self.client.call(wire::get(self.bucket.as_ref(), &self.inputs, &self.params)?).await?;
+        let request = wire::get(self.bucket.as_ref(), &self.inputs, &self.params)?;
+        for wanted in sizes::expect(&self.client, self.inputs).await? {
+            wanted.certain()?;
+        }
+        let answer = self.client.call(request).await?;
         let (stream, call) = (body::stream(answer.body, answer.call.clone()).boxed(), answer.call);
         if self.params.streaming {
             return Ok(stream);
@@ -128,23 +154,62 @@ impl IntoFuture for BatchBuilder {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let Self { client, bucket, inputs, params } = self;
-            let open = Open::send(&client, bucket.as_ref(), &inputs, &params).await?;
-            let state = (Some(open), VecDeque::from(inputs), 0_usize);
-            let items = stream::unfold(state, |(open, mut inputs, index)| async move {
-                let mut open = open?;
-                let input = inputs.pop_front()?;
-                let result = open.next(&input).await;
-                let fatal = matches!(&result, Ok(None) | Err(_));
-                let result = match result {
-                    Ok(Some(result)) => result,
-                    Ok(None) => Err(open.ended_early(index, index + 1 + inputs.len())),
-                    Err(error) => Err(error),
-                };
-                let item = BatchItem { index, name: input.entry_name(), result };
-                Some((item, ((!fatal).then_some(open), inputs, index + 1)))
+            // Bad input is found before anything is sent, sizes included.
+            wire::get(bucket.as_ref(), &inputs, &params)?;
+            let mut wanted = sizes::expect(&client, inputs).await?;
+            if !params.continue_on_error {
+                wanted = wanted.into_iter().map(Wanted::certain).collect::<Result<_>>()?;
+            }
+            let sent: Vec<Input> = wanted
+                .iter()
+                .filter(|wanted| wanted.length.is_ok())
+                .map(|wanted| wanted.input.clone())
+                .collect();
+            let open = if sent.is_empty() {
+                None
+            } else {
+                Some(Open::send(&client, bucket.as_ref(), &sent, &params).await?)
+            };
+            let reading = Reading { open, wanted: wanted.into(), index: 0 };
+            let items = stream::unfold(reading, |mut reading| async move {
+                let item = reading.next().await?;
+                Some((item, reading))
             });
             Ok(items.boxed())
         })
+    }
+}
+
+/// The items that are still to come.
+struct Reading {
+    /// `None` if nothing was sent, or what is being read broke.
+    open: Option<Open>,
+    wanted: VecDeque<Wanted>,
+    index: usize,
+}
+
+impl Reading {
+    async fn next(&mut self) -> Option<BatchItem> {
+        let Wanted { input, length } = self.wanted.pop_front()?;
+        let index = self.index;
+        self.index += 1;
+        let (name, opaque) = (input.entry_name(), input.opaque.clone());
+        let result = match (length, &mut self.open) {
+            (Err(error), _) => Err(error),
+            (Ok(length), Some(open)) => {
+                let next = open.next(&input, length).await;
+                let result = match next {
+                    Ok(Some(result)) => return Some(BatchItem { index, name, opaque, result }),
+                    Ok(None) => Err(open.ended_early(index, index + 1 + self.wanted.len())),
+                    Err(error) => Err(error),
+                };
+                self.open = None;
+                self.wanted.clear();
+                result
+            }
+            (Ok(_), None) => return None,
+        };
+        Some(BatchItem { index, name, opaque, result })
     }
 }
 
@@ -161,6 +226,8 @@ pub struct BatchItem {
     pub index: usize,
     /// Its name, with the path inside the archive behind it.
     pub name: String,
+    /// What was [attached](BatchBuilder::opaque) to it.
+    pub opaque: Option<Bytes>,
     /// Its bytes, or why there are none.
     pub result: Result<GetResult>,
 }
@@ -213,8 +280,8 @@ impl Open {
         })
     }
 
-    /// The entry of this input; `None` if the archive ends before it.
-    async fn next(&mut self, input: &Input) -> Result<Option<Result<GetResult>>> {
+    /// The entry of this input, which has so many bytes if that is known; `None` if the archive ends before it.
+    async fn next(&mut self, input: &Input, length: Option<u64>) -> Result<Option<Result<GetResult>>> {
         use std::sync::atomic::Ordering;
         let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
         let entry = self.reader.lock().await.next().await.map_err(|error| error.with_call(&self.call))?;
@@ -227,6 +294,10 @@ impl Open {
         };
         let call = CallInfo::new("aistore.batch.get", self.call.idempotency)
             .on(input.bucket.object_resource(&input.key));
+        if said.as_ref().is_some_and(|said| !said.belongs_to(input)) {
+            let message = format!("the cluster describes another object where {wanted:?} was asked for");
+            return Err(Error::new(ErrorKind::Protocol, message).with_call(&call));
+        }
         if entry.name.strip_prefix(MISSING) == Some(&wanted) {
             let message = match (said, &input.member) {
                 (Some(said), _) if !said.err_msg.is_empty() => said.err_msg,
@@ -243,7 +314,7 @@ impl Open {
             let message = format!("the cluster sent {} bytes and describes {}", entry.size, said.size);
             return Err(Error::new(ErrorKind::Protocol, message).with_call(&call));
         }
-        if let Some(length) = input.length.filter(|length| *length != entry.size) {
+        if let Some(length) = length.filter(|length| *length != entry.size) {
             let message = format!("the cluster sent {} bytes where {length} were asked for", entry.size);
             return Ok(Some(Err(Error::new(ErrorKind::RangeNotSatisfiable, message).with_call(&call))));
         }
@@ -281,7 +352,7 @@ pub(crate) async fn get_many(
     keys: Vec<ObjectKey>,
     opts: GetManyOptions,
 ) -> Result<GetManyStream> {
-    let input = |key| Input { bucket: bucket.clone(), key, member: None, start: 0, length: None };
+    let input = |key| Input::new(bucket.clone(), key);
     let inputs: VecDeque<Input> = keys.into_iter().map(input).collect();
     if inputs.is_empty() {
         return Ok(stream::empty().boxed());
@@ -299,7 +370,7 @@ pub(crate) async fn get_many(
             let Some(input) = inputs.pop_front() else { return Ok(None) };
             let Some(mut open) = open else { return Ok(None) };
             loop {
-                match open.next(&input).await? {
+                match open.next(&input, None).await? {
                     Some(Err(error)) if !go_on => return Err(error),
                     Some(result) => {
                         let item = GetManyItem::new(input.key, result);

@@ -9,6 +9,8 @@ use longshore_core_types::{Error, ErrorKind, Result};
 use super::{Bucket, ListEntry, ListFlags, ListProp};
 use crate::object::{EtlCall, HeadProp};
 
+const OPERATION: &str = "aistore.bucket.list_archive";
+
 impl Bucket {
     /// The members of an archive of the bucket, each named by the archive's name, `/`, and its own.
     pub fn list_archive(&self, archive: impl Into<String>) -> ListArchive {
@@ -71,6 +73,11 @@ impl ListArchive {
     /// and is stored in chunks, of which the cluster looks into the first only. [`Object::open_shard`](crate::Object::open_shard) reads the members of the latter.
     pub fn stream(self) -> impl Stream<Item = Result<ListEntry>> + Send + Unpin {
         let Self { bucket, archive, props, include, page_size } = self;
+        // No name would be all archives of the bucket.
+        let named = bucket.object(&archive).map(drop);
+        if let Err(error) = named {
+            return futures_util::stream::iter([Err(error.with_operation(OPERATION))]).boxed();
+        }
         let mut list = bucket.list().prefix(&archive).props(props).flags(ListFlags::ARCHIVES);
         if let Some(size) = page_size {
             list = list.page_size(size);
@@ -105,7 +112,7 @@ impl ListArchive {
 
 fn fault(bucket: &Bucket, kind: ErrorKind, archive: &str, what: &str) -> Error {
     Error::new(kind, format!("{archive} {what}"))
-        .with_operation("aistore.bucket.list_archive")
+        .with_operation(OPERATION)
         .with_resource(bucket.reference().resource())
 }
 

@@ -74,7 +74,8 @@ impl ListFlags {
     pub const MISSING: Self = Self(1 << 1);
     /// Reserved by the server.
     pub const DELETED: Self = Self(1 << 2);
-    /// Also the members of archives.
+    /// Also the members of archives. If one of them cannot be read, the cluster leaves objects out of the page and says
+    /// nothing: for one archive, [`Bucket::list_archive`] does.
     pub const ARCHIVES: Self = Self(1 << 3);
     /// Names only.
     pub const NAME_ONLY: Self = Self(1 << 4);

@@ -153,8 +153,9 @@ impl Bucket {
 
     /// Sends an action that this client has no call for, and answers the body; for servers that know more than it does.
     ///
-    /// Nothing is checked, and it is never sent again. Deletions are refused: a server takes an action that it does not
-    /// know for one, and a message without a selection for the whole bucket.
+    /// Nothing is checked, and it is never sent again. What has a call of its own is refused (`InvalidInput`), since some of
+    /// these actions bring targets down unless they are checked. So are deletions: a server takes an action that it does
+    /// not know for one, and a message without a selection for the whole bucket.
     #[doc(alias = "make_request")]
     pub async fn raw_action(
         &self,
@@ -167,6 +168,9 @@ impl Bucket {
         }
         if action.is_empty() {
             return Err(invalid("an action has a name"));
+        }
+        if wire::ACTIONS.contains(&action) {
+            return Err(invalid(format!("{action} has a call of its own, which checks what it sends")));
         }
         let request = wire::on_bucket(
             method,

@@ -1,9 +1,6 @@
 //! What a bucket holds.
 
-use std::{
-    future::IntoFuture,
-    time::{Duration, Instant},
-};
+use std::{future::IntoFuture, time::Duration};
 
 use futures_core::future::BoxFuture;
 use http::StatusCode;
@@ -13,6 +10,7 @@ use super::{Bucket, BucketProps};
 use crate::{
     names::BucketRef,
     object::options::Presence,
+    wait::Pace,
     wire::{bucket as wire_bucket, bucket_jobs as wire, from_text},
 };
 
@@ -46,34 +44,9 @@ pub struct BucketSummary {
     pub present: bool,
 }
 
-/// Waits between two questions grow to this.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
-
-/// How long, and how often, a result is asked for.
-#[derive(Clone, Copy, Debug)]
-struct Polling {
-    deadline: Duration,
-    interval: Duration,
-}
-
-impl Default for Polling {
-    fn default() -> Self {
-        Self { deadline: Duration::from_secs(300), interval: Duration::from_millis(200) }
-    }
-}
-
-impl Polling {
-    /// Waits before the next question, or fails when the time is up.
-    async fn wait(&mut self, began: Instant) -> Result<()> {
-        let left = self.deadline.saturating_sub(began.elapsed());
-        if left.is_zero() {
-            let message = format!("the summary is not ready after {:?}", self.deadline);
-            return Err(Error::new(ErrorKind::Timeout, message));
-        }
-        tokio::time::sleep(self.interval.min(left)).await;
-        self.interval = (self.interval + self.interval / 2).min(LONGEST_WAIT.max(self.interval));
-        Ok(())
-    }
+/// Summing up takes a moment, so the first question about it comes later than for other work.
+fn pace() -> Pace {
+    Pace::starting_with(Duration::from_millis(200))
 }
 
 /// A summary of a bucket; see [`Bucket::summary`].
@@ -82,13 +55,13 @@ impl Polling {
 pub struct Summary {
     bucket: Bucket,
     params: wire::SummaryParams,
-    polling: Polling,
+    pace: Pace,
 }
 
 impl Summary {
     pub(super) fn new(bucket: Bucket) -> Self {
         let params = wire::SummaryParams { cached: true, present: true, ..Default::default() };
-        Self { bucket, params, polling: Polling::default() }
+        Self { bucket, params, pace: pace() }
     }
 
     /// Only names that start with this.
@@ -111,19 +84,19 @@ impl Summary {
 
     /// How long to wait at most; 300 s by default.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.polling.deadline = deadline;
+        self.pace.deadline = deadline;
         self
     }
 
     /// How long to wait before the first question; 200 ms by default, then longer.
     pub fn interval(mut self, interval: Duration) -> Self {
-        self.polling.interval = interval;
+        self.pace.interval = interval;
         self
     }
 
     async fn run(self) -> Result<BucketSummary> {
-        let Self { bucket, params, mut polling } = self;
-        let began = Instant::now();
+        let Self { bucket, params, mut pace } = self;
+        pace.begin();
         let answer = bucket.client().call(wire::summary(bucket.reference(), &params, "")?).await?;
         let call = answer.call.clone();
         let (parts, body) = answer.read(16 << 20).await?;
@@ -142,7 +115,7 @@ impl Summary {
                     .next()
                     .ok_or_else(|| Error::new(ErrorKind::Protocol, "the summary is empty").with_call(&call));
             }
-            polling.wait(began).await.map_err(|error| error.with_call(&call))?;
+            pace.pause("summary", bucket.name()).await.map_err(|error| error.with_call(&call))?;
         }
     }
 }
@@ -164,18 +137,12 @@ pub struct Info {
     prefix: String,
     presence: Presence,
     count_remote: bool,
-    polling: Polling,
+    pace: Pace,
 }
 
 impl Info {
     pub(super) fn new(bucket: Bucket) -> Self {
-        Self {
-            bucket,
-            prefix: String::new(),
-            presence: Presence::Exists,
-            count_remote: true,
-            polling: Polling::default(),
-        }
+        Self { bucket, prefix: String::new(), presence: Presence::Exists, count_remote: true, pace: pace() }
     }
 
     /// Only names that start with this.
@@ -199,19 +166,19 @@ impl Info {
 
     /// How long to wait at most; 300 s by default.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.polling.deadline = deadline;
+        self.pace.deadline = deadline;
         self
     }
 
     /// How long to wait before the first question; 200 ms by default, then longer.
     pub fn interval(mut self, interval: Duration) -> Self {
-        self.polling.interval = interval;
+        self.pace.interval = interval;
         self
     }
 
     async fn run(self) -> Result<(BucketProps, BucketSummary)> {
-        let Self { bucket, prefix, presence, count_remote, mut polling } = self;
-        let began = Instant::now();
+        let Self { bucket, prefix, presence, count_remote, mut pace } = self;
+        pace.begin();
         let ask = |id: String| {
             let request = wire::info(bucket.reference(), &prefix, presence, count_remote, &id);
             async { bucket.client().call(request?).await }
@@ -231,7 +198,7 @@ impl Info {
                 let props = wire_bucket::parse_head(&parts).map_err(|error| error.with_call(&call))?;
                 return Ok((props, summary));
             }
-            polling.wait(began).await.map_err(|error| error.with_call(&call))?;
+            pace.pause("summary", bucket.name()).await.map_err(|error| error.with_call(&call))?;
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     bucket::Bucket,
     client::Client,
     object::options::EtlCall,
-    pace::{Pace, pace_options},
+    wait::{Wait, Watched},
     wire::download::{self as wire, DownloadParams, What},
 };
 
@@ -197,7 +197,7 @@ impl Download {
 
     /// Waits until it is over. Awaiting it answers its last status; see [`DownloadStatus::into_result`].
     pub fn wait(&self) -> WaitDownload {
-        WaitDownload { download: self.clone(), pace: Pace::default(), progress: None }
+        Wait::new(self.clone())
     }
 }
 
@@ -324,60 +324,25 @@ pub struct DownloadError {
     pub message: String,
 }
 
-type Show = Box<dyn FnMut(&DownloadStatus) + Send>;
+/// A wait for a download; see [`Download::wait`].
+pub type WaitDownload = Wait<Download>;
 
-/// A wait for a download; see [`Download::wait`]. Dropping it stops the waiting, not the download.
-#[must_use = "nothing is waited for until it is awaited"]
-pub struct WaitDownload {
-    download: Download,
-    pace: Pace,
-    progress: Option<Show>,
-}
+impl Watched for Download {
+    type Said = DownloadStatus;
+    type Answer = DownloadStatus;
+    type Outcome = DownloadStatus;
+    const KIND: &'static str = "download";
 
-impl WaitDownload {
-    pace_options!(pace);
-
-    /// Shows how far it is, each time the cluster was asked.
-    pub fn progress(mut self, show: impl FnMut(&DownloadStatus) + Send + 'static) -> Self {
-        self.progress = Some(Box::new(show));
-        self
+    fn name(&self) -> &str {
+        &self.id
     }
 
-    async fn run(mut self) -> Result<DownloadStatus> {
-        self.pace.begin();
-        loop {
-            match self.download.progress().await {
-                Ok(status) => {
-                    if let Some(show) = &mut self.progress {
-                        show(&status);
-                    }
-                    if status.is_over() {
-                        return self.download.status().await;
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::NotFound && self.pace.is_early() => {}
-                Err(error) => return Err(error),
-            }
-            self.pace.pause("download", &self.download.id).await?;
-        }
+    async fn ask(&self) -> Result<Option<DownloadStatus>> {
+        self.progress().await.map(Some)
     }
-}
 
-impl IntoFuture for WaitDownload {
-    type Output = Result<DownloadStatus>;
-    type IntoFuture = BoxFuture<'static, Self::Output>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
-    }
-}
-
-impl fmt::Debug for WaitDownload {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitDownload")
-            .field("download", &self.download)
-            .field("pace", &self.pace)
-            .finish_non_exhaustive()
+    async fn outcome(&mut self, status: DownloadStatus) -> Result<Option<DownloadStatus>> {
+        if status.is_over() { self.status().await.map(Some) } else { Ok(None) }
     }
 }
 

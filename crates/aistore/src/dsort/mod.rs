@@ -4,7 +4,6 @@ pub(crate) mod spec;
 
 use std::{
     collections::BTreeMap,
-    fmt,
     future::IntoFuture,
     time::{Duration, SystemTime},
 };
@@ -15,7 +14,7 @@ use longshore_core_types::{Error, ErrorKind, Resource, Result};
 use crate::{
     client::Client,
     names::BucketRef,
-    pace::{Pace, pace_options},
+    wait::{Wait, Watched},
     wire::{dsort as wire, from_text},
 };
 
@@ -98,7 +97,7 @@ impl Dsort {
 
     /// Waits until it is over.
     pub fn wait(&self) -> WaitDsort {
-        WaitDsort { dsort: self.clone(), pace: Pace::default(), progress: None }
+        Wait::new(self.clone())
     }
 }
 
@@ -242,62 +241,27 @@ impl DsortOutcome {
     }
 }
 
-type Show = Box<dyn FnMut(&BTreeMap<String, DsortInfo>) + Send>;
+/// A wait for a sort; see [`Dsort::wait`].
+pub type WaitDsort = Wait<Dsort>;
 
-/// A wait for a sort; see [`Dsort::wait`]. Dropping it stops the waiting, not the sort.
-#[must_use = "nothing is waited for until it is awaited"]
-pub struct WaitDsort {
-    dsort: Dsort,
-    pace: Pace,
-    progress: Option<Show>,
-}
+impl Watched for Dsort {
+    type Said = BTreeMap<String, DsortInfo>;
+    type Answer = BTreeMap<String, DsortInfo>;
+    type Outcome = DsortOutcome;
+    const KIND: &'static str = "dsort";
 
-impl WaitDsort {
-    pace_options!(pace);
-
-    /// Shows what the targets say, each time they were asked.
-    pub fn progress(mut self, show: impl FnMut(&BTreeMap<String, DsortInfo>) + Send + 'static) -> Self {
-        self.progress = Some(Box::new(show));
-        self
+    fn name(&self) -> &str {
+        &self.id
     }
 
-    async fn run(mut self) -> Result<DsortOutcome> {
-        self.pace.begin();
-        loop {
-            match self.dsort.info().await {
-                Ok(all) if !all.is_empty() => {
-                    if let Some(show) = &mut self.progress {
-                        show(&all);
-                    }
-                    let over = |info: &DsortInfo| info.aborted || info.archived || info.creation.finished;
-                    if all.values().any(|info| info.aborted && info.archived) || all.values().all(over) {
-                        return Ok(DsortOutcome::of(&self.dsort.id, &all));
-                    }
-                }
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound && self.pace.is_early() => {}
-                Err(error) => return Err(error),
-            }
-            self.pace.pause("dsort", &self.dsort.id).await?;
-        }
+    async fn ask(&self) -> Result<Option<Self::Answer>> {
+        Ok(Some(self.info().await?).filter(|all| !all.is_empty()))
     }
-}
 
-impl IntoFuture for WaitDsort {
-    type Output = Result<DsortOutcome>;
-    type IntoFuture = BoxFuture<'static, Self::Output>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
-    }
-}
-
-impl fmt::Debug for WaitDsort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitDsort")
-            .field("dsort", &self.dsort)
-            .field("pace", &self.pace)
-            .finish_non_exhaustive()
+    async fn outcome(&mut self, all: Self::Answer) -> Result<Option<DsortOutcome>> {
+        let over = |info: &DsortInfo| info.aborted || info.archived || info.creation.finished;
+        let failed = all.values().any(|info| info.aborted && info.archived);
+        Ok((failed || all.values().all(over)).then(|| DsortOutcome::of(&self.id, &all)))
     }
 }
 

@@ -18,8 +18,8 @@ use crate::{
 };
 
 pub use kind::JobKind;
-use wait::Until;
 pub use wait::{JobOutcome, WaitJob};
+use wait::{Until, WatchedJob};
 
 /// Longest answer about jobs that is read: everything that all targets of a large cluster remember.
 const LIMIT: usize = 64 << 20;
@@ -215,17 +215,17 @@ impl Job {
 
     /// Waits until it has ended, or, if it is of a kind that idles, until its work is done.
     pub fn wait(&self) -> WaitJob {
-        WaitJob::new(self.clone(), Until::Done)
+        WatchedJob::wait(self.clone(), Until::Done)
     }
 
     /// Waits until it has nothing to do on any target.
     pub fn wait_for_idle(&self) -> WaitJob {
-        WaitJob::new(self.clone(), Until::Idle)
+        WatchedJob::wait(self.clone(), Until::Idle)
     }
 
     /// Waits until it has ended on one target, for jobs that run on one.
     pub fn wait_single_node(&self) -> WaitJob {
-        WaitJob::new(self.clone(), Until::OneEnded)
+        WatchedJob::wait(self.clone(), Until::OneEnded)
     }
 }
 

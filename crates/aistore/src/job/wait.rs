@@ -1,12 +1,11 @@
 //! Waiting for jobs.
 
-use std::{fmt, future::IntoFuture, time::SystemTime};
+use std::time::SystemTime;
 
-use futures_core::future::BoxFuture;
 use longshore_core_types::{Error, ErrorKind, Resource, Result};
 
 use super::{Job, JobKind, JobSnapshot};
-use crate::pace::{Pace, pace_options};
+use crate::wait::{Wait, Watched};
 
 /// How a job ended.
 #[doc(alias = "WaitResult")]
@@ -74,53 +73,21 @@ pub(super) enum Until {
     OneEnded,
 }
 
-type Show = Box<dyn FnMut(&[JobSnapshot]) + Send>;
+/// A wait for a job; see [`Job::wait`].
+pub type WaitJob = Wait<WatchedJob>;
 
-/// A wait for a job; see [`Job::wait`]. Dropping it stops the waiting, not the job.
-#[must_use = "nothing is waited for until it is awaited"]
-pub struct WaitJob {
+/// A job, and when its work counts as done.
+#[derive(Clone, Debug)]
+pub struct WatchedJob {
     job: Job,
     until: Until,
-    pace: Pace,
-    progress: Option<Show>,
+    /// Whether no target had anything to do when it was asked last.
+    idle_before: bool,
 }
 
-impl WaitJob {
-    pub(super) fn new(job: Job, until: Until) -> Self {
-        Self { job, until, pace: Pace::default(), progress: None }
-    }
-
-    pace_options!(pace);
-
-    /// Shows what the targets say, each time they were asked.
-    pub fn progress(mut self, show: impl FnMut(&[JobSnapshot]) + Send + 'static) -> Self {
-        self.progress = Some(Box::new(show));
-        self
-    }
-
-    async fn run(mut self) -> Result<JobOutcome> {
-        self.pace.begin();
-        let mut idle_before = false;
-        loop {
-            match self.job.snapshots().await {
-                Ok(snapshots) if !snapshots.is_empty() => {
-                    if let Some(show) = &mut self.progress {
-                        show(&snapshots);
-                    }
-                    let idle = snapshots.iter().all(|s| s.idle || s.is_over());
-                    if self.is_done(&snapshots, idle && idle_before) {
-                        return Ok(JobOutcome::of(&self.job, &snapshots));
-                    }
-                    idle_before = idle;
-                }
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound && self.pace.is_early() => {}
-                // Targets forget a job after its end; gateways may still know how it ended.
-                Err(error) if error.kind() == ErrorKind::NotFound => return self.by_record(error).await,
-                Err(error) => return Err(error),
-            }
-            self.pace.pause("job", &self.job.query.id).await?;
-        }
+impl WatchedJob {
+    pub(super) fn wait(job: Job, until: Until) -> WaitJob {
+        Wait::new(Self { job, until, idle_before: false })
     }
 
     fn is_done(&self, snapshots: &[JobSnapshot], idle_twice: bool) -> bool {
@@ -138,8 +105,31 @@ impl WaitJob {
             Until::Done => snapshots.iter().all(JobSnapshot::is_over),
         }
     }
+}
 
-    async fn by_record(self, unknown: Error) -> Result<JobOutcome> {
+impl Watched for WatchedJob {
+    type Said = [JobSnapshot];
+    type Answer = Vec<JobSnapshot>;
+    type Outcome = JobOutcome;
+    const KIND: &'static str = "job";
+
+    fn name(&self) -> &str {
+        &self.job.query.id
+    }
+
+    async fn ask(&self) -> Result<Option<Vec<JobSnapshot>>> {
+        Ok(Some(self.job.snapshots().await?).filter(|snapshots| !snapshots.is_empty()))
+    }
+
+    async fn outcome(&mut self, snapshots: Vec<JobSnapshot>) -> Result<Option<JobOutcome>> {
+        let idle = snapshots.iter().all(|s| s.idle || s.is_over());
+        let done = self.is_done(&snapshots, idle && self.idle_before);
+        self.idle_before = idle;
+        Ok(done.then(|| JobOutcome::of(&self.job, &snapshots)))
+    }
+
+    // Targets forget a job after its end; gateways may still know how it ended.
+    async fn forgotten(&self, unknown: Error) -> Result<JobOutcome> {
         match self.job.status().await {
             Ok(status) if status.ended.is_some() || status.aborted => Ok(JobOutcome {
                 id: status.id,
@@ -155,24 +145,5 @@ impl WaitJob {
             Err(error) if error.kind() == ErrorKind::NotFound => Err(unknown),
             Err(error) => Err(unknown.with_related(error)),
         }
-    }
-}
-
-impl IntoFuture for WaitJob {
-    type Output = Result<JobOutcome>;
-    type IntoFuture = BoxFuture<'static, Result<JobOutcome>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
-    }
-}
-
-impl fmt::Debug for WaitJob {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitJob")
-            .field("job", &self.job)
-            .field("until", &self.until)
-            .field("pace", &self.pace)
-            .finish_non_exhaustive()
     }
 }

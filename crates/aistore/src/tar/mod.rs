@@ -1,5 +1,6 @@
 //! TAR archives as streams, both ways.
 
+pub(crate) mod append;
 pub(crate) mod read;
 pub(crate) mod write;
 

@@ -24,6 +24,10 @@ pub(crate) struct TarReader {
     left: u64,
     padding: u64,
     ended: bool,
+    /// Bytes that have come from the body.
+    received: u64,
+    /// Bytes in front of the blocks that end the archive.
+    content: u64,
 }
 
 fn malformed(what: &str) -> Error {
@@ -32,7 +36,7 @@ fn malformed(what: &str) -> Error {
 
 impl TarReader {
     pub(crate) fn new(body: ByteStream) -> Self {
-        Self { body, buffer: Bytes::new(), left: 0, padding: 0, ended: false }
+        Self { body, buffer: Bytes::new(), left: 0, padding: 0, ended: false, received: 0, content: 0 }
     }
 
     /// The next file of the archive; what is left of the current one is skipped.
@@ -48,6 +52,7 @@ impl TarReader {
                 break;
             };
             if header.iter().all(|byte| *byte == 0) {
+                self.content = self.received - (self.buffer.len() + header.len()) as u64;
                 self.finish().await?;
                 break;
             }
@@ -93,6 +98,11 @@ impl TarReader {
         Ok(Some(self.buffer.split_to(length)))
     }
 
+    /// Bytes in front of the blocks of zeros that end the archive, once they were met.
+    pub(crate) fn content(&self) -> u64 {
+        self.content
+    }
+
     /// Whether the current entry is read to its end.
     pub(crate) fn is_read(&self) -> bool {
         self.left == 0
@@ -102,7 +112,10 @@ impl TarReader {
     async fn fill(&mut self) -> Result<()> {
         while self.buffer.is_empty() {
             match self.body.try_next().await? {
-                Some(chunk) => self.buffer = chunk,
+                Some(chunk) => {
+                    self.received += chunk.len() as u64;
+                    self.buffer = chunk;
+                }
                 None => return Ok(()),
             }
         }

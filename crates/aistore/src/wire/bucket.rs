@@ -14,6 +14,37 @@ use crate::{
 
 use Idempotency::{Idempotent, NotIdempotent};
 
+/// Actions on buckets and on selected objects that the client has calls for.
+pub(crate) const ACTIONS: [&str; 27] = [
+    "archive",
+    "blob-download",
+    "copy-bck",
+    "copy-listrange",
+    "create-bck",
+    "create-inventory",
+    "delete-listrange",
+    "destroy-bck",
+    "destroy-inventory",
+    "ec-encode",
+    "etl-bck",
+    "etl-listrange",
+    "evict-listrange",
+    "evict-remote-bck",
+    "index-shard",
+    "list",
+    "make-n-copies",
+    "move-bck",
+    "prefetch-listrange",
+    "promote",
+    "rechunk",
+    "reset-bprops",
+    "set-bprops",
+    "show-inventory",
+    "start",
+    "stop",
+    "summary-bck",
+];
+
 /// A call on one bucket.
 pub(crate) fn on_bucket(
     method: Method,

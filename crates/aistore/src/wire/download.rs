@@ -106,6 +106,16 @@ fn check_name(name: &str) -> Result<()> {
     check_length(&name)
 }
 
+/// Refuses a folder below which no object can be listed.
+fn check_dir(dir: &str) -> Result<()> {
+    check_prefix(dir)?;
+    if dir.is_empty() {
+        return Ok(());
+    }
+    // All names begin with it, so the shortest one stands for them.
+    check_name(&format!("{}/x", dir.strip_suffix('/').unwrap_or(dir)))
+}
+
 /// Refuses what is no link, and a link that does not name the object to be.
 fn check_link(link: &str, named: bool) -> Result<()> {
     let fault = |why: &str| Err(invalid(format!("{link:?} is not a link to download: {why}")));
@@ -132,7 +142,7 @@ fn check(bucket: &BucketRef, what: &What) -> Result<()> {
             name.as_deref().map_or(Ok(()), check_name)
         }
         What::Range { template, dir } => {
-            check_prefix(dir)?;
+            check_dir(dir)?;
             // The path is what the server counts through; the link may hold characters that no object name has.
             let path = template.split_once("://").map_or(template.as_str(), |(_, rest)| rest);
             if !path.replace("//", "/").parse::<Collection>()?.is_braces() {

@@ -146,8 +146,9 @@ fn archive_query(
         }
         ArchiveSelect::Matching { mode, pattern } => {
             // A shard whose name says nothing is recognised by its content, which may turn out to be ZIP.
-            match format.or_else(|| ArchiveFormat::from_name(at.key().as_str())) {
-                Some(ArchiveFormat::Zip) => {
+            let by_name = ArchiveFormat::from_name(at.key().as_str());
+            match format.or(by_name) {
+                _ if [format, by_name].contains(&Some(ArchiveFormat::Zip)) => {
                     return Err(Error::new(
                         ErrorKind::Unsupported,
                         "a pattern on a ZIP archive would lock the object for good; read single members",

@@ -116,15 +116,20 @@ async fn a_part_is_never_sent_twice() {
     let upload = MultipartRef { key, id };
     let parts_at_targets =
         || w.server.journal().count(|e| e.operation == "mpt-part" && e.node == NodeKind::Target);
-    for size in [1000, 400_000] {
+    for (index, size) in [(0, 1000), (1, 400_000)] {
         w.server.faults().add_str("mpt-part:node=target:status=503:count=1").unwrap();
         let before = parts_at_targets();
-        let error =
-            store.upload_part(&upload, PartNumber::from_index(0), pattern(size).into()).await.unwrap_err();
+        let send = || store.upload_part(&upload, PartNumber::from_index(index), pattern(size).into());
+        let error = send().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert_eq!(parts_at_targets(), before + 1);
         // A large part waits until the target wants it; this one did not.
         assert_eq!(error.body_fully_sent(), (size == 400_000).then_some(false));
+        assert_eq!(send().await.unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(parts_at_targets(), before + 1);
+        // A list tells that the large one is not there, and cannot come any more; the small one might.
+        assert_eq!(store.list_parts(&upload).await.unwrap(), []);
+        assert_eq!(send().await.is_ok(), size == 400_000);
     }
 }
 
