@@ -2,7 +2,7 @@
 
 use super::{Home, cases, cluster, random_file};
 
-cases! { buckets_are_copied_and_watched groups objects_and_archives jobs_and_state batches
+cases! { buckets_are_copied_and_watched waits_show_progress groups objects_and_archives jobs_and_state batches
 what_a_cluster_has_not usage }
 
 fn filled(home: &Home) {
@@ -28,6 +28,28 @@ fn buckets_are_copied_and_watched() {
     assert_eq!(props.ok().json()[0]["versioning"]["enabled"], false);
     // What would delete instead is refused.
     home.run(["ais", "bucket", "evict", "ais://d"]).exits(2).says(&["ais://d"]);
+}
+
+fn waits_show_progress() {
+    let cluster = cluster();
+    let home = Home::with_bucket(&cluster, "ais://b");
+    filled(&home);
+    // Without a terminal it is a line now and then, the first one at once.
+    let lines = home.run(["ais", "bucket", "copy", "ais://b", "ais://c", "--wait"]).ok();
+    assert!(lines.err.contains("objects") && lines.err.contains("targets"), "{}", lines.err);
+    let started = home.run(["--json", "ais", "job", "start", "lru", "ais://b"]).ok().json();
+    let id = started[0]["name"].as_str().unwrap().to_owned();
+    for (how, shown) in [("auto", true), ("always", true), ("never", false)] {
+        let ran = home.run(["--progress", how, "ais", "job", "wait", &id]).ok();
+        assert_eq!(ran.err.contains(&id), shown, "{how}: {}", ran.err);
+    }
+    let json = home.run(["--json", "--progress", "always", "ais", "job", "wait", &id]).ok();
+    let line: serde_json::Value = serde_json::from_str(json.err.lines().next().unwrap()).unwrap();
+    assert!(line["message"].as_str().unwrap().starts_with(&id), "{line}");
+    let quiet = home.run(["-q", "ais", "job", "wait", &id]).ok();
+    assert_eq!(quiet.err, "");
+    let start = home.run(["ais", "job", "start", "lru", "ais://b", "--wait"]).ok();
+    assert!(start.err.contains("targets"), "{}", start.err);
 }
 
 fn groups() {

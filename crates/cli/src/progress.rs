@@ -25,7 +25,8 @@ const BAR: &str =
 /// While the total is not known.
 const SPINNER: &str = "{spinner} {bytes:>10}  {binary_bytes_per_sec:>12}  {elapsed}  {msg}";
 const REDRAW: Duration = Duration::from_millis(100);
-const LINES: Duration = Duration::from_secs(5);
+/// How often a line is written where there is no bar.
+pub(crate) const LINES: Duration = Duration::from_secs(5);
 
 /// Adds up transfers and shows the sum until it is dropped.
 #[derive(Debug)]
@@ -48,21 +49,18 @@ impl Board {
     pub(crate) fn new(out: &Output, when: When) -> Self {
         let sums = Sums::default();
         let mut ticker = JoinSet::new();
-        let terminal = std::io::stderr().is_terminal();
-        let bar = match when {
-            _ if out.is_quiet() => None,
-            When::Never => None,
-            When::Always if !out.is_json() => Some(bar(out, terminal)),
-            When::Auto if !out.is_json() && terminal => Some(bar(out, terminal)),
-            When::Auto if out.is_json() => None,
-            When::Auto | When::Always => {
+        let bar = match Form::of(out, when) {
+            Form::Nothing => None,
+            Form::Lines => {
                 ticker.spawn(lines(sums.clone(), out.clone()));
                 None
             }
+            Form::Bar(bar) => {
+                bar.set_style(style(SPINNER));
+                ticker.spawn(draw(sums.clone(), bar.clone()));
+                Some(bar)
+            }
         };
-        if let Some(bar) = &bar {
-            ticker.spawn(draw(sums.clone(), bar.clone()));
-        }
         Self { sums, bar, _ticker: ticker }
     }
 
@@ -77,13 +75,36 @@ impl Board {
     }
 }
 
+/// How progress is shown.
+#[derive(Debug)]
+pub(crate) enum Form {
+    Nothing,
+    /// A line now and then.
+    Lines,
+    /// A line that changes.
+    Bar(ProgressBar),
+}
+
+impl Form {
+    pub(crate) fn of(out: &Output, when: When) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        match when {
+            _ if out.is_quiet() => Self::Nothing,
+            When::Never => Self::Nothing,
+            When::Auto if out.is_json() => Self::Nothing,
+            When::Auto if terminal => Self::Bar(bar(out, terminal)),
+            When::Always if !out.is_json() => Self::Bar(bar(out, terminal)),
+            When::Auto | When::Always => Self::Lines,
+        }
+    }
+}
+
 fn bar(out: &Output, terminal: bool) -> ProgressBar {
     let bar = out.bars().add(ProgressBar::no_length());
     if !terminal {
         // Asked for although nobody seems to watch: a recording, or a terminal that hides.
         out.bars().set_draw_target(ProgressDrawTarget::term_like(Box::new(PlainTerm)));
     }
-    bar.set_style(style(SPINNER));
     bar
 }
 

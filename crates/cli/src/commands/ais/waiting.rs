@@ -1,24 +1,18 @@
 //! Waiting for work of the cluster, and showing how far it is.
 
-use std::{
-    io::IsTerminal,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressStyle;
 use longshore::aistore::{Job, JobSnapshot};
 
 use super::{Ais, failed};
 use crate::{
     failure::{Exit, Failure},
     output::Output,
-    settings::When,
+    progress::{Form, LINES},
     units::{count, parse_duration, show_size},
 };
-
-/// How often a line is written where there is no terminal.
-const LINES: Duration = Duration::from_secs(5);
 
 /// Whether and how long to wait.
 #[derive(Debug, Args)]
@@ -35,38 +29,37 @@ pub(super) struct WaitArgs {
 /// What is shown during a wait: a line that changes on a terminal, a line now and then elsewhere.
 pub(super) struct Shown {
     out: Output,
-    bar: Option<ProgressBar>,
+    form: Form,
     last: Option<Instant>,
-    silent: bool,
 }
 
 impl Shown {
     pub(super) fn new(ais: &Ais<'_>) -> Self {
-        let (out, when) = (ais.app.out.clone(), ais.app.settings.progress);
-        let terminal = std::io::stderr().is_terminal() && !out.is_json();
-        let silent = out.is_quiet() || when == When::Never;
-        let bar = (terminal && !silent).then(|| {
+        let out = ais.app.out.clone();
+        let form = Form::of(&out, ais.app.settings.progress);
+        if let Form::Bar(bar) = &form {
             let style = ProgressStyle::with_template("{spinner} {elapsed}  {msg}");
-            let bar = out.bars().add(ProgressBar::new_spinner());
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
             bar.enable_steady_tick(Duration::from_millis(100));
-            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
-        });
-        Self { out, bar, last: None, silent }
+        }
+        Self { out, form, last: None }
     }
 
     pub(super) fn show(&mut self, text: String) {
-        if let Some(bar) = &self.bar {
-            bar.set_message(text);
-        } else if !self.silent && self.last.is_none_or(|last| last.elapsed() >= LINES) {
-            self.last = Some(Instant::now());
-            self.out.notice_text(text);
+        match &self.form {
+            Form::Bar(bar) => bar.set_message(text),
+            Form::Lines if self.last.is_none_or(|last| last.elapsed() >= LINES) => {
+                self.last = Some(Instant::now());
+                self.out.notice_text(text);
+            }
+            Form::Lines | Form::Nothing => {}
         }
     }
 }
 
 impl Drop for Shown {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
+        if let Form::Bar(bar) = &self.form {
             bar.finish_and_clear();
         }
     }
