@@ -24,11 +24,12 @@ use hyper::{
     rt::Executor,
 };
 use hyper_util::rt::TokioIo;
+use longshore_core_types::BoxError;
 use tokio::{sync::MutexGuard, task::JoinSet, time::Instant};
 
 use super::{
     origin_form,
-    outgoing::Outgoing,
+    outgoing::{Fault, Outgoing},
     stream::{Kind, Stream},
 };
 use crate::{Sent, TransportError, TransportErrorKind};
@@ -37,6 +38,8 @@ type Tasks = Mutex<JoinSet<()>>;
 
 pub(super) struct Multiplexed {
     sender: SendRequest<Outgoing>,
+    /// Bytes that came from the server.
+    read: Arc<AtomicU64>,
     // Dropping it closes the connection.
     _tasks: Arc<Tasks>,
 }
@@ -46,19 +49,21 @@ pub(super) struct Failed {
     error: hyper::Error,
     /// Present if not one byte of the request was written.
     pub(super) unsent: Option<Box<Request<Outgoing>>>,
+    /// Nothing came from the server since the request was handed over.
+    pub(super) silent: bool,
 }
 
 impl Multiplexed {
     pub(super) async fn new(kind: Kind) -> Result<Self, hyper::Error> {
         let tasks = Arc::new(Tasks::default());
-        let (stream, _) = Stream::new(kind);
+        let (stream, counters) = Stream::new(kind);
         let spawner = Spawner(Arc::downgrade(&tasks));
         let (sender, driver) = Builder::new(spawner.clone()).handshake(TokioIo::new(stream)).await?;
         spawner.execute(async move {
             // Each request learns by itself how the connection ended.
             let _ = driver.await;
         });
-        Ok(Self { sender, _tasks: tasks })
+        Ok(Self { sender, read: Arc::clone(&counters.read), _tasks: tasks })
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -70,11 +75,14 @@ impl Multiplexed {
         &self,
         request: Request<Outgoing>,
     ) -> impl Future<Output = Result<Response<Incoming>, Failed>> + use<> {
+        let read = Arc::clone(&self.read);
+        let before = read.load(Relaxed);
         let answer = self.sender.clone().try_send_request(request);
         async move {
             answer.await.map_err(|mut failed| Failed {
                 unsent: failed.take_message().map(Box::new),
                 error: failed.into_error(),
+                silent: read.load(Relaxed) == before,
             })
         }
     }
@@ -165,17 +173,19 @@ impl Slot {
     }
 }
 
-/// Turns a request as HTTP/1.1 has it into one of HTTP/2: the server's name stands in the URL.
-pub(super) fn upgrade(request: &mut Request<Outgoing>) {
+/// Turns a request as HTTP/1.1 has it into one of HTTP/2: the server's name stands in the URL. Answers where its body
+/// will say why it broke.
+pub(super) fn upgrade(request: &mut Request<Outgoing>) -> Fault {
     // No server says 100 by HTTP/2 that is known; a refused stream costs little.
     request.headers_mut().remove(EXPECT);
-    request.body_mut().open_gate();
+    let fault = request.body_mut().open_gate();
     let host = request.headers_mut().remove(HOST);
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
     parts.scheme = Some(Scheme::HTTPS);
     parts.authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
     *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
     *request.version_mut() = Version::HTTP_2;
+    fault
 }
 
 /// The way back, for a request that was not sent.
@@ -189,8 +199,11 @@ pub(super) fn downgrade(request: &mut Request<Outgoing>) {
 }
 
 /// What a failure means.
-pub(super) fn describe(failed: Failed, sent: Sent) -> TransportError {
-    let Failed { error, unsent } = failed;
+pub(super) fn describe(failed: Failed, fault: &Fault, sent: Sent) -> TransportError {
+    let Failed { error, unsent, .. } = failed;
+    if let Some(reason) = fault.take() {
+        return unreadable(sent, reason);
+    }
     let cause = find(&error);
     let remote = cause.is_some_and(h2::Error::is_remote);
     // The server says of these that it has not looked at them.
@@ -198,13 +211,13 @@ pub(super) fn describe(failed: Failed, sent: Sent) -> TransportError {
         && cause
             .is_some_and(|cause| cause.is_go_away() || cause.reason() == Some(h2::Reason::REFUSED_STREAM));
     let (kind, message) = if error.is_user() {
-        (TransportErrorKind::RequestBody, "the request's body could not be read")
+        return unreadable(sent, error.into());
     } else if refused {
         (TransportErrorKind::Closed, "the server refused the request before it looked at it")
     } else if cause.is_some_and(|cause| cause.is_reset() && cause.is_remote()) {
         (TransportErrorKind::Closed, "the server gave the request up")
     } else if cause.is_some_and(h2::Error::is_reset) {
-        (TransportErrorKind::RequestBody, "the request's body could not be read")
+        return unreadable(sent, error.into());
     } else if cause.is_some_and(h2::Error::is_library) {
         (TransportErrorKind::Protocol, "the answer is not HTTP/2")
     } else {
@@ -212,6 +225,12 @@ pub(super) fn describe(failed: Failed, sent: Sent) -> TransportError {
     };
     let sent = if refused || unsent.is_some() { Sent::NOTHING } else { sent };
     TransportError::new(kind, message).with_sent(sent).with_source(error)
+}
+
+fn unreadable(sent: Sent, reason: BoxError) -> TransportError {
+    TransportError::new(TransportErrorKind::RequestBody, "the request's body could not be read")
+        .with_sent(sent)
+        .with_source(reason)
 }
 
 fn find(error: &hyper::Error) -> Option<&h2::Error> {

@@ -197,7 +197,7 @@ impl Trip {
             let progress = &self.plan.progress;
             progress.share(request.body().size_hint().exact());
             progress.enter(if request.body().is_end_stream() { Phase::Head } else { Phase::Body });
-            http2::upgrade(&mut request);
+            let fault = http2::upgrade(&mut request);
             match shared.exchange(*request).await {
                 Ok(answer) => {
                     lease.share(shared);
@@ -209,8 +209,11 @@ impl Trip {
                     self.request = Some(request);
                 }
                 Err(failed) => {
-                    let error = http2::describe(failed, progress.sent());
-                    return Err(error.with_endpoint(self.origin.endpoint.to_string()));
+                    let stale = !fresh && failed.silent && shared.is_closed();
+                    let error = http2::describe(failed, &fault, progress.sent());
+                    let error = error.with_endpoint(self.origin.endpoint.to_string());
+                    let lost = error.kind() == TransportErrorKind::Closed;
+                    return Err(if stale && lost { error.stale_connection() } else { error });
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! The body of a request on its way out.
 
+#[cfg(feature = "http2")]
+use std::sync::{Mutex, PoisonError};
 use std::{
     pin::Pin,
     sync::{
@@ -25,6 +27,28 @@ pub(super) struct Outgoing {
     /// What is left of a chunk that goes out in pieces.
     #[cfg(feature = "http2")]
     pieces: Option<Bytes>,
+    /// Why the body broke, for whoever sent the request.
+    #[cfg(feature = "http2")]
+    fault: Option<Fault>,
+}
+
+/// Why a body could not be read. HTTP/2 only says that the request was given up.
+#[cfg(feature = "http2")]
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fault(Arc<Mutex<Option<BoxError>>>);
+
+#[cfg(feature = "http2")]
+impl Fault {
+    pub(super) fn take(&self) -> Option<BoxError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Keeps the reason and answers one that stands for it.
+    fn keep(&self, error: BoxError) -> BoxError {
+        let text = error.to_string();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        text.into()
+    }
 }
 
 /// HTTP/2 takes a chunk into its buffer whole, however long the server needs for it. In pieces it asks for
@@ -73,14 +97,17 @@ impl Outgoing {
             gate,
             #[cfg(feature = "http2")]
             pieces: None,
+            #[cfg(feature = "http2")]
+            fault: None,
         }
     }
 
-    /// For HTTP/2: the body goes without the server's consent, in pieces.
+    /// For HTTP/2: the body goes without the server's consent, in pieces. Tells why it broke, should it break.
     #[cfg(feature = "http2")]
-    pub(super) fn open_gate(&mut self) {
+    pub(super) fn open_gate(&mut self) -> Fault {
         self.gate = None;
         self.pieces.get_or_insert_default();
+        self.fault.get_or_insert_default().clone()
     }
 
     #[cfg(not(feature = "http2"))]
@@ -94,7 +121,10 @@ impl Outgoing {
             let piece = rest.split_to(rest.len().min(PIECE));
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
-        let polled = Pin::new(&mut self.payload).poll_frame(cx);
+        let mut polled = Pin::new(&mut self.payload).poll_frame(cx);
+        if let Some(fault) = &self.fault {
+            polled = polled.map_err(|error| fault.keep(error));
+        }
         let Some(rest) = &mut self.pieces else { return polled };
         polled.map_ok(|frame| match frame.into_data() {
             Ok(mut chunk) => {

@@ -170,6 +170,39 @@ async fn a_request_body_that_breaks() {
     let request = request("PUT", &format!("{}/echo", server.url), body);
     let error = send(&client(&config()), request).await.unwrap_err();
     assert_eq!(error.kind(), TransportErrorKind::RequestBody);
+    let mut causes = std::iter::successors(std::error::Error::source(&error), |error| error.source());
+    assert!(causes.any(|cause| cause.to_string() == "unreadable"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_died_while_it_was_idle_costs_no_attempt() {
+    // Every other connection dies of its second request.
+    let server = start(&["h2"], |number, tls| async move {
+        let mut connection = h2::server::handshake(tls).await.unwrap();
+        let mut answered = false;
+        while let Some(Ok((_, mut respond))) = connection.accept().await {
+            if answered && number.is_multiple_of(2) {
+                return;
+            }
+            answered = true;
+            let mut body = respond.send_response(Response::new(()), false).unwrap();
+            body.send_data(Bytes::from(number.to_string()), true).unwrap();
+        }
+    })
+    .await;
+    let call = |idempotency| {
+        let mut request = request("PUT", &server.url, "x");
+        request.extensions_mut().insert(CallInfo::new("a.b", idempotency));
+        request
+    };
+    let transport = Transport::builder().config(config().retry(RetryConfig::off())).build().unwrap();
+    assert_eq!(text_of(&transport, call(Idempotency::Idempotent)).await.unwrap(), "0");
+    assert_eq!(text_of(&transport, call(Idempotency::Idempotent)).await.unwrap(), "1");
+    // What may not be repeated is not.
+    let transport = Transport::builder().config(config()).build().unwrap();
+    assert_eq!(text_of(&transport, call(Idempotency::Idempotent)).await.unwrap(), "2");
+    let error = text_of(&transport, call(Idempotency::NotIdempotent)).await.unwrap_err();
+    assert!(error.is_stale_connection(), "{error:?}");
 }
 
 #[tokio::test]

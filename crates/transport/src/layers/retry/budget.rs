@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, LazyLock, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
 };
@@ -14,6 +14,18 @@ use crate::{BudgetConfig, endpoint::Endpoint};
 
 /// Endpoints beyond this number share one record; a client talks to a cluster, not to the world.
 const MOST: usize = 4096;
+
+/// Which endpoints have answered anybody in this process: what one client learned helps the next.
+static ANSWERED: LazyLock<RwLock<HashMap<Endpoint, Arc<AtomicBool>>>> = LazyLock::new(RwLock::default);
+
+/// The mark of one endpoint; one of its own for an endpoint beyond the most that are known.
+fn answered_mark(endpoint: &Endpoint) -> Arc<AtomicBool> {
+    let mut known = ANSWERED.write().unwrap_or_else(PoisonError::into_inner);
+    if known.len() >= MOST && !known.contains_key(endpoint) {
+        return Arc::default();
+    }
+    Arc::clone(known.entry(endpoint.clone()).or_default())
+}
 
 /// All endpoints of one transport.
 #[derive(Debug, Default)]
@@ -34,14 +46,15 @@ impl Endpoints {
         if known.len() >= MOST {
             return Arc::clone(&self.others);
         }
-        Arc::clone(known.entry(endpoint.clone()).or_default())
+        let record = || Arc::new(Record { answered: answered_mark(endpoint), tokens: Mutex::default() });
+        Arc::clone(known.entry(endpoint.clone()).or_insert_with(record))
     }
 }
 
 /// One endpoint.
 #[derive(Debug, Default)]
 pub(super) struct Record {
-    answered: AtomicBool,
+    answered: Arc<AtomicBool>,
     tokens: Mutex<Option<Tokens>>,
 }
 
@@ -52,7 +65,7 @@ struct Tokens {
 }
 
 impl Record {
-    /// Whether any answer ever came from here.
+    /// Whether any answer ever came from here, in this process.
     pub(super) fn answered(&self) -> bool {
         self.answered.load(Relaxed)
     }
@@ -126,10 +139,13 @@ mod tests {
 
     #[test]
     fn endpoints_are_told_apart() {
-        let endpoints = Endpoints::default();
+        let (one, other) = (Endpoints::default(), Endpoints::default());
         let of = |uri: &'static str| Endpoint::of(&Uri::from_static(uri));
-        endpoints.get(of("http://a:1/x").as_ref()).set_answered();
-        assert!(endpoints.get(of("http://a:1/y").as_ref()).answered());
-        assert!(!endpoints.get(of("http://a:2/x").as_ref()).answered());
+        one.get(of("http://told-apart:1/x").as_ref()).set_answered();
+        assert!(one.get(of("http://told-apart:1/y").as_ref()).answered());
+        assert!(!one.get(of("http://told-apart:2/x").as_ref()).answered());
+        // What one transport of the process has seen, the others know.
+        assert!(other.get(of("http://told-apart:1/x").as_ref()).answered());
+        assert!(!other.get(None).answered());
     }
 }

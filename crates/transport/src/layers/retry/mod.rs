@@ -24,7 +24,7 @@ use crate::{HttpRequest, RetryConfig};
 
 /// Repeats failed requests as [`RetryConfig`] and a [`RetryClassifier`] say.
 ///
-/// All services that one layer makes share the budget, and know together which endpoints have answered.
+/// All services that one layer makes share the budget. All in the process know together which endpoints have answered.
 #[derive(Clone, Debug)]
 pub struct RetryLayer(Arc<service::Shared>);
 

@@ -161,12 +161,18 @@ async fn a_connect_error_is_final_until_the_endpoint_has_answered() {
         Reply::refused(),
         Reply::ok(""),
     ]);
+    // A server that no other test has met.
+    let at_it = |mut request: HttpRequest| {
+        *request.uri_mut() = http::Uri::from_static("http://unmet:8080/x");
+        request
+    };
+    let get = || at_it(get());
     let stack = retry(config(), &server);
     let error = stack.clone().oneshot(get()).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (TransportErrorKind::Connect, 1));
     stack.clone().oneshot(get()).await.unwrap();
     // From now on it is worth waiting for, even for a call that is not idempotent.
-    let answer = stack.clone().oneshot(call(Idempotency::NotIdempotent, "x")).await.unwrap();
+    let answer = stack.clone().oneshot(at_it(call(Idempotency::NotIdempotent, "x"))).await.unwrap();
     assert_eq!(answer.extensions().get::<Attempts>().unwrap().count(), 3);
 }
 
