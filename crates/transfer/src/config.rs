@@ -1,14 +1,20 @@
 //! Settings of a [`Transfer`].
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use longshore_core_types::{Error, ErrorKind, Result};
+use longshore_core_types::{Error, ErrorKind, Result, StoreUrl};
 
 use crate::{
     PartSize, RetryPolicy, Transfer,
     budget::{Budget, Requests},
     checkpoint::Checkpoints,
     disk_speed::DiskSpeed,
+    measured::Measured,
     plan::MIB,
     rate::RateLimit,
     slab::{SLAB, SlabPool},
@@ -59,6 +65,20 @@ pub(crate) struct Config {
     /// Tests: every file fails beyond this position as if the disk were full.
     #[cfg(test)]
     pub(crate) disk_limit: Option<u64>,
+    /// Tests: parts of a fixed size are planned like others.
+    #[cfg(test)]
+    pub(crate) plan_requests: bool,
+}
+
+impl Config {
+    /// Whether requests bring as many parts as is worth it, or one each because somebody chose their size.
+    pub(crate) fn plans_requests(&self) -> bool {
+        #[cfg(test)]
+        if self.plan_requests {
+            return true;
+        }
+        self.part_size == PartSize::Auto
+    }
 }
 
 /// Everything that the transfers of one [`Transfer`] share.
@@ -76,6 +96,23 @@ pub(crate) struct Engine {
     pub(crate) download_rate: RateLimit,
     /// Requests rather than bytes.
     pub(crate) request_rate: RateLimit,
+    /// What requests took, by the URL of the store.
+    measured: Mutex<HashMap<String, Arc<Measured>>>,
+}
+
+/// Stores beyond this number are measured anew.
+const MOST_STORES: usize = 64;
+
+impl Engine {
+    /// What requests to this store took.
+    pub(crate) fn measured(&self, store: &StoreUrl) -> Arc<Measured> {
+        let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = store.to_string();
+        if measured.len() >= MOST_STORES && !measured.contains_key(&store) {
+            measured.clear();
+        }
+        Arc::clone(measured.entry(store).or_default())
+    }
 }
 
 /// Settings of a [`Transfer`]; every one has a default that suits most uses.
@@ -110,6 +147,8 @@ impl Default for TransferBuilder {
                 checkpoints: None,
                 #[cfg(test)]
                 disk_limit: None,
+                #[cfg(test)]
+                plan_requests: false,
             },
             upload_rate: None,
             download_rate: None,
@@ -254,6 +293,12 @@ impl TransferBuilder {
         self
     }
 
+    #[cfg(test)]
+    pub(crate) fn plan_requests(mut self) -> Self {
+        self.config.plan_requests = true;
+        self
+    }
+
     /// Checks the settings. Does no I/O and needs no runtime.
     ///
     /// [`ErrorKind::InvalidConfig`] names every setting that is wrong.
@@ -286,6 +331,7 @@ impl TransferBuilder {
             upload_rate: RateLimit::new(upload_rate),
             download_rate: RateLimit::new(download_rate),
             request_rate: RateLimit::new(request_rate),
+            measured: Mutex::default(),
             config,
         })))
     }

@@ -39,10 +39,13 @@ impl Context {
     }
 
     /// Waits for its turn. `Cancelled` once nothing new shall start.
+    ///
+    /// Memory comes first, here and everywhere: what was read of a stream waits for a request with its memory in hand, so
+    /// a request that waited for memory could wait for ever.
     pub(crate) async fn admit(&self, weight: u32, memory: u64) -> Result<Admission> {
         self.unless_stopped(async {
-            let request = self.engine.requests.permit(weight).await;
             let memory = self.engine.memory.ticket(memory).await;
+            let request = self.engine.requests.permit(weight).await;
             self.engine.request_rate.pace(1).await;
             Ok(Admission { _request: request, _memory: memory })
         })

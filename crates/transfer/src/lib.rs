@@ -18,6 +18,7 @@ mod download;
 mod error;
 mod file_io;
 mod handle;
+mod measured;
 mod pace;
 mod part_file;
 mod plan;

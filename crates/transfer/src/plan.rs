@@ -9,8 +9,8 @@ pub(crate) const MIB: u64 = 1 << 20;
 
 /// Parts of a download are not smaller than this by choice: below it the time to the first byte dominates.
 const SMALLEST: u64 = 8 * MIB;
-/// Nor larger: a part that is late is waited for at the end.
-const LARGEST: u64 = 64 * MIB;
+/// Nor larger, and no request brings more: one that is late is waited for at the end.
+pub(crate) const LARGEST: u64 = 64 * MIB;
 /// So many parts keep every connection busy and let slow ones fall behind without harm.
 const AIMED_AT: u64 = 1024;
 /// Of the parts that a service allows, use this share at most.
@@ -20,7 +20,8 @@ const HEADROOM: (u64, u64) = (19, 20);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PartSize {
-    /// 8 to 64 MiB, by the size of the object, the rules of the store and the size of its pieces.
+    /// 8 to 64 MiB, by the size of the object, the rules of the store and the size of its pieces. Downloads to files ask
+    /// for several parts in one request, up to 64 MiB, where it takes long to be answered.
     #[default]
     Auto,
     /// This many bytes, as far as the rules of the store allow.

@@ -32,6 +32,7 @@ use crate::{
     error::{cancelled, task_failed},
     pace::{Pace, is_late, patience},
     part_file::{PartFile, Stash},
+    plan::LARGEST,
     progress::ItemReporter,
     upload::crc32c,
 };
@@ -59,6 +60,8 @@ pub(crate) struct Board<S> {
     resumed: BTreeSet<u64>,
     /// Notes what is in the file.
     keeper: Option<DownloadKeeper>,
+    /// Parts that are not done.
+    left: AtomicU64,
     /// Bytes that were fetched twice.
     wasted: AtomicU64,
     /// Tells the workers that have nothing to do that a part has ended.
@@ -124,6 +127,7 @@ impl<S: BlobStore + Clone> Board<S> {
             cut,
             reporter,
             next: AtomicU64::new(0),
+            left: AtomicU64::new(cut.parts() - parts.len() as u64),
             resumed: parts.keys().copied().collect(),
             pace: Pace::default(),
             state: Mutex::new(State { sums: parts, ..State::default() }),
@@ -190,10 +194,10 @@ impl<S: BlobStore + Clone> Board<S> {
         Ok(Some(Checksum::new(ChecksumKind::Crc32c, whole.to_be_bytes().to_vec())?))
     }
 
-    /// Takes part after part, then helps with one that is late.
+    /// Takes part after part, several in one request where that is worth it, then helps with one that is late.
     async fn work(self: Arc<Self>, first: Option<(Opened, Option<Admission>)>) -> Result<(), Failure> {
         if let Some((opened, admission)) = first {
-            Box::pin(self.part(0, Some(opened), admission)).await?;
+            Box::pin(self.parts(0..1, Some(opened), admission)).await?;
         }
         let context = self.version.context();
         loop {
@@ -205,15 +209,15 @@ impl<S: BlobStore + Clone> Board<S> {
             }
             let admission = context.admit(FULL, MEMORY).await?;
             // Taken only now, so that parts start in the order of their bytes.
-            let Some(index) = self.take() else { break };
-            Box::pin(self.part(index, None, Some(admission))).await?;
+            let Some(parts) = self.take() else { break };
+            Box::pin(self.parts(parts, None, Some(admission))).await?;
         }
         while context.config().hedge {
             let ended = self.ended.notified();
             tokio::pin!(ended);
             // From here on no end of a part is missed, so the look at what runs comes after it.
             ended.as_mut().enable();
-            if self.state().running.is_empty() {
+            if self.left.load(Ordering::Relaxed) == 0 {
                 break;
             }
             if let Some((running, whole)) = self.late() {
@@ -228,25 +232,52 @@ impl<S: BlobStore + Clone> Board<S> {
         Ok(())
     }
 
-    /// The next part that is not in the file yet.
-    fn take(&self) -> Option<u64> {
-        loop {
-            let index = self.next.fetch_add(1, Ordering::Relaxed);
-            if index >= self.cut.parts() {
-                return None;
-            }
-            if !self.resumed.contains(&index) {
-                return Some(index);
-            }
-        }
+    /// The next parts that are not in the file yet: one, or several in a row for one request.
+    fn take(&self) -> Option<Range<u64>> {
+        let parts = self.cut.parts();
+        let mut taken = None;
+        let _ = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
+            let start = (next..parts).find(|index| !self.resumed.contains(index))?;
+            let most = start + self.together(parts - start);
+            let end = (start..most).find(|index| self.resumed.contains(index)).unwrap_or(most);
+            taken = Some(start..end);
+            Some(end)
+        });
+        taken
     }
 
+    /// How many parts the next request should bring, of so many that are left.
+    fn together(&self, left: u64) -> u64 {
+        let config = self.version.context().config();
+        let planned = config.plans_requests();
+        let Some(bytes) = self.version.measured.worth_a_request().filter(|_| planned) else { return 1 };
+        let wanted = bytes.min(LARGEST).div_ceil(self.cut.part);
+        // The last ones go one by one, so that nobody has much to do when the others are done.
+        let share = left / (2 * config.concurrency as u64);
+        wanted.min(LARGEST / self.cut.part).min(share).max(1)
+    }
+
+    /// Fetches parts in a row, with one request as long as nothing goes wrong.
+    async fn parts(
+        &self,
+        parts: Range<u64>,
+        mut opened: Option<Opened>,
+        _admission: Option<Admission>,
+    ) -> Result<(), Failure> {
+        let upto = self.cut.range(parts.end - 1).end;
+        for index in parts {
+            opened = self.part(index, opened, upto).await?;
+        }
+        Ok(())
+    }
+
+    /// Fetches a part, by requests that go on to `upto`. The answer is the body behind the part, if it is at hand.
     async fn part(
         &self,
         index: u64,
         mut opened: Option<Opened>,
-        _admission: Option<Admission>,
-    ) -> Result<(), Failure> {
+        upto: u64,
+    ) -> Result<Option<Opened>, Failure> {
         let range = self.cut.range(index);
         let inline = self.version.kind().filter(|kind| *kind == ChecksumKind::Crc32c);
         let inline = inline.or(self.keeper.as_ref().map(|_| ChecksumKind::Crc32c));
@@ -264,12 +295,11 @@ impl<S: BlobStore + Clone> Board<S> {
         self.state().running.insert(index, Arc::clone(&running));
         let mut done = running.done.subscribe();
         let mut stash = Stash::default();
-        loop {
+        let rest = loop {
             let renew = tokio::select! {
                 biased;
-                result = self.fetch(&running, opened.take(), &mut stash) => {
-                    result.map_err(|failure| failure.in_part(index))?;
-                    break;
+                result = self.fetch(&running, opened.take(), upto, &mut stash) => {
+                    break result.map_err(|failure| failure.in_part(index))?;
                 }
                 // Waiting cannot fail: the sender is in `running`.
                 _ = done.wait_for(|done| *done) => false,
@@ -278,9 +308,9 @@ impl<S: BlobStore + Clone> Board<S> {
             // Whoever goes on does so behind the bytes that are here, which may not all be in the file yet.
             self.file.flush(&mut stash).await?;
             if !renew {
-                break;
+                break None;
             }
-        }
+        };
         self.written(index, range.end - self.cut.start);
         if let Some(keeper) = &self.keeper {
             // Only now: whichever fetcher was first, all of the part is in the file.
@@ -289,7 +319,7 @@ impl<S: BlobStore + Clone> Board<S> {
                 keeper.finished(index, sum, &self.reporter);
             }
         }
-        Ok(())
+        Ok(rest)
     }
 
     /// Fetches a part from where it is to its end. Whatever it has counted is in the file or in `stash`, also if it
@@ -298,10 +328,11 @@ impl<S: BlobStore + Clone> Board<S> {
         &self,
         running: &Running,
         opened: Option<Opened>,
+        upto: u64,
         stash: &mut Stash,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Opened>, Failure> {
         let range = running.first().0..self.cut.range(running.index).end;
-        let mut reader = self.version.read(running.index, range, opened);
+        let mut reader = self.version.read(running.index, range, opened).asking_up_to(upto);
         loop {
             let at = reader.position();
             if let Some(follower) = &self.follower {
@@ -329,7 +360,7 @@ impl<S: BlobStore + Clone> Board<S> {
         // Not taken: one who begins to help right now must find it.
         let hasher = running.first().1.clone();
         self.done(running, hasher);
-        Ok(())
+        Ok(reader.rest())
     }
 
     /// Lets parts that crawl go on over another connection, each once. No byte is fetched twice for that.
@@ -453,6 +484,7 @@ impl<S: BlobStore + Clone> Board<S> {
             if state.running.remove(&running.index).is_none() {
                 return;
             }
+            self.left.fetch_sub(1, Ordering::Relaxed);
             self.pace.took(running.busy(), size);
             if let Some(sum) = hasher.and_then(|hasher| crc32c(&hasher.finish())) {
                 state.sums.insert(running.index, sum);

@@ -6,18 +6,20 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use longshore_blob_api::{BlobStore, ByteStream, GetOptions, GetResult, HeadOptions, Pin, PinKind};
 use longshore_core_types::{
     ByteRange, Checksum, ChecksumKind, Error, ErrorKind, ObjectKey, ObjectMeta, StoreUrl,
 };
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::{
     checkpoint::SavedDownload,
     config::Verify,
     context::Context,
     error::TransferError,
+    measured::Measured,
     plan::{MIB, download_part},
     progress::ItemReporter,
     retry::Attempts,
@@ -99,6 +101,7 @@ pub(crate) struct Version<S> {
     /// The checksum of the whole object that is to be compared.
     pub(crate) expected: Option<Checksum>,
     ranged: bool,
+    pub(crate) measured: Arc<Measured>,
 }
 
 /// How the wanted bytes are cut: what the first request brings, and the size of the parts behind it.
@@ -170,6 +173,7 @@ impl<S: BlobStore + Clone> Subject<S> {
             Some(first) => GetOptions::default().with_range(0..first),
             None => GetOptions::default(),
         };
+        let asked = Instant::now();
         let answer = match self.context.within_grace(self.store.get(&self.key, options)).await {
             // An empty object has no first byte, which some servers say so.
             Err(error) if error.kind() == ErrorKind::RangeNotSatisfiable && first.is_some() => {
@@ -177,6 +181,9 @@ impl<S: BlobStore + Clone> Subject<S> {
             }
             answer => answer?,
         };
+        if ranged {
+            self.measured().waited(asked.elapsed());
+        }
         if answer.range.start != 0 {
             return Err(wrong_range(&answer, &(0..first.unwrap_or(answer.meta.size))).into());
         }
@@ -216,8 +223,12 @@ impl<S: BlobStore + Clone> Subject<S> {
             return Err(Failure::Replaced(Error::new(ErrorKind::PreconditionFailed, text)));
         }
         let expected = self.expected(&meta, wanted == (0..meta.size))?;
-        let pin = Pin::from(&meta);
-        Ok(Arc::new(Version { subject: Arc::clone(self), meta, pin, expected, ranged: true }))
+        let (pin, measured) = (Pin::from(&meta), self.measured());
+        Ok(Arc::new(Version { subject: Arc::clone(self), meta, pin, expected, ranged: true, measured }))
+    }
+
+    fn measured(&self) -> Arc<Measured> {
+        self.context.engine.measured(&self.store.url())
     }
 
     /// The checksum that is compared at the end.
@@ -258,8 +269,8 @@ impl<S: BlobStore + Clone> Subject<S> {
             part: download_part(size, config.part_size, meta.chunk_size),
             end: wanted.end,
         };
-        let pin = Pin::from(&meta);
-        let version = Version { subject: Arc::clone(self), meta, pin, expected, ranged };
+        let (pin, measured) = (Pin::from(&meta), self.measured());
+        let version = Version { subject: Arc::clone(self), meta, pin, expected, ranged, measured };
         let promised = answer.range.end;
         Ok((Arc::new(version), cut, (answer.into_stream(), promised)))
     }
@@ -288,11 +299,14 @@ impl<S: BlobStore + Clone> Version<S> {
             index,
             at: range.start,
             end: range.end,
+            upto: range.end,
             body,
+            over: None,
             promised,
             skip: 0,
             moved: 0,
             failed: 0,
+            measured: (range.start, Instant::now()),
         }
     }
 
@@ -366,7 +380,11 @@ pub(crate) struct PartReader<S> {
     index: u64,
     at: u64,
     end: u64,
+    /// A request may ask for so much more, which is left to [`PartReader::rest`].
+    upto: u64,
     body: Option<ByteStream>,
+    /// Bytes behind the end that came in one piece with those before it.
+    over: Option<Bytes>,
     /// Position behind the last byte of the body, as the answer says.
     promised: u64,
     /// Bytes of the body that come before the wanted ones.
@@ -374,9 +392,24 @@ pub(crate) struct PartReader<S> {
     /// Bytes since the last failure.
     moved: u64,
     failed: u32,
+    /// From where on, and since when, the body is measured.
+    measured: (u64, Instant),
 }
 
 impl<S: BlobStore + Clone> PartReader<S> {
+    /// The same, with requests that go on to this position.
+    pub(crate) fn asking_up_to(mut self, upto: u64) -> Self {
+        self.upto = upto.max(self.end);
+        self
+    }
+
+    /// The body that goes on behind the end of the range, once that is reached; if it does.
+    pub(crate) fn rest(self) -> Option<Opened> {
+        let body = self.body.filter(|_| self.at == self.end && self.promised > self.end)?;
+        let over = stream::iter(self.over.map(Ok));
+        Some((over.chain(body).boxed(), self.promised))
+    }
+
     /// Position of the next byte.
     pub(crate) fn position(&self) -> u64 {
         self.at
@@ -386,9 +419,12 @@ impl<S: BlobStore + Clone> PartReader<S> {
     pub(crate) async fn next(&mut self, reporter: &ItemReporter) -> Result<Option<Bytes>, Failure> {
         while self.at < self.end {
             let Some(body) = &mut self.body else {
-                match self.version.get(self.at..self.end).await {
+                let asked = Instant::now();
+                match self.version.get(self.at..self.upto).await {
                     Ok((body, skip, promised)) => {
+                        self.version.measured.waited(asked.elapsed());
                         (self.body, self.skip, self.promised) = (Some(body), skip, promised);
+                        self.measured = (self.at, Instant::now());
                     }
                     Err(Refused::Replaced(error)) => return Err(Failure::Replaced(error)),
                     Err(Refused::Failed(error)) => self.again(error, reporter).await?,
@@ -412,8 +448,11 @@ impl<S: BlobStore + Clone> PartReader<S> {
                 Err(error) => self.again(error, reporter).await?,
             }
         }
-        // Dropping the body here lets its connection be used again, or closed if there is more on it.
-        self.body = None;
+        self.version.measured.brought(self.at - self.measured.0, self.measured.1.elapsed());
+        if self.upto == self.end {
+            // Dropping the body here lets its connection be used again, or closed if there is more on it.
+            self.body = None;
+        }
         Ok(None)
     }
 
@@ -426,9 +465,11 @@ impl<S: BlobStore + Clone> PartReader<S> {
     fn cut(&mut self, mut frame: Bytes) -> Option<Bytes> {
         let skipped = self.skip.min(frame.len() as u64);
         self.skip -= skipped;
-        let frame = frame.split_off(usize::try_from(skipped).unwrap_or(frame.len()));
+        let mut frame = frame.split_off(usize::try_from(skipped).unwrap_or(frame.len()));
         let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
-        let frame = if frame.len() > left { frame.slice(..left) } else { frame };
+        if frame.len() > left {
+            self.over = Some(frame.split_off(left));
+        }
         self.at += frame.len() as u64;
         self.moved += frame.len() as u64;
         if self.moved >= PROGRESS {

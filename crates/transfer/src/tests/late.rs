@@ -4,9 +4,15 @@ use std::{fs, time::Duration};
 
 use futures_util::StreamExt;
 use longshore_blob_api::{BlobStoreExt, ByteStream};
+use longshore_core_types::{ChecksumKind, ErrorKind};
 use tokio::time::{Instant, sleep};
 
-use super::{KIB, builder, bytes, dir, key, memory, odd::Odd, store_with};
+use super::{
+    KIB, builder, bytes, dir, key, memory,
+    odd::{Odd, failing},
+    store_with,
+};
+use crate::PartSize;
 
 /// A part of 64 KiB takes seven times this.
 const CHUNK: Duration = Duration::from_millis(50);
@@ -42,6 +48,35 @@ async fn a_request_that_crawls_is_given_up_for_another_one() {
         let (time, gets) = download(slow).await;
         assert!(time < Duration::from_secs(4), "{slow:?}: {time:?}");
         assert!(gets <= 12, "{slow:?}: {gets}");
+    }
+}
+
+/// How many requests it takes to download 32 parts from a store whose answers take this long; the third breaks off
+/// in its second part, if it has one.
+async fn requests(latency: u64, plan: bool, in_order: bool) -> u64 {
+    let part = 256 * KIB;
+    let (store, content) = store_with(memory(), 32 * part).await;
+    let odd = Odd::new(store).slow_gets(Duration::from_millis(latency)).on_body(|n, body| {
+        let body = paced(body, 1);
+        if n == 3 { failing(body, 300_000, ErrorKind::Transport) } else { body }
+    });
+    let odd = if in_order { odd.states(&[ChecksumKind::XxHash64]) } else { odd };
+    let dir = dir();
+    let target = dir.path().join("f");
+    let builder = builder().part_size(PartSize::Fixed(part)).concurrency(2).hedge(false);
+    let builder = if plan { builder.plan_requests() } else { builder };
+    builder.build().unwrap().download(&odd, key("k"), target.as_path()).await.unwrap();
+    assert!(fs::read(target).unwrap() == content);
+    odd.gets()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_brings_more_where_answers_take_long() {
+    assert_eq!(requests(2000, false, false).await, 32);
+    assert_eq!(requests(1, true, false).await, 32, "one that is answered at once brings one part");
+    for in_order in [false, true] {
+        let few = requests(2000, true, in_order).await;
+        assert!((8..24).contains(&few), "{few}");
     }
 }
 

@@ -67,6 +67,56 @@ async fn buffers_stay_within_the_tickets_however_many_transfers_there_are() {
     assert!(slabs as u64 <= budget, "{slabs}");
 }
 
+/// A stream that has nothing to say for a moment.
+fn late_stream(bytes: Bytes) -> Source {
+    let chunk = stream::once(async move {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Ok(bytes)
+    });
+    Source::stream(chunk)
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_and_streams_at_once_do_not_wait_for_each_other() {
+    // Two streams take all memory before they can send anything, and two parts of a file all requests.
+    let part = PartSize::Fixed(2 * MIB);
+    let transfer = builder().memory_budget(4 * MIB).part_size(part).concurrency(2).build().unwrap();
+    let store = memory().build().unwrap();
+    let dir = dir();
+    let path = dir.path().join("f");
+    let content = bytes(5 * MIB);
+    std::fs::write(&path, &content).unwrap();
+    let mut handles = Vec::new();
+    for n in 0..2 {
+        handles.push(transfer.upload(&store, key(&format!("s{n}")), late_stream(content.clone())).start());
+    }
+    for n in 0..2 {
+        handles.push(transfer.upload(&store, key(&format!("f{n}")), &path).start());
+    }
+    for handle in handles {
+        tokio::time::timeout(Duration::from_secs(3600), handle.join()).await.unwrap().unwrap();
+    }
+    for name in ["s0", "s1", "f0", "f1"] {
+        assert!(store.read(&key(name)).await.unwrap() == content, "{name}");
+    }
+    assert!(transfer.usage().memory_peak <= 4 * MIB);
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_to_a_store_without_parts_do_not_wait_for_each_other() {
+    let transfer = builder().memory_budget(4 * MIB).build().unwrap();
+    let store = memory().capability(|can| can.multipart = None).build().unwrap();
+    let content = bytes(5 * MIB);
+    let handles: Vec<_> = (0..3)
+        .map(|n| transfer.upload(&store, key(&format!("s{n}")), late_stream(content.clone())).start())
+        .collect();
+    for handle in handles {
+        let done = tokio::time::timeout(Duration::from_secs(3600), handle.join()).await.unwrap();
+        assert_eq!(done.unwrap().bytes, 5 * MIB);
+    }
+    assert!(transfer.usage().memory_peak <= 4 * MIB);
+}
+
 #[tokio::test]
 async fn no_more_requests_run_than_may() {
     let running = Arc::new(AtomicU64::new(0));

@@ -40,6 +40,7 @@ pub(super) struct Odd {
     damages: bool,
     parts: Arc<AtomicU64>,
     wrong_receipt: u64,
+    latency: std::time::Duration,
 }
 
 impl Odd {
@@ -57,6 +58,7 @@ impl Odd {
             damages: false,
             parts: Arc::default(),
             wrong_receipt: 0,
+            latency: std::time::Duration::ZERO,
         }
     }
 
@@ -117,6 +119,17 @@ impl Odd {
     pub(super) fn slow_part(mut self, n: u64, time: std::time::Duration) -> Self {
         self.slow_parts = Some((Some(n), time));
         self
+    }
+
+    /// Each `get` waits so long for its answer.
+    pub(super) fn slow_gets(mut self, time: std::time::Duration) -> Self {
+        self.latency = time;
+        self
+    }
+
+    /// How many parts are stored.
+    pub(super) fn parts_stored(&self) -> u64 {
+        self.parts.load(Ordering::Relaxed)
     }
 
     /// How many `get`s there were.
@@ -195,6 +208,7 @@ impl BlobStore for Odd {
     async fn get(&self, key: &ObjectKey, mut opts: GetOptions) -> Result<GetResult> {
         let n = self.gets.fetch_add(1, Ordering::Relaxed) + 1;
         (self.on_range)(n, &mut opts);
+        tokio::time::sleep(self.latency).await;
         let result = self.inner.get(key, opts).await?;
         let (mut meta, range) = (result.meta.clone(), result.range.clone());
         self.restate(key, &mut meta.checksums).await;

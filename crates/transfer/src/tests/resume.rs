@@ -63,18 +63,26 @@ fn resumed(events: &Events) -> Vec<u64> {
     events.iter().filter_map(offset).collect()
 }
 
-/// A download whose fourth part fails, and what it left.
-async fn half_a_download(store: &Odd, dir: &Path, state: &Path) {
-    let stuck = store.clone().on_body(|n, body| if n > 3 { stalled(body, 100) } else { body });
-    let events = Events::default();
-    let handle = resumable(state).download(&stuck, key("k"), dir.join("f")).progress(events.sink()).start();
-    while events.count(|event| matches!(event, TransferEvent::PartDone { .. })) < 3 {
+/// Waits until something is so, which it will be.
+async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    while !is_so().await {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    // The next part is on its way when the process ends.
-    tokio::time::sleep(Duration::from_millis(5)).await;
+}
+
+/// Drops a transfer, and waits until all of it has ended.
+async fn drop_all<T>(handle: T, state: &Path) {
     drop(handle);
-    tokio::time::sleep(Duration::from_millis(5)).await;
+    until(async || unfinished(state).unwrap().iter().all(|left| !left.running)).await;
+}
+
+/// A download that is dropped while its fourth part is under way, and what it left.
+async fn half_a_download(store: &Odd, dir: &Path, state: &Path) {
+    let stuck = store.clone().on_body(|n, body| if n > 3 { stalled(body, 100) } else { body });
+    let handle = resumable(state).download(&stuck, key("k"), dir.join("f")).start();
+    // The next part is only asked for when those before it are noted.
+    until(async || store.gets() == 4).await;
+    drop_all(handle, state).await;
     assert_eq!(files(dir), [".f.longshore-part", ".f.longshore-part.json"]);
 }
 
@@ -272,18 +280,12 @@ async fn an_upload_goes_on_where_it_failed() {
     assert!(files(state.path()).is_empty());
 }
 
-/// An upload that is dropped while its fifth part is under way.
+/// An upload that is dropped while the answer to its fifth part, which the store has, is on the way.
 async fn half_an_upload(store: &MemoryStore, file: &Path, state: &Path) {
-    let stuck = Odd::new(store.clone()).slow_parts(Duration::from_millis(20));
-    let events = Events::default();
-    let handle = resumable(state).upload(&stuck, key("k"), file).progress(events.sink()).start();
-    while events.count(|event| matches!(event, TransferEvent::PartDone { .. })) < 4 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    // The store has the fifth part, and its answer is on the way.
-    tokio::time::sleep(Duration::from_millis(8)).await;
-    drop(handle);
-    tokio::time::sleep(Duration::from_millis(5)).await;
+    let stuck = Odd::new(store.clone()).slow_part(5, Duration::from_secs(3600));
+    let handle = resumable(state).upload(&stuck, key("k"), file).start();
+    until(async || stuck.parts_stored() == 5).await;
+    drop_all(handle, state).await;
 }
 
 #[tokio::test]

@@ -49,10 +49,13 @@ impl<S: BlobStore + Clone> Job<S> {
             Some((grow, _)) => grow.part(0),
             // Without parts, what is read cannot be sent again unless it is all there.
             None if self.store.capability().put_requires_length => Ok(most),
-            None => Ok(most.min(8 * MIB)),
+            None => Ok(most.saturating_sub(SLAB as u64).clamp(1, 8 * MIB)),
         };
         let first = attach(first, self.reporter.item())?;
-        let piece = self.read(&mut source, first).await.map_err(|error| self.fail(error))?;
+        // Without parts, the rest of the stream goes through one more buffer. It is paid for now: who has memory must not
+        // wait for more.
+        let spare = if grow.is_some() { 0 } else { SLAB as u64 };
+        let piece = self.read(&mut source, first, spare).await.map_err(|error| self.fail(error))?;
         if piece.last {
             attach(self.check_size(piece.size), self.reporter.item())?;
             let result = self.single(Origin::Memory(piece.chunks.into())).await;
@@ -65,11 +68,11 @@ impl<S: BlobStore + Clone> Job<S> {
         }
     }
 
-    /// Reads up to `size` bytes.
-    async fn read(&self, source: &mut OneShot, size: u64) -> CoreResult<Piece> {
+    /// Reads up to `size` bytes, in memory that has room for so many more.
+    async fn read(&self, source: &mut OneShot, size: u64, spare: u64) -> CoreResult<Piece> {
         self.context
             .unless_stopped(async {
-                let ticket = self.context.engine.memory.ticket(footprint(size)).await;
+                let ticket = self.context.engine.memory.ticket(footprint(size) + spare).await;
                 let mut piece = Piece { chunks: Vec::new(), size: 0, last: false, ticket };
                 while piece.size < size && !piece.last {
                     let left = usize::try_from(size - piece.size).unwrap_or(usize::MAX);
@@ -150,7 +153,7 @@ impl<S: BlobStore + Clone> Job<S> {
             index += 1;
             let size = grow.part(index.into())?;
             // A part that fails must not wait for a stream that says nothing.
-            let read = self.read(&mut source, size);
+            let read = self.read(&mut source, size, 0);
             tokio::pin!(read);
             piece = loop {
                 tokio::select! {
@@ -182,7 +185,7 @@ impl<S: BlobStore + Clone> Job<S> {
                 ),
             ));
         }
-        let _admission = self.context.admit(FULL, SLAB as u64).await?;
+        let _request = self.context.admit_request(FULL).await?;
         let slabs = self.context.engine.slabs.clone();
         let Piece { chunks, ticket, .. } = first;
         let rest = stream::try_unfold((source, false), move |(mut source, ended)| {
