@@ -6,7 +6,7 @@ mod conformance_support;
 
 use std::{process::ExitCode, sync::Arc};
 
-use conformance_support::{Backend, Context, aistore, faults, http, memory, s3, shelf, supabase};
+use conformance_support::{Backend, Context, aistore, faults, http, memory, s3, shelf, supabase, transfers};
 use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
@@ -32,5 +32,8 @@ fn main() -> ExitCode {
     ];
     let mut trials: Vec<Trial> = backends.into_iter().flat_map(|make| make().trials(&context)).collect();
     trials.extend(faults::trials(&context));
+    let stores: [fn() -> Backend; 6] =
+        [memory::backend, aistore::backend, supabase::backend, s3::backend, http::backend, http::plain];
+    trials.extend(transfers::trials(&context, stores.map(|make| make())));
     libtest_mimic::run(&args, trials).exit_code()
 }

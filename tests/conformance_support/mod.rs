@@ -8,6 +8,7 @@ pub(crate) mod redirects;
 pub(crate) mod s3;
 pub(crate) mod shelf;
 pub(crate) mod supabase;
+pub(crate) mod transfers;
 
 use std::{
     future::Future,

@@ -471,7 +471,7 @@ fn group_call(request: &Request, place: Place, action: &str, value: &Value) -> O
                 mime => Some(ArchiveFormat::ALL.into_iter().find(|format| format.as_str() == mime)?),
             };
             // Of an archive to add to, the client looks at the end first.
-            let looks = append && name.ends_with(".tar");
+            let looks = append && ArchiveFormat::from_name(&name) == Some(ArchiveFormat::Tar);
             let mut call = Call::new(wanted::text, move |client| async move {
                 let group = place.bucket(&client)?.objects(what()?);
                 let mut call = group.archive(name).into_bucket(&to).include_bucket(include);

@@ -6,7 +6,7 @@
 mod aistore;
 mod supabase;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use libtest_mimic::Trial;
@@ -15,7 +15,7 @@ use longshore_blob_api::{
     ListOptions, Pin, ReaderOptions, WriterOptions,
 };
 use longshore_core_types::{Error, ErrorKind, ObjectKey};
-use longshore_devserver::Handle;
+use longshore_devserver::{Handle, JournalEntry, NodeKind};
 use longshore_transfer::{PartSize, Transfer};
 use longshore_transport::{Jitter, RetryConfig, TimeoutConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -146,6 +146,7 @@ impl Scene {
         if !hit {
             return Err(format!("the fault {} hit no request", row.fault).into());
         }
+        self.parts_went_once()?;
         match (row.expect, result) {
             (Expect::Right | Expect::Either(_), Ok(())) => {}
             (Expect::Exhausts(kind), Err(error)) if error.kind() == kind && error.attempts() != ATTEMPTS => {
@@ -166,6 +167,28 @@ impl Scene {
         // Whatever happened, the next calls are right.
         self.store.write(&key("after")?, old.clone()).await?;
         expect(&self.store.read(&key("after")?).await?, &old, "an object written afterwards")
+    }
+
+    /// No target of AIStore took the whole of a part number twice, which would have lost its data.
+    fn parts_went_once(&self) -> Result<(), Fault> {
+        let whole = |entry: &JournalEntry| {
+            let all = entry.content_length == Some(entry.bytes_in);
+            // By 429 a server says that it did not take what it was sent.
+            entry.operation == "mpt-part"
+                && entry.node == NodeKind::Target
+                && all
+                && entry.status != Some(429)
+        };
+        let mut seen = BTreeSet::new();
+        for entry in self.server.journal().filter(whole) {
+            let (_, query) = entry.path.split_once('?').ok_or("a part without a query")?;
+            let mut named: Vec<&str> = query.split('&').filter(|pair| is_part_name(pair)).collect();
+            named.sort_unstable();
+            if !seen.insert((entry.key.clone(), named.join("&"))) {
+                return Err(format!("a part was sent twice: {}", entry.path).into());
+            }
+        }
+        Ok(())
     }
 
     /// Does it, and checks what came of it. Only failures of the call itself are the inner error.
@@ -298,6 +321,11 @@ impl Scene {
         }
         Ok(result)
     }
+}
+
+/// Whether a pair of a query says which part of which upload it is.
+fn is_part_name(pair: &str) -> bool {
+    pair.starts_with("uploadId=") || pair.starts_with("partNumber=")
 }
 
 const ATTEMPTS: u32 = 5;
