@@ -33,6 +33,7 @@ const FILES: &[&str] = &[
     "jobs",
     "cluster",
     "etl",
+    "stats-config",
     "authn-users",
     "authn-roles",
     "authn-clusters",

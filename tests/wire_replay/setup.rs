@@ -106,6 +106,9 @@ struct Document {
     /// What the dev server is not meant to do.
     #[serde(default)]
     outside: Vec<Scope>,
+    /// Answers that tell of the recorded machine, such as its logs: their bodies are not compared.
+    #[serde(default)]
+    machine: Vec<Scope>,
     /// Calls that the dev server's cluster does not have: only who may make them is compared.
     #[serde(default)]
     access_only: Vec<Scope>,
@@ -129,6 +132,7 @@ pub(crate) struct Caller<'a> {
 pub(crate) struct Setup {
     steps: Vec<Step>,
     outside: Vec<Scope>,
+    machine: Vec<Scope>,
     access_only: Vec<Scope>,
 }
 
@@ -137,12 +141,18 @@ impl Setup {
         let path = directory().join("setup.toml");
         let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let document: Document = toml::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        Self { steps: document.step, outside: document.outside, access_only: document.access_only }
+        let Document { step: steps, outside, machine, access_only } = document;
+        Self { steps, outside, machine, access_only }
     }
 
     /// True if an exchange is not replayed.
     pub(crate) fn is_outside(&self, file: &str, name: &str) -> bool {
         self.outside.iter().any(|scope| scope.holds(file, name))
+    }
+
+    /// True if the body of an answer is a matter of the machine.
+    pub(crate) fn is_of_machine(&self, file: &str, name: &str) -> bool {
+        self.machine.iter().any(|scope| scope.holds(file, name))
     }
 
     /// True if a call that does not exist here got as far as it should: past the checks of access.

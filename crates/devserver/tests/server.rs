@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use longshore_devserver::{DevServer, Fault, FaultKind, Handle, NodeKind, StartError};
 use support::kill::{Victim, serve_if_child};
-use support::{Answer, Client, follow, server};
+use support::{Answer, Client, follow, server, tar};
 
 fn with_bucket(server: &Handle) -> Client {
     let mut client = Client::new(server.aistore_addr());
@@ -289,25 +289,6 @@ fn many_objects_at_once() {
     let delete = br#"{"action":"delete-listrange","value":{"objnames":["b","b","../x"]}}"#;
     assert_eq!(client.call("DELETE", "/v1/buckets/b?provider=ais", &[], delete).status, 400);
     assert_eq!(get(&mut client, "b", &[]).status, 200, "nothing is done by halves");
-}
-
-/// A TAR of small files.
-fn tar(files: &[(&str, &str)]) -> Vec<u8> {
-    let mut archive = Vec::new();
-    for (name, content) in files {
-        let mut block = vec![0_u8; 512];
-        block[..name.len()].copy_from_slice(name.as_bytes());
-        block[124..135].copy_from_slice(format!("{:011o}", content.len()).as_bytes());
-        block[148..156].fill(b' ');
-        block[156] = b'0';
-        let sum: u32 = block.iter().map(|b| u32::from(*b)).sum();
-        block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
-        block.extend_from_slice(content.as_bytes());
-        block.resize(block.len().next_multiple_of(512), 0);
-        archive.extend(block);
-    }
-    archive.resize(archive.len() + 1024, 0);
-    archive
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub(crate) const CLUSTER_BITS: Bits =
     LIST_BUCKETS | SHOW_CLUSTER | CREATE_BUCKET | DESTROY_BUCKET | MOVE_BUCKET | ADMIN;
 
 /// Names of the bits, the lowest first.
-pub(crate) const NAMES: [&str; 18] = [
+const NAMES: [&str; 18] = [
     "GET",
     "HEAD-OBJECT",
     "PUT",
@@ -52,9 +52,24 @@ pub(crate) const NAMES: [&str; 18] = [
     "ADMIN",
 ];
 
-/// Names of the bits, at most four of them, as refusals list them.
+/// Names of the bits in a set, the lowest first.
+fn names(bits: Bits) -> impl Iterator<Item = &'static str> {
+    NAMES.into_iter().enumerate().filter(move |(bit, _)| bits & (1 << bit) != 0).map(|(_, name)| name)
+}
+
+/// Name of the lowest bit of a set.
+pub(crate) fn name(bits: Bits) -> &'static str {
+    names(bits).next().unwrap_or("UNKNOWN")
+}
+
+/// Names of all the bits, as a bucket's refusals list them.
+pub(crate) fn list(bits: Bits) -> String {
+    format!("[{}]", names(bits).collect::<Vec<_>>().join(","))
+}
+
+/// Names of the bits, at most four of them, as the refusals of tokens list them.
 pub(crate) fn describe(bits: Bits) -> String {
-    let mut names = NAMES.iter().enumerate().filter(|(bit, _)| bits & (1 << bit) != 0).map(|(_, name)| *name);
+    let mut names = names(bits);
     let first: Vec<_> = names.by_ref().take(4).collect();
     match (first.is_empty(), names.next()) {
         (true, _) => "none".into(),
@@ -79,5 +94,7 @@ mod tests {
         assert_eq!(describe(RW), "GET,HEAD-OBJECT,PUT,APPEND, ...");
         assert_eq!(describe(ADMIN), "ADMIN");
         assert_eq!(describe(1 << 40), "none");
+        assert_eq!(list(RO), "[GET,HEAD-OBJECT,HEAD-BUCKET,LIST-OBJECTS]");
+        assert_eq!((name(PUT | APPEND), name(1 << 40)), ("PUT", "UNKNOWN"));
     }
 }

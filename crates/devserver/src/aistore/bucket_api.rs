@@ -13,7 +13,7 @@ use super::gateway::{absent, bucket, other_method};
 use super::guard::Form;
 use super::names::{BucketName, Namespace, Provider};
 use super::node::Cx;
-use super::props::{self, Permission};
+use super::props;
 use super::reply::Reply;
 use super::{archive, bucket_jobs, cloud, guard, list, multi, promote, redirect};
 use crate::access::{Bits, bits};
@@ -329,7 +329,7 @@ async fn delete(cx: &mut Cx, rest: &str) -> Result<Reply> {
         )
         .tcode("ErrUnsupp")),
         "destroy-bck" => {
-            guard::bucket(cx, &name, bits::DESTROY_BUCKET)?.allow(Permission::DESTROY_BUCKET)?;
+            guard::bucket(cx, &name, bits::DESTROY_BUCKET)?.allow(bits::DESTROY_BUCKET)?;
             cx.cluster.buckets.destroy(&name).await?;
             Ok(Reply::ok())
         }
@@ -345,7 +345,7 @@ async fn delete(cx: &mut Cx, rest: &str) -> Result<Reply> {
         "delete-listrange" => {
             cloud::admit(cx, &name).await?;
             let bucket = guard::bucket(cx, &name, bits::OBJ_DELETE)?;
-            bucket.allow(Permission::DELETE)?;
+            bucket.allow(bits::OBJ_DELETE)?;
             multi::delete(cx, &bucket, &action).await
         }
         "evict-listrange" => {
@@ -382,7 +382,7 @@ pub(crate) async fn object_actions(cx: &Cx, item: &str) -> Result<Reply> {
         }
         "promote" => {
             guard::check(cx, Some(&bucket), bits::PROMOTE, Form::Wrapped)?;
-            bucket.allow(Permission::PROMOTE)?;
+            bucket.allow(bits::PROMOTE)?;
             promote::promote(cx, &bucket, &action).await
         }
         _ => Err(invalid_action(&action)),

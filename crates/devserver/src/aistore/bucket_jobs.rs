@@ -21,7 +21,7 @@ use super::jobs::Report;
 use super::names::{BucketName, Provider};
 use super::node::Cx;
 use super::objects::{self, Object};
-use super::props::{self, Permission};
+use super::props;
 use super::reply::Reply;
 use super::target::locate;
 use crate::access::bits;
@@ -288,7 +288,7 @@ pub(crate) async fn rename(cx: &Cx, name: &BucketName) -> Result<Reply> {
     if to == *name {
         return Err(Fail::bad(format!("cannot rename bucket \"{name}\" to itself (\"{to}\")")));
     }
-    bucket.allow(Permission::MOVE_BUCKET)?;
+    bucket.allow(bits::MOVE_BUCKET)?;
     let started = now();
     cx.cluster.buckets.rename(name, &to).await?;
     let report =

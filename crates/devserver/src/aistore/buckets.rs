@@ -10,7 +10,8 @@ use super::cloud;
 use super::error::{Fail, Result};
 use super::ids::now;
 use super::names::{BucketName, Namespace, Provider};
-use super::props::{self, Permission};
+use super::props;
+use crate::access::{Bits, bits};
 use crate::checksum::ChecksumKind;
 use crate::storage::{Service, Storage, StorageError};
 use crate::sync::{read, write};
@@ -87,18 +88,18 @@ impl Bucket {
         &self.props
     }
 
-    /// Refuses what the bucket's access mask does not allow.
-    pub(crate) fn allow(&self, permission: Permission) -> Result<()> {
-        let mask = self.props["access"].as_str().and_then(|a| a.parse().ok()).unwrap_or(u64::MAX);
-        if permission.granted(mask) {
+    /// Refuses what the bucket's access mask does not allow; names the lowest bit that is missing.
+    pub(crate) fn allow(&self, wanted: Bits) -> Result<()> {
+        let mask = self.props["access"].as_str().and_then(|a| a.parse().ok()).unwrap_or(Bits::MAX);
+        let missing = wanted & !mask;
+        if missing == 0 {
             return Ok(());
         }
         let message = format!(
-            "bucket {}(0x{:x}): {} access denied (allowed: {})",
-            self.name,
-            self.id,
-            permission.name(),
-            Permission::describe(mask)
+            "bucket {}: {} access denied (allowed: {})",
+            self.numbered(),
+            bits::name(missing),
+            bits::list(mask)
         );
         Err(Fail::new(StatusCode::FORBIDDEN, message).tcode("ErrBucketAccessDenied"))
     }

@@ -9,9 +9,8 @@ use super::actmsg::Action;
 use super::buckets::{self, Bucket};
 use super::error::{Fail, Relayed, Result};
 use super::guard::Form;
-use super::names::{BucketName, Provider, check_object_name};
+use super::names::{BucketName, Provider, check_new_name, check_object_name};
 use super::node::Cx;
-use super::props::Permission;
 use super::reply::Reply;
 use super::{
     absent_api, archive, batch, bucket_api, cloud, cluster_api, guard, job_api, redirect, s3, token_api,
@@ -153,20 +152,25 @@ async fn objects(cx: &Cx, rest: &str) -> Result<Reply> {
             check_object_name(object)?;
             archive::check_query(&cx.query)?;
         }
+        // With `object_to` the name in the path is the source's.
         Method::PUT => {
-            check_object_name(object)?;
+            if cx.query.value("object_to").is_empty() {
+                check_new_name(object)?;
+            } else {
+                check_object_name(object)?;
+            }
             archive::check_query(&cx.query)?;
             let append = cx.query.has("append_type");
-            bucket.allow(if append { Permission::APPEND } else { Permission::PUT })?;
+            bucket.allow(if append { bits::APPEND } else { bits::PUT })?;
             if !cx.query.value("object_to").is_empty() && !cx.query.value("etl_name").is_empty() {
                 return Err(Fail::bad("the operation requires Kubernetes"));
             }
         }
         Method::DELETE => {
             check_object_name(object)?;
-            bucket.allow(Permission::DELETE)?;
+            bucket.allow(bits::OBJ_DELETE)?;
         }
-        Method::PATCH => bucket.allow(Permission::UPDATE)?,
+        Method::PATCH => bucket.allow(bits::OBJ_UPDATE)?,
         Method::POST => check_post(&bucket, object, &action.unwrap_or_default())?,
         _ => {}
     }
@@ -220,15 +224,19 @@ fn check_post(bucket: &Bucket, object: &str, action: &Action) -> Result<()> {
         )
         .tcode("ErrUnsupp")),
         "rename-obj" => {
-            bucket.allow(Permission::MOVE).map_err(|f| f.tcode(""))?;
-            check_object_name(&action.name)?;
+            bucket.allow(bits::OBJ_MOVE).map_err(|f| f.tcode(""))?;
+            check_new_name(&action.name)?;
             if action.name == object {
                 let object = bucket.name.object(object);
                 return Err(Fail::bad(format!("cannot rename {object} to self, nothing to do")));
             }
             Ok(())
         }
-        "mpt-upload" | "mpt-complete" => bucket.allow(Permission::PUT),
+        "mpt-upload" => {
+            bucket.allow(bits::PUT)?;
+            if object.contains("//") { check_new_name(object) } else { Ok(()) }
+        }
+        "mpt-complete" => bucket.allow(bits::PUT),
         "check-lock" => Ok(()),
         // The original takes the path for one of another call and stumbles over the bucket's name in it.
         _ => Err(Fail::bad(

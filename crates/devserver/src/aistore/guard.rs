@@ -13,7 +13,6 @@ use super::buckets::Bucket;
 use super::error::{Fail, Result};
 use super::names::BucketName;
 use super::node::Cx;
-use super::props::Permission;
 use super::{Cluster, gateway};
 use crate::access::bits::{BCK_SET_ACL, PATCH, RO};
 use crate::access::{Bits, CLUSTER_BITS, Claims, describe, now_seconds, presented, remaining, verify};
@@ -164,11 +163,7 @@ pub(crate) fn check(cx: &Cx, bucket: Option<&Bucket>, bits: Bits, form: Form) ->
         .map_err(|message| refuse(StatusCode::FORBIDDEN, message, form, "wrapError"))?;
     let Some(bucket) = bucket else { return Ok(()) };
     let free = if claims.admin { PATCH | BCK_SET_ACL } else { 0 };
-    let asked = bits & (RO | PATCH | BCK_SET_ACL) & !free;
-    for bit in (0..Bits::BITS).filter(|bit| asked & (1 << bit) != 0) {
-        bucket.allow(Permission(bit))?;
-    }
-    Ok(())
+    bucket.allow(bits & (RO | PATCH | BCK_SET_ACL) & !free)
 }
 
 /// Whether a token grants bits; the error is the refusal's text.

@@ -109,8 +109,6 @@ pub(crate) struct Report {
     pub(crate) errors: Vec<String>,
     /// The one target that it ran on; `None` for all.
     pub(crate) only: Option<usize>,
-    /// Never ends by itself, though there is nothing left to do.
-    pub(crate) endless: bool,
 }
 
 impl Report {
@@ -137,7 +135,7 @@ impl Job {
     /// Time of the end in nanoseconds, 0 while it runs or idles.
     fn end_time(&self) -> i64 {
         let idles = self.idle_until.is_some_and(|until| Instant::now() < until);
-        if !self.aborted && (idles || self.report.endless) { 0 } else { self.ended }
+        if !self.aborted && idles { 0 } else { self.ended }
     }
 
     /// The errors as a target tells them, or all of them.
@@ -166,7 +164,6 @@ impl Job {
         self.report.objects += more.objects;
         self.report.bytes += more.bytes;
         self.report.errors.extend(more.errors.iter().cloned());
-        self.report.endless |= more.endless;
         self.report.from.clone_from(&more.from);
         self.report.to.clone_from(&more.to);
         self.idle_until = Some(Instant::now() + idle);

@@ -18,7 +18,7 @@ use super::objects::location;
 use super::reply::Reply;
 use super::{Cluster, archive, cloud, cluster_api};
 use crate::access::bits;
-use crate::storage::{ObjectKey, ObjectRecord, StorageError};
+use crate::storage::{ObjectKey, ObjectRecord};
 
 /// Most entries of a page.
 const MAX_PAGE: usize = 10_000;
@@ -382,11 +382,11 @@ impl Page {
         self.entries.push(entry);
     }
 
-    /// Adds the members of the last entry if it is an archive that can be read.
-    fn push_members(&mut self, cluster: &Cluster, bucket: &Bucket) {
-        let Some(archive) = self.entries.last_mut() else { return };
+    /// Adds the members of the last entry if it is an archive.
+    fn push_members(&mut self, cluster: &Cluster, bucket: &Bucket) -> Result<()> {
+        let Some(archive) = self.entries.last_mut() else { return Ok(()) };
         let key = ObjectKey::new(bucket.id, 0, &archive.n);
-        let Some(members) = archive::members(&cluster.storage, &key) else { return };
+        let Some(members) = archive::members(&cluster.storage, &key)? else { return Ok(()) };
         archive.f |= ENTRY_ARCHIVE;
         self.entries.extend(members.into_iter().map(|(name, size)| Entry {
             n: format!("{}/{name}", self.last),
@@ -394,10 +394,11 @@ impl Page {
             f: ENTRY_CACHED | ENTRY_MEMBER,
             ..Entry::default()
         }));
+        Ok(())
     }
 }
 
-fn collect(cluster: &Cluster, bucket: &Bucket, query: &PageQuery) -> std::result::Result<Page, StorageError> {
+fn collect(cluster: &Cluster, bucket: &Bucket, query: &PageQuery) -> Result<Page> {
     let walk = cluster.storage.snapshot()?.walk(bucket.id)?;
     let mut from = query.prefix.clone();
     if !query.token.is_empty() {
@@ -431,7 +432,7 @@ fn collect(cluster: &Cluster, bucket: &Bucket, query: &PageQuery) -> std::result
             }
             page.push(entry(cluster, bucket, name, &record, &query.wanted));
             if query.archives {
-                page.push_members(cluster, bucket);
+                page.push_members(cluster, bucket)?;
             }
         }
         match jump {

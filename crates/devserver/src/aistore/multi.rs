@@ -75,8 +75,16 @@ impl Selection {
         Ok(Self::Names(names))
     }
 
-    fn is_endless(&self) -> bool {
-        matches!(self, Self::Template(template) if template.is_endless())
+    /// Refuses a template that the original would count through until it is stopped.
+    pub(crate) fn check_end(&self) -> Result<()> {
+        match self {
+            Self::Template(template) if template.is_endless() => Err(Fail::bad(format!(
+                "template with {:?} in front stands for too many names, or for no end of them: the job would run until it \
+                 is stopped; use a prefix or a range",
+                template.prefix
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -147,6 +155,7 @@ fn chosen(cx: &Cx, action: &Action, schema: &'static Struct) -> Result<(u64, Sel
     let node = cx.cluster.targets[0].name();
     let message: Result<Message> = decode_value(action, Schema::Struct(schema), &node);
     let chosen = message.and_then(|m| Ok((m.workers, Selection::new(m)?)));
+    let chosen = chosen.and_then(|(workers, selection)| selection.check_end().map(|()| (workers, selection)));
     chosen.map_err(|mut fail| {
         // The target that decodes the selection refuses it.
         fail.message = format!("{node} failed to \"{}\" List/Range: {}", action.action, fail.message);
@@ -177,12 +186,7 @@ pub(crate) async fn evict(cx: &Cx, bucket: &Arc<Bucket>, action: &Action) -> Res
 pub(crate) async fn delete(cx: &Cx, bucket: &Arc<Bucket>, action: &Action) -> Result<Reply> {
     let (workers, selection) = chosen(cx, action, &SELECTION)?;
     let started = now();
-    let mut report = Report {
-        bucket: Some(bucket.name.clone()),
-        workers,
-        endless: selection.is_endless(),
-        ..Report::default()
-    };
+    let mut report = Report { bucket: Some(bucket.name.clone()), workers, ..Report::default() };
     if bucket.remote().is_some() {
         jobs::each(cx, bucket, selection, Work::Delete, &mut report).await?;
     } else {
@@ -249,7 +253,7 @@ pub(crate) async fn copy(cx: &Cx, name: &BucketName, action: &Action) -> Result<
     // A selection that makes no sense is a matter of the job.
     match Selection::from_value(&action.value) {
         Ok(selection) => {
-            report.endless = selection.is_endless();
+            selection.check_end()?;
             copy_picks(cx, Picks::new(&from, selection), &into, &options, &mut report).await?;
         }
         Err(fail) => report.errors.push(fail.message),

@@ -205,6 +205,18 @@ pub(crate) fn check_object_name(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Checks the name of an object that is to be written.
+pub(crate) fn check_new_name(name: &str) -> Result<()> {
+    check_object_name(name)?;
+    if name.contains("//") {
+        // The original stores it and shows it in no listing.
+        return Err(Fail::bad(format!(
+            "object name {name:?}: AIStore lists no object with \"//\" in its name; write it with single slashes"
+        )));
+    }
+    Ok(())
+}
+
 /// Checks a listing's prefix.
 pub(crate) fn check_prefix(prefix: &str) -> Result<()> {
     if has_bad_component(prefix) {
@@ -256,6 +268,7 @@ mod tests {
         for bad in ["", "a/", "a/../b", "./a", "~/b"] {
             assert!(check_object_name(bad).is_err(), "{bad}");
         }
+        assert!(check_new_name("a//b").is_err_and(|f| f.message.contains("lists no object")));
         for good in ["a", "a//b", "~a", "a/...", ".hidden"] {
             assert!(check_object_name(good).is_ok(), "{good}");
         }

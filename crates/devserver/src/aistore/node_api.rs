@@ -228,25 +228,42 @@ fn metrics() -> Value {
 
 /// The requests that a node has answered, as its log.
 fn log(cx: &Cx, node: &NodeInfo) -> Result<Reply> {
-    let severity = match cx.query.value("severity") {
+    let severity = match cx.query.value("severity").to_ascii_lowercase().as_str() {
         "" | "i" | "info" => 'I',
         "w" | "warning" => 'W',
         "e" | "error" => 'E',
-        other => {
-            return Err(Fail::bad(format!(
-                "unexpected severity {other:?}, expecting one of info|warning|error"
-            )));
+        _ => {
+            let asked = cx.query.value("severity");
+            return Err(Fail::bad(format!("unknown log severity {asked:?}")));
         }
     };
     let text = log_text(cx, node, severity != 'I');
     if !cx.query.flag("all") {
-        return Ok(Reply::text(text));
+        return Ok(Reply::text(log_from(&text, cx.query.value("offset"))?.to_owned()));
     }
     let kind = if node.kind == NodeKind::Target { "target" } else { "proxy" };
     let name = format!("ais{kind}.{}.log", if severity == 'I' { "INFO" } else { "ERROR" });
     let mut archive = Archiver::new(Format::Tgz, Vec::new());
     archive.append(&name, text.len() as u64, now(), &mut text.as_bytes())?;
     Ok(Reply::ok().with(CONTENT_TYPE, "application/x-gzip").body(archive.finish()?))
+}
+
+/// What a log holds from an offset on.
+fn log_from<'a>(text: &'a str, offset: &str) -> Result<&'a str> {
+    if offset.is_empty() {
+        return Ok(text);
+    }
+    let number: i64 = offset.parse().map_err(|_| {
+        Fail::bad(format!("strconv.ParseInt: parsing {offset:?}: invalid syntax")).tcode("NumError")
+    })?;
+    let start = usize::try_from(number)
+        .map_err(|_| Fail::bad(format!("seek to {number}: invalid argument")).tcode("PathError"))?;
+    if start > text.len() {
+        let size = text.len();
+        return Err(Fail::bad(format!("log likely rotated (offset {number}, size {size})")));
+    }
+    let start = (start..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+    Ok(&text[start..])
 }
 
 fn log_text(cx: &Cx, node: &NodeInfo, errors_only: bool) -> String {
@@ -268,6 +285,15 @@ fn log_text(cx: &Cx, node: &NodeInfo, errors_only: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn logs_go_on_where_they_were_read_to() {
+        assert_eq!(log_from("one two", "4").expect("a rest"), "two");
+        assert_eq!(log_from("one", "3").expect("a rest"), "");
+        let why = |offset| log_from("one", offset).expect_err("refused").message;
+        assert!(why("4").contains("rotated") && why("-1").contains("invalid argument"));
+        assert!(why("x").contains("invalid syntax"));
+    }
 
     #[test]
     fn counters_tell_what_was_answered() {

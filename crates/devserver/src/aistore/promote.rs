@@ -9,7 +9,7 @@ use super::buckets::Bucket;
 use super::error::{Fail, Relayed, Result};
 use super::ids::now;
 use super::jobs::Report;
-use super::names::check_object_name;
+use super::names::check_new_name;
 use super::node::Cx;
 use super::objects::{self, Object, Overwrite};
 use super::reply::Reply;
@@ -124,7 +124,7 @@ async fn promote_file(
     name: &str,
     message: &Message,
 ) -> Result<u64> {
-    check_object_name(name)?;
+    check_new_name(name)?;
     let target = cx.cluster.place(bucket, name);
     let object: Object = locate(cx, Arc::clone(bucket), name, target);
     if !message.overwrite && cx.cluster.storage.object(&object.key)?.is_some() {

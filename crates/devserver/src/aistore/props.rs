@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 use super::error::{Fail, Result};
 use super::gojson::{self, Schema, Struct, parse_duration, parse_size};
-use crate::access::bits;
 use crate::checksum::ChecksumKind;
 
 /// Properties of a new bucket, without what is its own (`bid`, `created`).
@@ -212,40 +211,6 @@ pub(crate) fn starts_job(old: &Value, new: &Value) -> Option<&'static str> {
     (flag(new, "ec", "enabled") && !flag(old, "ec", "enabled")).then_some("ec-encode")
 }
 
-/// A permission bit, with its name in messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Permission(pub(crate) u32);
-
-impl Permission {
-    pub(crate) const PUT: Self = Self(2);
-    pub(crate) const APPEND: Self = Self(3);
-    pub(crate) const DELETE: Self = Self(4);
-    pub(crate) const MOVE: Self = Self(5);
-    pub(crate) const PROMOTE: Self = Self(6);
-    pub(crate) const UPDATE: Self = Self(7);
-    pub(crate) const DESTROY_BUCKET: Self = Self(15);
-    pub(crate) const MOVE_BUCKET: Self = Self(16);
-
-    pub(crate) fn granted(self, mask: u64) -> bool {
-        mask & (1 << self.0) != 0
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        bits::NAMES.get(self.0 as usize).copied().unwrap_or("UNKNOWN")
-    }
-
-    /// The names in a mask, as messages list them.
-    pub(crate) fn describe(mask: u64) -> String {
-        let names: Vec<_> = bits::NAMES
-            .iter()
-            .enumerate()
-            .filter(|(bit, _)| mask & (1 << bit) != 0)
-            .map(|(_, n)| *n)
-            .collect();
-        format!("[{}]", names.join(","))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,8 +224,6 @@ mod tests {
         assert_eq!(props["checksum"]["validate_warm_get"], false);
         assert_eq!(props["access"], "771");
         assert!(props.get("force").is_none());
-        assert_eq!(Permission::describe(771), "[GET,HEAD-OBJECT,HEAD-BUCKET,LIST-OBJECTS]");
-        assert!(!Permission::PUT.granted(771));
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub(super) const OPERATIONS: &[&str] = &[
     "delete",
     "patch",
     "post",
+    "delete-many",
     "list",
     "copy",
     "append",
@@ -30,7 +31,16 @@ pub(super) const OPERATIONS: &[&str] = &[
     "bucket",
     "cluster",
     "batch",
+    "login",
+    "users",
+    "roles",
+    "clusters",
+    "revoke",
+    "authn",
 ];
+
+/// Names of nodes that faults can select.
+const NODES: &str = "gateway, target, authn, s3, supabase, apolo";
 
 /// Why a textual fault is not understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,14 +75,14 @@ fn parse(text: &str) -> Result<Fault, String> {
             "bucket" => fault.bucket = Some(value("a pattern")?.to_owned()),
             "method" => fault.method = Some(value("an HTTP method")?.to_ascii_uppercase()),
             "node" => {
-                fault.node = Some(match value("gateway or target")? {
+                fault.node = Some(match value("a node")? {
                     "gateway" => NodeKind::Gateway,
                     "target" => NodeKind::Target,
                     "authn" => NodeKind::Authn,
                     "s3" => NodeKind::S3,
                     "supabase" => NodeKind::Supabase,
                     "apolo" => NodeKind::Apolo,
-                    other => return Err(format!("unknown node {other:?}, expected gateway or target")),
+                    other => return Err(format!("unknown node {other:?}, expected one of {NODES}")),
                 });
             }
             "count" => fault.count = Some(number(value("a number")?)?),
@@ -262,6 +272,8 @@ mod tests {
         for text in [
             "get:key=big*:reset-at=1048576:count=2",
             "any:close",
+            "login:node=authn:status=503",
+            "delete-many:node=s3:close",
             "put:bucket=b?:method=PUT:node=target:no-space-at=10:skip=1",
             "get:status=503/2",
             "get:status=429:chance=0.25:seed=9",

@@ -208,6 +208,25 @@ pub(crate) fn split_url(url: &str) -> (SocketAddr, String) {
     (address.parse().expect("an address"), format!("/{path}"))
 }
 
+/// A TAR of small files.
+pub(crate) fn tar(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut archive = Vec::new();
+    for (name, content) in files {
+        let mut block = vec![0_u8; 512];
+        block[..name.len()].copy_from_slice(name.as_bytes());
+        block[124..135].copy_from_slice(format!("{:011o}", content.len()).as_bytes());
+        block[148..156].fill(b' ');
+        block[156] = b'0';
+        let sum: u32 = block.iter().map(|b| u32::from(*b)).sum();
+        block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        block.extend_from_slice(content.as_bytes());
+        block.resize(block.len().next_multiple_of(512), 0);
+        archive.extend(block);
+    }
+    archive.resize(archive.len() + 1024, 0);
+    archive
+}
+
 /// A request that follows one redirect.
 pub(crate) fn follow(
     client: &mut Client,

@@ -245,14 +245,19 @@ pub(crate) async fn get(cx: &Cx, object: &Object, wanted: Wanted) -> Result<Repl
     Ok(Reply::ok().with(CONTENT_TYPE, content_type).source(Source::stream(size, pieces)))
 }
 
-/// Names and sizes of the files in an object that is an archive by its name, sorted; `None` if it is none, or cannot
-/// be read as one.
-pub(crate) fn members(storage: &Storage, key: &ObjectKey) -> Option<Vec<(String, u64)>> {
-    let format = Format::by_extension(&key.name)?;
-    let shard = Shard::find(storage, key).ok()??;
-    let mut members = read_members(&shard, format).ok()?;
+/// Names and sizes of the files in an object that is an archive by its name, sorted; `None` if it is none.
+pub(crate) fn members(storage: &Storage, key: &ObjectKey) -> Result<Option<Vec<(String, u64)>>> {
+    let Some(format) = Format::by_extension(&key.name) else { return Ok(None) };
+    let Some(shard) = Shard::find(storage, key)? else { return Ok(None) };
+    let mut members = read_members(&shard, format).map_err(|e| {
+        // The original leaves it out, and with it what lies behind it on the same disk.
+        let name = &key.name;
+        Fail::bad(format!(
+            "cannot list what is in the archive {name:?}: {e}; AIStore would leave objects out"
+        ))
+    })?;
     members.sort_by(|a, b| a.0.cmp(&b.0));
-    Some(members)
+    Ok(Some(members))
 }
 
 fn read_members(shard: &Shard, format: Format) -> io::Result<Vec<(String, u64)>> {

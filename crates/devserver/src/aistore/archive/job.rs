@@ -17,7 +17,7 @@ use crate::aistore::gateway::bucket;
 use crate::aistore::ids::now;
 use crate::aistore::jobs::Report;
 use crate::aistore::multi::{Picks, Selection, to_bucket};
-use crate::aistore::names::check_object_name;
+use crate::aistore::names::check_new_name;
 use crate::aistore::node::Cx;
 use crate::aistore::objects::Object;
 use crate::aistore::reply::Reply;
@@ -56,7 +56,7 @@ pub(crate) async fn archive(cx: &Cx, from: &Arc<Bucket>, action: &Action) -> Res
         let extension = name.rfind('.').map_or("", |at| &name[at..]);
         Fail::bad(format!("unknown filename extension ({name:?}, {extension:?})")).tcode("errUnknownFileExt")
     })?;
-    check_object_name(name)?;
+    check_new_name(name)?;
     cloud::admit(cx, &to).await?;
     let into = bucket(cx, &to)?;
     let jobs = &cx.cluster.jobs;
@@ -77,6 +77,7 @@ pub(crate) async fn archive(cx: &Cx, from: &Arc<Bucket>, action: &Action) -> Res
     // A selection that makes no sense is a matter of the job, as is what it does not find.
     match Selection::from_value(&action.value) {
         Ok(selection) => {
+            selection.check_end()?;
             let members = gather(cx, from, selection, &message, &mut report).await?;
             let object = locate(cx, Arc::clone(&into), name, cx.cluster.place(&into, name));
             if members.is_empty() {

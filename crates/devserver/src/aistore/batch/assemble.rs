@@ -174,11 +174,26 @@ fn look_up(cluster: &Cluster, entry: &Entry, home: usize) -> Result<(Content, u6
     Ok((Content::File { shard, format, path: entry.archpath.clone(), skip }, len))
 }
 
+/// Refuses ranges outside their objects while that can still be said.
+fn check_ranges(cluster: &Cluster, batch: &Batch) -> Result<()> {
+    for entry in batch.request.entries.iter().filter(|entry| entry.is_ranged()) {
+        let home = cluster.place(&entry.bucket, &entry.objname);
+        match look_up(cluster, entry, home) {
+            Err(fail) if fail.tcode == "ErrRangeNotSatisfiable" => return Err(fail),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Answers with the archive, alone or behind its metadata.
 pub(super) async fn answer(cx: &Cx, batch: Batch) -> Result<Reply> {
     let mime = batch.request.mime.as_str();
     let format = if mime.is_empty() { Format::Tar } else { Format::from_request(mime)? };
     let streams = batch.request.streams;
+    if streams {
+        check_ranges(&cx.cluster, &batch)?;
+    }
     let finder = Finder { cluster: Arc::clone(&cx.cluster), batch, missing: 0, report: Report::default() };
     let (to, pieces) = pipe();
     // The thread ends with the archive, or at its next write once the client is gone.

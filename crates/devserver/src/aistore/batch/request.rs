@@ -44,10 +44,15 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// True if not all of it is wanted.
+    pub(super) fn is_ranged(&self) -> bool {
+        self.start != 0 || self.length != 0
+    }
+
     /// Offset and length of what is wanted of `size` bytes.
     pub(super) fn range(&self, size: u64) -> Result<(u64, u64)> {
         let (start, length) = (self.start, self.length);
-        if start == 0 && length == 0 {
+        if !self.is_ranged() {
             return Ok((0, size));
         }
         let open = length == -1;

@@ -11,7 +11,7 @@ use crate::aistore::cloud::object::{Freshness, warm};
 use crate::aistore::error::{Fail, Result};
 use crate::aistore::gojson::{self, Schema};
 use crate::aistore::multipart;
-use crate::aistore::names::{BucketName, check_object_name};
+use crate::aistore::names::{BucketName, check_new_name};
 use crate::aistore::node::Cx;
 use crate::aistore::reply::Reply;
 use crate::aistore::target::locate;
@@ -81,7 +81,7 @@ pub(crate) async fn patch(cx: &Cx, object: &Object) -> Result<Reply> {
 
 /// Answers `rename-obj`: the object gets another name in its bucket, wherever that belongs.
 pub(crate) async fn rename(cx: &Cx, object: &Object, to: &str) -> Result<Reply> {
-    check_object_name(to)?;
+    check_new_name(to)?;
     let (from, to) = (object.key.clone(), ObjectKey::new(object.bucket.id, 0, to));
     let missing = object.missing(cx);
     cx.cluster
@@ -107,7 +107,7 @@ pub(crate) async fn copy(cx: &mut Cx, object: &Object) -> Result<Reply> {
     if name.is_empty() {
         return Err(Fail::bad(format!("parse-uname {text:?}: missing object name in \"{bucket}\"")));
     }
-    check_object_name(name)?;
+    check_new_name(name)?;
     cloud::admit(cx, &bucket).await?;
     let Some(bucket) = cx.cluster.buckets.find(&bucket) else {
         return Err(buckets::missing(&bucket));

@@ -8,11 +8,11 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{escape, find, invalid, list, texts, unescape, xml};
+use crate::access::bits;
 use crate::aistore::cloud;
 use crate::aistore::error::{Fail, Result};
 use crate::aistore::names::{BucketName, Provider};
 use crate::aistore::node::Cx;
-use crate::aistore::props::Permission;
 use crate::aistore::reply::Reply;
 use crate::aistore::target::locate;
 use crate::storage::{ObjectKey, Tables};
@@ -49,7 +49,7 @@ pub(super) async fn handle(cx: &mut Cx, name: &BucketName) -> Result<Reply> {
         )
         .tcode("ErrUnsupp")),
         Method::DELETE => {
-            find(cx, name)?.allow(Permission::DESTROY_BUCKET)?;
+            find(cx, name)?.allow(bits::DESTROY_BUCKET)?;
             cx.cluster.buckets.destroy(name).await?;
             Ok(Reply::ok())
         }
@@ -80,7 +80,7 @@ async fn set_versioning(cx: &mut Cx, name: &BucketName) -> Result<Reply> {
 /// Deletes the listed objects; those that do not exist count as deleted.
 async fn delete(cx: &Cx, name: &BucketName) -> Result<Reply> {
     let bucket = find(cx, name)?;
-    bucket.allow(Permission::DELETE)?;
+    bucket.allow(bits::OBJ_DELETE)?;
     let document = String::from_utf8_lossy(&cx.json);
     if !document.contains("</Delete>") {
         return Err(Fail::bad("XML syntax error on line 1: unexpected EOF").tcode("SyntaxError"));

@@ -15,7 +15,7 @@ use http::{Method, StatusCode};
 use super::buckets::Bucket;
 use super::error::{Fail, Result};
 use super::guard::{self, Form};
-use super::names::{BucketName, Namespace, Provider, check_object_name};
+use super::names::{BucketName, Namespace, Provider, check_new_name, check_object_name};
 use super::node::Cx;
 use super::reply::{Html, Reply};
 use super::{redirect, target};
@@ -52,7 +52,12 @@ async fn gateway_call(cx: &mut Cx, bucket: &str, key: &str) -> Result<Reply> {
             "key {key:?}: AIStore's S3 endpoint loses what follows '#' or '?'; use the native API for such names"
         )));
     }
-    check_object_name(key)?;
+    let writes = matches!(cx.method, Method::PUT | Method::POST);
+    if writes {
+        check_new_name(key)?;
+    } else {
+        check_object_name(key)?;
+    }
     let target = &cx.cluster.targets[cx.cluster.place(&bucket, key)];
     let url = redirect::url(&cx.cluster, target, &cx.path, &cx.query, &cx.plan);
     let (endpoint, bucket) = (escape(&url), &bucket.name.name);

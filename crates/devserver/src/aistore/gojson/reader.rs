@@ -1,87 +1,27 @@
-//! Complaints about JSON, worded as AIStore's decoder words them.
-//!
-//! The server decodes with a streaming parser whose messages quote the input around the place where it stopped.
-//! Clients show these texts, and tests compare them, so the same walk is done here: [`check`] reads a document by a
-//! [`Schema`] and reports the first mismatch. Values themselves are then decoded with `serde_json`.
+//! The walk through a document, step by step as the original's decoder takes them.
 
-use serde_json::Value;
-
+use super::units::{parse_duration, parse_size};
+use super::{Schema, Struct};
 use crate::raw;
 
-/// What is expected at some place of a document.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Schema {
-    Any,
-    Bool,
-    Text,
-    Integer,
-    /// An integer of 64 bits, or null.
-    Long,
-    /// An unsigned integer inside a string.
-    QuotedInteger,
-    /// A Go duration.
-    Duration,
-    /// A size such as `1MiB`.
-    Size,
-    /// An object whose values are all strings.
-    TextMap,
-    Struct(&'static Struct),
-    /// A list of anything, decoded into the named Go type.
-    List(&'static str),
-    /// A list of structs, decoded into the named Go type.
-    ListOf(&'static str, &'static Struct),
-    /// An object read member by member, without a Go type of its own.
-    Open(&'static [(&'static str, Self)]),
-    /// A list read item by item, likewise.
-    Each(&'static Self),
-    /// A value with a decoder of its own, which gets all of its bytes.
-    Own(fn(&[u8]) -> Result<(), String>),
-}
-
-/// A Go struct.
-#[derive(Debug)]
-pub(crate) struct Struct {
-    /// Go name, `package.Type`.
-    pub(crate) name: &'static str,
-    /// JSON name, Go name, content.
-    pub(crate) fields: &'static [(&'static str, &'static str, Schema)],
-    /// Unknown fields are an error.
-    pub(crate) strict: bool,
-}
-
-/// Checks `input`; the error is the decoder's text.
-pub(crate) fn check(input: &[u8], schema: Schema) -> Result<(), String> {
-    let mut reader = Reader { input, head: 0, error: None };
-    reader.read(schema);
-    reader.error.map_or(Ok(()), Err)
-}
-
-/// Encodes a decoded value the way it is encoded between two decoding steps: compact, keys sorted.
-pub(crate) fn encode_sorted(value: &Value) -> String {
-    match value {
-        Value::Object(map) => {
-            let mut keys: Vec<_> = map.keys().collect();
-            keys.sort();
-            let items: Vec<_> = keys
-                .iter()
-                .map(|k| format!("{}:{}", Value::from(k.as_str()), encode_sorted(&map[*k])))
-                .collect();
-            format!("{{{}}}", items.join(","))
-        }
-        Value::Array(items) => {
-            format!("[{}]", items.iter().map(encode_sorted).collect::<Vec<_>>().join(","))
-        }
-        other => other.to_string(),
-    }
-}
-
-struct Reader<'a> {
+/// A walk through a document that stops at the first mismatch.
+pub(super) struct Reader<'a> {
     input: &'a [u8],
     head: usize,
     error: Option<String>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub(super) fn new(input: &'a [u8]) -> Self {
+        Self { input, head: 0, error: None }
+    }
+
+    /// Reads the document; the error is the first mismatch.
+    pub(super) fn check(mut self, schema: Schema) -> Result<(), String> {
+        self.read(schema);
+        self.error.map_or(Ok(()), Err)
+    }
+
     /// Reports a mismatch at the current place unless there was one before.
     fn report(&mut self, operation: &str, message: &str) {
         if self.error.is_none() {
@@ -293,7 +233,7 @@ impl Reader<'_> {
     fn list_of(&mut self, name: &str, item: &Struct) {
         match self.next() {
             b'n' => self.head = (self.head + 3).min(self.input.len()),
-            b'[' if self.peek() == b']' => self.head += 1,
+            b'[' if self.closes(b']') => {}
             b'[' => loop {
                 self.structure(item);
                 match self.next() {
@@ -322,7 +262,7 @@ impl Reader<'_> {
             return;
         }
         let own = &self.input[start..self.head];
-        let mut inner = Reader { input: own, head: 0, error: None };
+        let mut inner = Reader::new(own);
         let text = inner.text();
         let result = match (inner.error, text) {
             (Some(error), _) => Err(error),
@@ -333,17 +273,33 @@ impl Reader<'_> {
         }
     }
 
-    fn open(&mut self, fields: &[(&str, Schema)]) {
+    /// Reads the start of an object or a list; true if there is something in it. `null` stands for an empty one.
+    fn opens(&mut self, operation: &str, open: u8, close: u8) -> bool {
         if self.null() {
-            return;
+            return false;
         }
         let found = self.next();
-        if found != b'{' {
-            self.expect("ReadObjectCB", "expect { or n", found);
-            return;
+        if found != open {
+            self.expect(operation, &format!("expect {} or n", char::from(open)), found);
+            return false;
         }
-        if self.peek() == b'}' {
-            self.head += 1;
+        !self.closes(close)
+    }
+
+    /// Skips the end of what holds nothing.
+    fn closes(&mut self, close: u8) -> bool {
+        let empty = self.peek() == close;
+        self.head += usize::from(empty);
+        empty
+    }
+
+    /// True if another item follows.
+    fn goes_on(&mut self) -> bool {
+        self.error.is_none() && self.next() == b','
+    }
+
+    fn open(&mut self, fields: &[(&str, Schema)]) {
+        if !self.opens("ReadObjectCB", b'{', b'}') {
             return;
         }
         loop {
@@ -361,44 +317,26 @@ impl Reader<'_> {
                 Some((_, schema)) => self.read(*schema),
                 None => self.any(),
             }
-            if self.error.is_some() || self.next() != b',' {
+            if !self.goes_on() {
                 return;
             }
         }
     }
 
     fn each(&mut self, item: &Schema) {
-        if self.null() {
-            return;
-        }
-        let found = self.next();
-        if found != b'[' {
-            self.expect("ReadArrayCB", "expect [ or n", found);
-            return;
-        }
-        if self.peek() == b']' {
-            self.head += 1;
+        if !self.opens("ReadArrayCB", b'[', b']') {
             return;
         }
         loop {
             self.read(*item);
-            if self.error.is_some() || self.next() != b',' {
+            if !self.goes_on() {
                 return;
             }
         }
     }
 
     fn text_map(&mut self) {
-        if self.null() {
-            return;
-        }
-        let found = self.next();
-        if found != b'{' {
-            self.expect("ReadMapCB", "expect { or n", found);
-            return;
-        }
-        if self.peek() == b'}' {
-            self.head += 1;
+        if !self.opens("ReadMapCB", b'{', b'}') {
             return;
         }
         loop {
@@ -407,23 +345,14 @@ impl Reader<'_> {
             if !self.null() {
                 self.text();
             }
-            if self.error.is_some() || self.next() != b',' {
+            if !self.goes_on() {
                 return;
             }
         }
     }
 
     fn structure(&mut self, fields: &Struct) {
-        if self.null() {
-            return;
-        }
-        let found = self.next();
-        if found != b'{' {
-            self.expect("readObjectStart", "expect { or n", found);
-            return;
-        }
-        if self.peek() == b'}' {
-            self.head += 1;
+        if !self.opens("readObjectStart", b'{', b'}') {
             return;
         }
         loop {
@@ -463,42 +392,11 @@ impl Reader<'_> {
         match self.peek() {
             b'{' => {
                 self.head += 1;
-                if self.peek() == b'}' {
-                    self.head += 1;
-                    return;
-                }
-                loop {
-                    if self.peek() != b'"' {
-                        let found = self.next();
-                        self.report(
-                            "ReadMapCB",
-                            &format!("expect \" after {{, but found {}", char::from(found)),
-                        );
-                        return;
-                    }
-                    self.text();
-                    if self.next() != b':' {
-                        self.report("ReadMapCB", "expect : after object field");
-                        return;
-                    }
-                    self.any();
-                    if self.error.is_some() || self.next() != b',' {
-                        return;
-                    }
-                }
+                self.any_object();
             }
             b'[' => {
                 self.head += 1;
-                if self.peek() == b']' {
-                    self.head += 1;
-                    return;
-                }
-                loop {
-                    self.any();
-                    if self.error.is_some() || self.next() != b',' {
-                        return;
-                    }
-                }
+                self.any_list();
             }
             b'"' => {
                 self.text();
@@ -512,6 +410,40 @@ impl Reader<'_> {
             }
         }
     }
+
+    fn any_object(&mut self) {
+        if self.closes(b'}') {
+            return;
+        }
+        loop {
+            if self.peek() != b'"' {
+                let found = self.next();
+                self.report("ReadMapCB", &format!("expect \" after {{, but found {}", char::from(found)));
+                return;
+            }
+            self.text();
+            if self.next() != b':' {
+                self.report("ReadMapCB", "expect : after object field");
+                return;
+            }
+            self.any();
+            if !self.goes_on() {
+                return;
+            }
+        }
+    }
+
+    fn any_list(&mut self) {
+        if self.closes(b']') {
+            return;
+        }
+        loop {
+            self.any();
+            if !self.goes_on() {
+                return;
+            }
+        }
+    }
 }
 
 /// The original prints an index of its digit table, which is -1 here, as a byte.
@@ -521,151 +453,4 @@ fn not_a_digit() -> String {
 
 fn digit(byte: u8) -> Option<u64> {
     byte.is_ascii_digit().then(|| u64::from(byte - b'0'))
-}
-
-/// Nanoseconds of a Go duration such as `1h30m` or `250ms`.
-pub(crate) fn parse_duration(text: &str) -> Option<i64> {
-    let (sign, mut rest) = text.strip_prefix('-').map_or((1.0, text), |t| (-1.0, t));
-    if rest == "0" {
-        return Some(0);
-    }
-    let mut total = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let (unit, scale) =
-            [("ns", 1.0), ("us", 1e3), ("\u{b5}s", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)]
-                .into_iter()
-                .find(|(unit, _)| rest.starts_with(unit))?;
-        total += number * scale;
-        rest = &rest[unit.len()..];
-    }
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "durations of configurations are far below the limit"
-    )]
-    (!text.is_empty()).then_some((total * sign) as i64)
-}
-
-/// Bytes of a size such as `1MiB`, `20KiB`, `0B`, `1kb` or plain digits.
-pub(crate) fn parse_size(text: &str) -> Option<u64> {
-    let lower = text.trim().to_ascii_lowercase();
-    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor = match &lower[digits.len()..] {
-        "" | "b" => 1,
-        "k" | "kb" | "kib" => 1 << 10,
-        "m" | "mb" | "mib" => 1 << 20,
-        "g" | "gb" | "gib" => 1 << 30,
-        "t" | "tb" | "tib" => 1_u64 << 40,
-        _ => return None,
-    };
-    digits.trim().parse::<u64>().ok()?.checked_mul(factor)
-}
-
-/// A size as the server prints it: the largest unit that divides it, two decimals if none does.
-pub(crate) fn format_size(bytes: u64) -> String {
-    let units = [("TiB", 1_u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    let Some((unit, scale)) = units.into_iter().find(|(_, scale)| bytes >= *scale) else {
-        return format!("{bytes}B");
-    };
-    let hundredths = u128::from(bytes) * 100 / u128::from(scale);
-    if hundredths.is_multiple_of(100) {
-        return format!("{}{unit}", hundredths / 100);
-    }
-    format!("{}.{:02}{unit}", hundredths / 100, hundredths % 100)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const INNER: Struct = Struct {
-        name: "cmn.Inner",
-        fields: &[
-            ("on", "On", Schema::Bool),
-            ("time", "Time", Schema::Duration),
-            ("size", "Size", Schema::Size),
-        ],
-        strict: true,
-    };
-    const OUTER: Struct = Struct {
-        name: "cmn.Outer",
-        fields: &[("inner", "Inner", Schema::Struct(&INNER)), ("access", "Access", Schema::QuotedInteger)],
-        strict: true,
-    };
-    const LOOSE: Struct =
-        Struct { name: "apc.ActMsg", fields: &[("action", "Action", Schema::Text)], strict: false };
-
-    fn outer(input: &str) -> String {
-        check(input.as_bytes(), Schema::Struct(&OUTER)).err().unwrap_or_default()
-    }
-
-    #[test]
-    fn accepted() {
-        for input in [
-            r#"{"inner":{"on":true,"time":"1h30m","size":"2MiB"},"access":"5"}"#,
-            r#" { "inner" : null , "ACCESS" : null } "#,
-            "{}",
-            "null",
-        ] {
-            assert_eq!(outer(input), "", "{input}");
-        }
-        assert!(check(br#"{"other":[1,{"a":"b\""}],"action":"x"}"#, Schema::Struct(&LOOSE)).is_ok());
-    }
-
-    #[test]
-    fn refused() {
-        assert_eq!(
-            outer(r#"{"nonsense":1}"#),
-            "cmn.Outer.ReadObject: found unknown field: nonsense, error found in #10 byte of \
-             ...|\"nonsense\":1}|..., bigger context ...|{\"nonsense\":1}|..."
-        );
-        assert_eq!(
-            outer(r#"{"inner":{"on":"yes"}}"#),
-            "cmn.Outer.Inner: cmn.Inner.On: ReadBool: expect t or f, but found \", error found in #10 byte of \
-             ...|r\":{\"on\":\"yes\"}}|..., bigger context ...|{\"inner\":{\"on\":\"yes\"}}|..."
-        );
-        assert!(
-            outer(r#"{"access":5}"#)
-                .starts_with("cmn.Outer.Access: stringModeNumberDecoder: expect \", but found 5")
-        );
-        assert!(
-            outer(r#"{"inner":{"time":"soon"}}"#)
-                .contains("unmarshalerDecoder: time: invalid duration \"soon\"")
-        );
-        assert!(
-            outer(r#"{"inner":{"size":2}}"#)
-                .contains("unmarshalerDecoder: ReadString: expects \" or n, but found 2")
-        );
-        assert_eq!(
-            check(b"{", Schema::Struct(&LOOSE)).unwrap_err(),
-            "apc.ActMsg.readFieldHash: expect \", but found \0, error found in #1 byte of ...|{|..., bigger context ...|{|..."
-        );
-        assert!(
-            check(b"[]", Schema::Struct(&LOOSE))
-                .unwrap_err()
-                .starts_with("readObjectStart: expect { or n, but found [,")
-        );
-    }
-
-    #[test]
-    fn units() {
-        assert_eq!(parse_duration("1h30m"), Some(5_400_000_000_000));
-        assert_eq!(parse_duration("250ms"), Some(250_000_000));
-        assert_eq!(parse_duration("soon"), None);
-        assert_eq!(parse_size("20KiB"), Some(20480));
-        assert_eq!(parse_size("0B"), Some(0));
-        assert_eq!(parse_size("x"), None);
-        for text in ["0B", "512B", "20KiB", "1MiB", "1TiB", "1.50KiB"] {
-            let bytes = if text == "1.50KiB" { Some(1536) } else { parse_size(text) };
-            assert_eq!(format_size(bytes.unwrap_or(0)), text);
-        }
-    }
-
-    #[test]
-    fn sorted_encoding() {
-        let value = serde_json::json!({"b": 1, "a": ["x", {"z": null, "y": true}]});
-        assert_eq!(encode_sorted(&value), r#"{"a":["x",{"y":true,"z":null}],"b":1}"#);
-    }
 }

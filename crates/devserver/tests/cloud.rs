@@ -1,0 +1,230 @@
+//! Buckets of the own S3 endpoint, seen by the cluster as the cloud behind it.
+
+#![expect(clippy::expect_used, reason = "a test program")]
+
+#[cfg(test)]
+mod support;
+
+use std::collections::BTreeMap;
+
+use longshore_devserver::{DevServer, Handle};
+use support::{Answer, Client, follow, s3};
+
+/// `aws://cloud`, from both sides.
+struct Sides {
+    cluster: Client,
+    s3: s3::Client,
+    _server: Handle,
+}
+
+impl Sides {
+    fn start() -> Self {
+        let server = DevServer::builder().s3("127.0.0.1:0").start_blocking().expect("a server");
+        let (access_key, secret) = server.s3_key().expect("a key");
+        let s3 = s3::Client::new(server.s3_addr().expect("an address"), access_key, secret);
+        assert_eq!(s3.put("/cloud", b"").status, 200);
+        let cluster = Client::new(server.aistore_addr());
+        Self { cluster, s3, _server: server }
+    }
+
+    fn object(&mut self, method: &str, name: &str, query: &str, body: &[u8]) -> Answer {
+        let path = format!("/v1/objects/cloud/{name}?provider=aws{query}");
+        follow(&mut self.cluster, method, &path, &[], body)
+    }
+
+    fn bucket(&mut self, method: &str, query: &str, body: &str) -> Answer {
+        let path = format!("/v1/buckets/cloud?provider=aws{query}");
+        self.cluster.call(method, &path, &[], body.as_bytes())
+    }
+
+    /// Names and flags of a listing.
+    fn list(&mut self, value: &str) -> BTreeMap<String, u64> {
+        let answer = self.bucket("GET", "", &format!(r#"{{"action":"list","value":{value}}}"#));
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert_eq!(answer.status, 200, "{text}");
+        let mut entries = BTreeMap::new();
+        for entry in text.split(r#"{"name":""#).skip(1) {
+            let name = entry.split('"').next().unwrap_or_default();
+            let flags = entry.split_once(r#""flags":"#).map_or("0", |(_, rest)| rest);
+            let flags = flags.split(['}', ',']).next().and_then(|f| f.parse().ok()).unwrap_or(0);
+            entries.insert(name.to_owned(), flags);
+        }
+        entries
+    }
+}
+
+const CACHED: u64 = 64;
+const CHANGED: u64 = 1024;
+const GONE: u64 = 2048;
+
+#[test]
+fn reads_are_kept_until_evicted() {
+    let mut sides = Sides::start();
+    sides.s3.put("/cloud/dir/a", b"one");
+    sides.s3.put("/cloud/b", b"two");
+    assert_eq!(
+        sides.list(r#"{"props":"name,cached"}"#),
+        BTreeMap::from([("b".into(), 0), ("dir/a".into(), 0)])
+    );
+    assert_eq!(sides.object("GET", "dir/a", "", b"").body, b"one");
+    assert_eq!(sides.list(r#"{"flags":"1"}"#), BTreeMap::from([("dir/a".into(), CACHED)]));
+    assert_eq!(sides.list(r#"{"flags":"512"}"#), BTreeMap::from([("b".into(), 0)]));
+    // Changed behind the cluster's back.
+    sides.s3.put("/cloud/dir/a", b"three");
+    assert_eq!(sides.object("GET", "dir/a", "", b"").body, b"one");
+    let differing = sides.list(r#"{"props":"name,cached,custom","flags":"4096"}"#);
+    assert_eq!(differing["dir/a"], CACHED | CHANGED);
+    assert_eq!(sides.object("HEAD", "dir/a", "&latest-ver=true", b"").status, 409);
+    assert_eq!(sides.object("GET", "dir/a", "&latest-ver=true", b"").body, b"three");
+    assert_eq!(sides.object("DELETE", "dir/a", "", br#"{"action":"evict-listrange"}"#).status, 200);
+    assert_eq!(sides.s3.get("/cloud/dir/a", "").body, b"three", "evicting is the cluster's own matter");
+    assert_eq!(sides.object("HEAD", "dir/a", "&presence=2", b"").status, 404);
+}
+
+#[test]
+fn what_is_gone_goes_with_synchronize() {
+    let mut sides = Sides::start();
+    sides.s3.put("/cloud/a", b"one");
+    assert_eq!(sides.object("GET", "a", "", b"").status, 200);
+    sides.s3.send("DELETE", "/cloud/a", "", &[], b"");
+    assert_eq!(sides.list(r#"{"props":"name,custom","flags":"4097"}"#)["a"], CACHED | GONE);
+    assert_eq!(sides.object("GET", "a", "&latest-ver=true", b"").status, 404);
+    assert_eq!(sides.object("GET", "a", "", b"").body, b"one");
+    let props =
+        r#"{"action":"set-bprops","value":{"versioning":{"validate_warm_get":true,"synchronize":true}}}"#;
+    assert_eq!(sides.bucket("PATCH", "", props).status, 200);
+    assert_eq!(sides.object("GET", "a", "", b"").status, 404);
+    assert_eq!(sides.object("HEAD", "a", "&presence=2", b"").status, 404, "the copy is gone too");
+}
+
+#[test]
+fn writes_and_deletions_go_through() {
+    let mut sides = Sides::start();
+    let stored = sides.object("PUT", "a", "", b"hello");
+    assert_eq!((stored.status, stored.header("etag")), (200, Some("5d41402abc4b2a76b9719d911017c592")));
+    assert_eq!(sides.s3.get("/cloud/a", "").body, b"hello");
+    let checksum = stored.header("ais-checksum-value").map(str::to_owned);
+    // The cluster finds its own checksum again.
+    sides.object("DELETE", "a", "", br#"{"action":"evict-listrange"}"#);
+    let again = sides.object("GET", "a", "", b"");
+    assert_eq!(again.header("ais-checksum-value").map(str::to_owned), checksum);
+    assert_eq!(sides.object("DELETE", "a", "", b"").status, 200);
+    assert_eq!(sides.s3.get("/cloud/a", "").status, 404);
+    // In pieces: appended, and in parts.
+    let begun = sides.object("PUT", "log", "&append_type=append&append_handle=", b"one, ");
+    let handle = begun.header("ais-append-handle").expect("a handle").to_owned();
+    let handle: String =
+        handle.replace('|', "%7C").replace('+', "%2B").replace('=', "%3D").replace('%', "%25");
+    let handle = handle.replace("%257C", "%7C").replace("%252B", "%2B").replace("%253D", "%3D");
+    let flush = format!("&append_type=flush&append_handle={handle}");
+    assert_eq!(sides.object("PUT", "log", &flush, b"").status, 200);
+    assert_eq!(sides.s3.get("/cloud/log", "").body, b"one, ");
+    let id = sides.object("POST", "big", "", br#"{"action":"mpt-upload"}"#).body;
+    let id = String::from_utf8(id).expect("an id");
+    let first = vec![7; 5 << 20];
+    for (number, part) in [("1", first.as_slice()), ("2", b"end")] {
+        let query = format!("&uploadId={id}&partNumber={number}");
+        assert_eq!(sides.object("PUT", "big", &query, part).status, 200);
+    }
+    let parts = br#"{"action":"mpt-complete","value":[{"part-number":1},{"part-number":2}]}"#;
+    assert_eq!(sides.object("POST", "big", &format!("&uploadId={id}"), parts).status, 200);
+    let there = sides.s3.send("HEAD", "/cloud/big", "", &[], b"");
+    assert_eq!(there.header("content-length"), Some("5242883"));
+    assert!(there.header("etag").is_some_and(|tag| tag.ends_with("-2\"")));
+}
+
+#[test]
+fn listings_go_on_over_pages() {
+    let mut sides = Sides::start();
+    for name in ["a", "d/1", "d/2", "e/1", "z"] {
+        sides.s3.put(&format!("/cloud/{name}"), b"x");
+    }
+    let (mut token, mut names) = (String::new(), Vec::new());
+    loop {
+        let value = format!(r#"{{"pagesize":2,"flags":"2048","continuation_token":"{token}"}}"#);
+        names.extend(sides.list(&value).into_keys());
+        let page = sides.bucket("GET", "", &format!(r#"{{"action":"list","value":{value}}}"#));
+        let page = String::from_utf8_lossy(&page.body).into_owned();
+        let next = page.split_once(r#""continuation_token":""#).and_then(|(_, rest)| rest.split('"').next());
+        token = next.unwrap_or_default().to_owned();
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(names, ["a", "d/", "e/", "z"]);
+}
+
+#[test]
+fn jobs_fetch_and_forget() {
+    let mut sides = Sides::start();
+    for name in ["p/1", "p/2", "q/1"] {
+        sides.s3.put(&format!("/cloud/{name}"), b"x");
+    }
+    let prefetch = r#"{"action":"prefetch-listrange","value":{"template":"p/"}}"#;
+    assert_eq!(sides.bucket("POST", "", prefetch).status, 200);
+    let cached = |sides: &mut Sides| sides.list(r#"{"flags":"1"}"#).into_keys().collect::<Vec<_>>();
+    assert_eq!(cached(&mut sides), ["p/1", "p/2"]);
+    let evict = r#"{"action":"evict-listrange","value":{"objnames":["p/1"]}}"#;
+    assert_eq!(sides.bucket("DELETE", "", evict).status, 200);
+    assert_eq!(cached(&mut sides), ["p/2"]);
+    let forget = r#"{"action":"evict-remote-bck"}"#;
+    assert_eq!(sides.bucket("DELETE", "&keep_bck_md=true", forget).status, 200);
+    assert_eq!(sides.bucket("HEAD", "&presence=2", "").status, 200);
+    assert!(cached(&mut sides).is_empty());
+    assert_eq!(sides.bucket("DELETE", "", forget).status, 200);
+    assert_eq!(sides.bucket("HEAD", "&presence=2", "").status, 404);
+    assert_eq!(sides.s3.get("/cloud/p/1", "").status, 200);
+}
+
+#[test]
+fn other_calls_fetch_what_they_need() {
+    let mut sides = Sides::start();
+    sides.s3.put("/cloud/a", b"one");
+    sides.s3.put("/cloud/dir/b", b"two");
+    // A batch.
+    let batch = br#"{"in":[{"objname":"a"},{"objname":"dir/b"}],"mime":".tar","strm":true}"#;
+    let answer = follow(&mut sides.cluster, "GET", "/v1/ml/moss/cloud?provider=aws", &[], batch);
+    assert!(answer.status == 200 && String::from_utf8_lossy(&answer.body).contains("two"));
+    // A copy of everything, into a bucket of the cluster.
+    let to = "&presence=0&bck_to=ais%2F%40%23%2Fown%2F";
+    assert_eq!(sides.bucket("POST", to, r#"{"action":"copy-bck","value":{}}"#).status, 200);
+    let copied = follow(&mut sides.cluster, "GET", "/v1/objects/own/dir/b?provider=ais", &[], b"");
+    assert_eq!(copied.body, b"two");
+    // An archive, which goes through.
+    let archive = r#"{"objnames":["a"],"archname":"x.tar","tobck":{"name":"cloud","provider":"aws"}}"#;
+    assert_eq!(sides.bucket("PUT", "", &format!(r#"{{"action":"archive","value":{archive}}}"#)).status, 200);
+    assert!(sides.s3.get("/cloud/x.tar", "").body.starts_with(b"a\0"));
+    // And the cluster's own S3 dialect.
+    let read = follow(&mut sides.cluster, "GET", "/s3/cloud/dir/b", &[], b"");
+    assert_eq!((read.status, read.body.as_slice()), (200, b"two".as_slice()));
+}
+
+#[test]
+fn copies_survive_a_restart() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let start =
+        || DevServer::builder().s3("127.0.0.1:0").data_dir(dir.path()).start_blocking().expect("a server");
+    let path = "/v1/objects/cloud/a?provider=aws";
+    {
+        let server = start();
+        let (access_key, secret) = server.s3_key().expect("a key");
+        let s3 = s3::Client::new(server.s3_addr().expect("an address"), access_key, secret);
+        s3.put("/cloud", b"");
+        s3.put("/cloud/a", b"one");
+        assert_eq!(follow(&mut Client::new(server.aistore_addr()), "GET", path, &[], b"").body, b"one");
+        s3.send("DELETE", "/cloud/a", "", &[], b"");
+    }
+    let server = start();
+    let mut client = Client::new(server.aistore_addr());
+    assert_eq!(follow(&mut client, "GET", path, &[], b"").body, b"one");
+    assert_eq!(support::body_files_left(dir.path()), 1);
+}
+
+#[test]
+fn without_an_endpoint_there_is_no_cloud() {
+    let server = support::server();
+    let mut client = Client::new(server.aistore_addr());
+    let answer = client.call("HEAD", "/v1/buckets/cloud?provider=aws", &[], b"");
+    assert_eq!(answer.status, 404);
+    assert!(answer.header("hdr-error").is_some_and(|text| text.contains("AWS backend is missing")));
+}
