@@ -152,8 +152,13 @@ fn names_that_the_service_does_not_take() {
         random_file(home.path("tree").join(name), 100);
     }
     // Nothing is sent before all names were looked at.
-    let refused = home.run(["cp", "-r", "tree", "supabase://b/"]);
-    refused.fails(2, &["größe.txt", "a#b.txt", "100%.txt"], "--encode-keys");
+    for command in [&["cp", "-r"][..], &["cp", "-r", "--exclude", "none"], &["sync"], &["mv", "-r"]] {
+        let refused = home.run(command.iter().chain(&["tree", "supabase://b/"]));
+        refused.fails(2, &["größe.txt", "a#b.txt", "100%.txt"], "--encode-keys");
+    }
+    // What is left out may be named as it likes.
+    home.run(["sync", "--dry-run", "--exclude", "**/*#*", "--exclude", "*ö*", "tree", "supabase://b/"])
+        .fails(2, &["100%.txt"], "--encode-keys");
     assert_eq!(home.run(["ls", "-r", "supabase://b"]).ok().out(), "");
     home.run(["--encode-keys", "cp", "-r", "tree", "supabase://b/"]).ok();
     let stored = home.run(["ls", "-r", "supabase://b"]).ok().out();
@@ -162,6 +167,15 @@ fn names_that_the_service_does_not_take() {
     assert!(listed.contains("supabase://b/sub/a#b.txt"), "{listed}");
     home.run(["--encode-keys", "cp", "-r", "supabase://b/", "back"]).ok();
     assert_same(&home.path("tree"), &home.path("back"));
+    let again = home.run(["--encode-keys", "sync", "tree", "supabase://b/"]).ok();
+    again.says(&["5 unchanged"]);
+    home.run(["--encode-keys", "sync", "supabase://b/", "synced"]).ok();
+    assert_same(&home.path("tree"), &home.path("synced"));
+    home.run(["--encode-keys", "mv", "-r", "synced", "supabase://b/moved/"]).ok();
+    assert!(!home.path("synced/plain.txt").exists());
+    home.run(["--encode-keys", "mv", "-r", "supabase://b/moved/", "synced"]).ok();
+    assert_same(&home.path("tree"), &home.path("synced"));
+    assert_eq!(home.run(["ls", "-r", "supabase://b/moved/"]).ok().out(), "");
 }
 
 /// What the server was asked about resumable uploads by this method.

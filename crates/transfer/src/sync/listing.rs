@@ -1,12 +1,12 @@
 //! What is in a place, in the order of the names.
 
-use std::{path::PathBuf, time::SystemTime};
+use std::{collections::HashSet, path::PathBuf, time::SystemTime};
 
 use longshore_blob_api::{AnyStore, BlobStore, Entry as BlobEntry, ListDetail, ListOptions};
 use longshore_core_types::{Checksum, Error, ErrorKind, Result};
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{Place, merge::Listing};
+use super::{Place, merge::Listing, sorted::Sorter};
 use crate::{
     context::Context,
     error::local_fault,
@@ -153,12 +153,9 @@ async fn objects(
     context: &Context,
     sender: &mpsc::Sender<Listed>,
 ) -> Result<(), Option<Error>> {
-    if !store.capability().list_ordered {
-        let text = format!("{} does not list its objects in the order of their names", store.url());
-        return Err(Some(Error::new(ErrorKind::Unsupported, text)));
-    }
+    let mut unordered = (!store.capability().list_ordered).then(Sorter::default);
     let options = ListOptions::prefix(&*prefix).with_detail(detail);
-    let mut token = None;
+    let (mut token, mut seen) = (None, HashSet::new());
     let mut warned = false;
     loop {
         let page = context.unless_stopped(store.list_page(&options, token.clone())).await?;
@@ -178,15 +175,25 @@ async fn objects(
                 modified: meta.last_modified,
                 checksums: meta.checksums,
             };
-            sender.send(Listed::Entry(entry)).await.map_err(|_| None)?;
+            match &mut unordered {
+                Some(sorter) => sorter.push(entry)?,
+                None => sender.send(Listed::Entry(entry)).await.map_err(|_| None)?,
+            }
         }
         match page.next {
-            None => return Ok(()),
-            next if next == token => {
+            None => break,
+            // Where there is an order, whoever merges notices that a listing goes back.
+            next if next == token || unordered.is_some() && !seen.insert(next.clone()) => {
                 let text = format!("the listing of {} repeats itself", store.url().with_key(&*prefix));
                 return Err(Some(Error::new(ErrorKind::Protocol, text)));
             }
             next => token = next,
         }
     }
+    if let Some(sorter) = unordered {
+        for entry in sorter.sorted()? {
+            sender.send(Listed::Entry(entry?)).await.map_err(|_| None)?;
+        }
+    }
+    Ok(())
 }

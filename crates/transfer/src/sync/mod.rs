@@ -5,8 +5,10 @@ mod extras;
 mod item;
 mod listing;
 mod merge;
+mod names;
 mod remove;
 mod run;
+mod sorted;
 
 use std::{
     fmt,
@@ -176,7 +178,8 @@ type Rename = dyn Fn(&str) -> String + Send + std::marker::Sync;
 /// A tree that is copied, moved, or made the same in another place; it has not started. Await it, or
 /// [`start`](Self::start) it in the background.
 ///
-/// Both places are listed in the order of their names, side by side, with a few entries in memory. Every item ends in
+/// Both places are listed in the order of their names, side by side, with a few entries in memory; the listing of a store
+/// that has no order is sorted first, in temporary files if it is large. Every item ends in
 /// the [`SyncReport`].
 ///
 /// With [`remove`](Self::remove) what only the destination has is removed at the very end, and only if it is certain
@@ -184,7 +187,8 @@ type Rename = dyn Fn(&str) -> String + Send + std::marker::Sync;
 /// all, if anything fails or cannot be looked at, or if [`settled`](Self::settled) says no before or after, nothing is
 /// removed and [`SyncReport::kept`] says why.
 ///
-/// Fails as a whole only if a place cannot be read at all.
+/// Fails as a whole only if a place cannot be read at all, or if the destination says which names it takes
+/// ([`Capability::names`](longshore_blob_api::Capability)) and items have others: these are listed before anything is sent.
 #[must_use = "nothing happens until it is awaited or started"]
 #[expect(clippy::struct_excessive_bools, reason = "independent settings")]
 pub struct Sync {

@@ -13,6 +13,7 @@ use super::{
     item::Moved,
     listing::{Entry, Listed, Reader},
     merge::{Merge, Side, Step},
+    names,
     remove::{self, Doubt},
 };
 use crate::{
@@ -54,6 +55,7 @@ struct Run {
 impl Run {
     async fn run(sync: Sync, reporter: Reporter) -> Result<SyncReport> {
         sync.check()?;
+        names::check(&sync).await?;
         let context = sync.how.context.clone();
         let mut doubt = Doubt::default();
         ask(&sync, &mut doubt).await;

@@ -13,8 +13,8 @@ use std::{
 
 use futures_util::{FutureExt, TryStreamExt};
 use longshore_blob_api::{
-    AnyStore, BlobStore, BlobStoreExt, Entry, HeadOptions, ListOptions, ListPage, MemoryCall, MemoryFault,
-    MemoryStore,
+    AnyStore, BlobStore, BlobStoreExt, Capability, Entry, HeadOptions, ListOptions, ListPage, MemoryCall,
+    MemoryFault, MemoryStore, NameRules, PageToken,
 };
 use longshore_core_types::{Attributes, Error, ErrorKind, Result};
 
@@ -448,4 +448,53 @@ async fn places_within_one_another_are_refused() {
     }
     let missing = small().sync(Place::local("/nowhere/at/all"), place(store, "")).remove(true);
     assert_eq!(missing.await.unwrap_err().kind(), ErrorKind::LocalIo);
+}
+
+#[tokio::test]
+async fn stores_that_list_in_no_order_are_sorted_first() {
+    let unordered = |bucket: &str| {
+        let rules = |can: &mut Capability| (can.list_ordered, can.list_max_page) = (false, Some(3));
+        MemoryStore::builder(bucket).capability(rules).build().unwrap()
+    };
+    let backwards = |_, mut page: ListPage| {
+        page.entries.reverse();
+        Ok(page)
+    };
+    let (from, to) = (unordered("from"), unordered("to"));
+    let tree: Tree = (0..20).map(|n: u8| (format!("{}/{n}", n % 3), vec![n])).collect();
+    fill(&from, "", &tree).await;
+    to.write(&key("extra"), "x").await.unwrap();
+    let source = || place(Odd::new(from.clone()).on_list(backwards), "");
+    let sync = || small().sync(source(), place(Odd::new(to.clone()).on_list(backwards), ""));
+    let report = sync().remove(true).await.unwrap();
+    assert_eq!((report.copied, report.removed), (20, 1), "{report:?}");
+    assert_eq!(content(&to, "").await, tree);
+    assert_eq!(sync().await.unwrap().unchanged, 20);
+    // A listing that leads back into itself ends, and nothing is removed.
+    let cycles = |_, page: ListPage| Ok(ListPage::new(page.entries, Some(PageToken::new("0/12"))));
+    let sync = small().sync(place(Odd::new(from.clone()).on_list(cycles), ""), place(to.clone(), ""));
+    let report = sync.remove(true).await.unwrap();
+    assert!(report.stopped.is_some() && report.removed == 0, "{report:?}");
+    assert_eq!(content(&to, "").await, tree);
+}
+
+#[tokio::test]
+async fn names_that_the_destination_does_not_take_stop_everything() {
+    let source = dir();
+    for name in ["fine", "no#1", "d/no#2"] {
+        write(source.path(), name, b"x", 5);
+    }
+    let picky = MemoryStore::builder("picky").capability(|can| can.names = Some(NameRules::new("/.", 100)));
+    let store = picky.build().unwrap();
+    let sync = || small().sync(Place::local(source.path()), place(store.clone(), "p"));
+    let error = sync().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let error = error.reason().to_string();
+    for name in ["no#1", "d/no#2"] {
+        assert!(error.contains(name), "{error}");
+    }
+    assert!(!error.contains("fine") && content(&store, "").await.is_empty(), "{error}");
+    // Under other names they are taken.
+    let report = sync().copy_all().rename(|name| name.replace('#', ".")).await.unwrap();
+    assert_eq!((report.copied, report.failed), (3, 0));
 }

@@ -4,6 +4,7 @@ mod batch;
 mod download;
 mod filter;
 mod names;
+mod offenders;
 mod running;
 mod upload;
 mod walk;
@@ -16,5 +17,6 @@ pub use self::{
 };
 pub(crate) use self::{
     names::{Place, as_prefix, key_of, place},
+    offenders::Offenders,
     walk::{Found, walk_in_order},
 };

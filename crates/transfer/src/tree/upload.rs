@@ -9,10 +9,11 @@ use std::{
 };
 
 use longshore_blob_api::{BlobStore, PutOptions};
-use longshore_core_types::{Attributes, Error, ErrorKind, ObjectKey, Result as CoreResult};
+use longshore_core_types::{Attributes, ObjectKey, Result as CoreResult};
 
 use super::{
     names::{as_prefix, key_of},
+    offenders::Offenders,
     running::Running,
     walk::{Found, SymlinkPolicy, walk},
 };
@@ -153,11 +154,8 @@ impl<S: BlobStore + Clone> UploadDir<S> {
 
     /// Looks at all names before the first byte is sent, where the store says which it takes.
     async fn check_names(&self) -> CoreResult<()> {
-        /// So many are named; the others are counted.
-        const SHOWN: usize = 20;
-        let Some(rules) = self.store.capability().names else { return Ok(()) };
+        let Some(mut offenders) = Offenders::of(&self.store) else { return Ok(()) };
         let mut found = walk(self.from.clone(), self.links)?;
-        let (mut shown, mut count) = (Vec::new(), 0_u64);
         loop {
             let next = tokio::select! {
                 biased;
@@ -171,22 +169,11 @@ impl<S: BlobStore + Clone> UploadDir<S> {
                 continue;
             }
             // A name that is no text fails on its own, as it does everywhere.
-            let Ok(key) = key_of(&self.prefix, relative) else { continue };
-            if let Some(fault) = rules.fault(&key) {
-                count += 1;
-                if shown.len() < SHOWN {
-                    shown.push(format!("{}: {fault}", relative.display()));
-                }
+            if let Ok(key) = key_of(&self.prefix, relative) {
+                offenders.look(relative.display(), &key);
             }
         }
-        if count == 0 {
-            return Ok(());
-        }
-        if count > shown.len() as u64 {
-            shown.push(format!("and {} more", count - shown.len() as u64));
-        }
-        let text = format!("{} takes no objects of these names: {}", self.store.url(), shown.join("; "));
-        Err(Error::new(ErrorKind::InvalidInput, text))
+        offenders.verdict()
     }
 
     async fn take(&self, found: Found, running: &mut Running) {
