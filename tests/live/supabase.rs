@@ -97,7 +97,8 @@ fn conforms(project: &Result<Arc<Project>, Missing>, case: &'static Case) -> Tri
 
 /// 20 MiB: three pieces and a bit of a resumable upload.
 async fn there_and_back(bucket: &Bucket) -> Result<(), Failed> {
-    let transfer = Transfer::builder().build()?;
+    // Through S3 it would go in one piece.
+    let transfer = Transfer::builder().multipart_threshold(6 << 20).build()?;
     let content: Vec<u8> =
         (0..20 << 20).map(|n: u32| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
     let store = bucket.store();

@@ -88,6 +88,17 @@ pub enum BucketColumn {
     UpdatedAt,
 }
 
+impl BucketColumn {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Name => "name",
+            Self::CreatedAt => "created_at",
+            Self::UpdatedAt => "updated_at",
+        }
+    }
+}
+
 impl ListBuckets {
     /// So many at most; all by default.
     pub fn limit(mut self, most: u32) -> Self {
@@ -109,13 +120,7 @@ impl ListBuckets {
 
     /// Sorts them. There is no order by default.
     pub fn sort_by(mut self, column: BucketColumn, order: SortOrder) -> Self {
-        let column = match column {
-            BucketColumn::Id => "id",
-            BucketColumn::Name => "name",
-            BucketColumn::CreatedAt => "created_at",
-            BucketColumn::UpdatedAt => "updated_at",
-        };
-        self.params.sort = Some((column, order.as_str()));
+        self.params.sort = Some((column.as_str(), order.as_str()));
         self
     }
 }

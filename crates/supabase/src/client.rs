@@ -4,16 +4,18 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::{Method, StatusCode, response::Parts};
-use longshore_core_types::{BucketName, CallInfo, Error, ErrorKind, ObjectKey, Payload, Result};
+use longshore_core_types::{BucketName, CallInfo, Error, ErrorKind, ObjectKey, Payload, Result, Secret};
 use longshore_transport::{BaseUrl, ResponseBody, Transport, TransportError, body};
 
 use crate::{
+    analytics::Analytics,
     bucket::Bucket,
     buckets::Buckets,
     config::ClientBuilder,
     error,
     keys::Keys,
     names,
+    vectors::Vectors,
     wire::{Request, bucket as wire, from_json},
 };
 
@@ -81,6 +83,16 @@ impl Client {
         Ok(Bucket::new(self.clone(), names::bucket_name(id.as_ref())?))
     }
 
+    /// Calls on analytics buckets, which hold Iceberg tables. No I/O.
+    pub fn analytics(&self) -> Analytics {
+        Analytics::new(self.clone())
+    }
+
+    /// Calls on vector buckets. No I/O.
+    pub fn vectors(&self) -> Vectors {
+        Vectors::new(self.clone())
+    }
+
     /// The base URL that calls go to.
     pub fn endpoint(&self) -> String {
         self.0.endpoint.to_string()
@@ -138,6 +150,11 @@ impl Client {
     #[cfg(feature = "s3")]
     pub(crate) fn s3(&self) -> Option<&crate::s3::S3Access> {
         self.0.s3.as_ref()
+    }
+
+    /// The project's key.
+    pub(crate) fn api_key(&self) -> Option<Secret> {
+        self.0.keys.api_key()
     }
 
     #[cfg(feature = "s3")]

@@ -19,6 +19,25 @@ struct Document {
     code: String,
 }
 
+/// The error document of analytics buckets, under a status that is true.
+#[derive(Deserialize)]
+struct Wrapped {
+    error: Inner,
+}
+
+#[derive(Deserialize)]
+struct Inner {
+    message: String,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+impl Wrapped {
+    fn document(self) -> Document {
+        Document { message: self.error.message, code: self.error.kind, ..Document::default() }
+    }
+}
+
 fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -34,7 +53,8 @@ fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<S
 
 /// The error that an answer is. Accepts any body: JSON, the plain text of resumable uploads, anything, or none.
 pub(crate) fn from_response(call: &CallInfo, parts: &Parts, body: &[u8]) -> Error {
-    let document: Option<Document> = serde_json::from_slice(body).ok();
+    let document: Option<Document> =
+        serde_json::from_slice(body).or_else(|_| serde_json::from_slice(body).map(Wrapped::document)).ok();
     let known = document.as_ref().filter(|document| !document.message.is_empty());
     let error = match known {
         Some(document) => from_document(parts.status, document),
@@ -51,7 +71,7 @@ fn from_document(status: StatusCode, document: &Document) -> Error {
     if !code.is_empty() {
         error = error.with_code(code);
     }
-    if matches!(document.code.as_str(), "ResourceNotEmpty" | "ResourceReferenced") {
+    if matches!(document.code.as_str(), "ResourceNotEmpty" | "ResourceReferenced" | "VectorBucketNotEmpty") {
         // These do not pass by themselves, as other conflicts do.
         error = error.with_retryability(Retryability::Never);
     }
@@ -94,9 +114,15 @@ fn from_status(status: StatusCode) -> ErrorKind {
 fn kind(status: StatusCode, document: &Document) -> ErrorKind {
     let (message, error) = (document.message.as_str(), document.error.as_str());
     match document.code.as_str() {
-        "NoSuchBucket" | "NoSuchKey" | "NoSuchUpload" | "NoSuchCatalog" => ErrorKind::NotFound,
-        "BucketAlreadyExists" | "KeyAlreadyExists" | "ResourceAlreadyExists" => ErrorKind::AlreadyExists,
-        "ResourceNotEmpty" | "ResourceReferenced" | "TransactionError" => ErrorKind::Conflict,
+        "NoSuchBucket" | "NoSuchKey" | "NoSuchUpload" | "NoSuchCatalog" | "NotFoundException" => {
+            ErrorKind::NotFound
+        }
+        "BucketAlreadyExists" | "KeyAlreadyExists" | "ResourceAlreadyExists" | "ConflictException" => {
+            ErrorKind::AlreadyExists
+        }
+        "ResourceNotEmpty" | "ResourceReferenced" | "VectorBucketNotEmpty" | "TransactionError" => {
+            ErrorKind::Conflict
+        }
         "InvalidJWT" => ErrorKind::Unauthenticated,
         "InvalidSignature" => ErrorKind::PermissionDenied,
         "InvalidRange" => ErrorKind::RangeNotSatisfiable,
@@ -123,6 +149,7 @@ fn kind(status: StatusCode, document: &Document) -> ErrorKind {
 /// Whether the bearer is at fault, by the texts of the server.
 pub(crate) fn is_token_fault(message: &str) -> bool {
     message == "Invalid Compact JWS"
+        || message == "Missing signature"
         || message == "JWS Protected Header is invalid"
         || message == "signature verification failed"
         || message == "headers must have required property 'authorization'"

@@ -63,7 +63,6 @@ impl Keys {
     }
 
     /// The project's key.
-    #[cfg(feature = "s3")]
     pub(crate) fn api_key(&self) -> Option<Secret> {
         self.0.api_key.as_ref()?.to_str().ok().map(Secret::from)
     }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod analytics;
 mod bucket;
 mod buckets;
 mod client;
@@ -17,8 +18,10 @@ mod store_multipart;
 #[cfg(test)]
 mod testing;
 mod transform;
+mod vectors;
 mod wire;
 
+pub use analytics::{Analytics, AnalyticsBucket, ListAnalytics};
 pub use bucket::{
     Bucket, CopyFile, Download, FileReader, ListFiles, ListFolder, MoveFile, PublicUrl, Resumable,
     ResumableUpload, SignUrl, SignedEntry, SignedUpload, UploadFile, UploadProgress,
@@ -32,6 +35,11 @@ pub use model::{BucketInfo, BucketSettings, FileInfo, FileMetadata, FileObject, 
 pub use names::{decode_key, encode_key, key_fault};
 pub use store::Store;
 pub use transform::{Format, Resize, Transform};
+pub use vectors::{
+    CreateIndex, DistanceMetric, FoundVector, GetVectors, IndexInfo, IndexPage, ListIndexes,
+    ListVectorBuckets, ListVectors, QueryVectors, Vector, VectorBucket, VectorBucketInfo, VectorBucketPage,
+    VectorIndex, VectorPage, Vectors,
+};
 pub use wire::{
     list::{FilePage, SortColumn, SortOrder},
     object::Access,

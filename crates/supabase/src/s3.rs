@@ -6,7 +6,9 @@ use longshore_blob_api::{
     BlobStore, MultipartId, MultipartLimits, MultipartRef, PageToken, PartInfo, PartNumber, PartReceipt,
     PutOptions, PutResult, UploadPage,
 };
-use longshore_core_types::{BucketName, Error, ErrorKind, ObjectKey, Payload, Result};
+use longshore_core_types::{
+    BucketName, ChecksumKind, Error, ErrorKind, ObjectKey, Payload, Result, checksum::Hasher,
+};
 use longshore_object_store::{
     credentials::CredentialSource,
     s3::{AwsCredentials, S3Builder, S3Store},
@@ -79,6 +81,20 @@ impl CredentialSource<AwsCredentials> for Session {
     }
 }
 
+/// Stands between the server's id of an upload and the sum of its object's name.
+const MARK: char = '~';
+
+fn sum_of(key: &ObjectKey) -> String {
+    let mut hasher = Hasher::new(ChecksumKind::Crc32c);
+    hasher.update(key.as_str().as_bytes());
+    hasher.finish().to_hex()
+}
+
+/// An id that says of which object it is.
+fn bound(id: &MultipartId, key: &ObjectKey) -> MultipartId {
+    MultipartId::new(format!("{}{MARK}{}", id.as_str(), sum_of(key)))
+}
+
 /// A bucket whose uploads in parts go through S3.
 #[derive(Clone, Debug)]
 pub(crate) struct Fast {
@@ -107,13 +123,22 @@ impl Fast {
         self.store.capability().multipart
     }
 
-    /// A key as the service has it.
-    fn at(upload: &MultipartRef, at: At) -> MultipartRef {
-        MultipartRef { key: at.key, id: upload.id.clone() }
+    /// The upload as the service has it. `NotFound` if it is one of another object, over which the service would fail.
+    fn at(&self, upload: &MultipartRef, at: At) -> Result<MultipartRef> {
+        match upload.id.as_str().rsplit_once(MARK) {
+            Some((id, sum)) if sum == sum_of(&at.key) => {
+                Ok(MultipartRef { key: at.key, id: MultipartId::new(id) })
+            }
+            _ => {
+                let text = format!("{:?} is not the id of an upload of {}", upload.id.as_str(), at.key);
+                Err(self.told(Error::new(ErrorKind::NotFound, text), Some(&at.key)))
+            }
+        }
     }
 
     pub(crate) async fn create(&self, at: &At, opts: &PutOptions) -> Result<MultipartId> {
-        self.ask(Some(&at.key), || self.store.create_multipart(&at.key, opts.clone())).await
+        let id = self.ask(Some(&at.key), || self.store.create_multipart(&at.key, opts.clone())).await?;
+        Ok(bound(&id, &at.key))
     }
 
     pub(crate) async fn upload_part(
@@ -123,7 +148,7 @@ impl Fast {
         number: PartNumber,
         body: Payload,
     ) -> Result<PartReceipt> {
-        let upload = Self::at(upload, at);
+        let upload = self.at(upload, at)?;
         let (again, token) = (body.try_clone(), self.keys.generation());
         let sent = self.store.upload_part(&upload, number, body).await;
         let sent = match (sent, again) {
@@ -136,12 +161,16 @@ impl Fast {
     }
 
     pub(crate) async fn list_parts(&self, upload: &MultipartRef, at: At) -> Result<Vec<PartInfo>> {
-        let upload = Self::at(upload, at);
+        let upload = self.at(upload, at)?;
         self.ask(Some(&upload.key), || self.store.list_parts(&upload)).await
     }
 
     pub(crate) async fn list_uploads(&self, prefix: &str, page: Option<PageToken>) -> Result<UploadPage> {
-        self.ask(None, || self.store.list_uploads(prefix, page.clone())).await
+        let mut page = self.ask(None, || self.store.list_uploads(prefix, page.clone())).await?;
+        for info in &mut page.uploads {
+            info.upload.id = bound(&info.upload.id, &info.upload.key);
+        }
+        Ok(page)
     }
 
     pub(crate) async fn complete(
@@ -150,12 +179,13 @@ impl Fast {
         at: At,
         parts: &[PartReceipt],
     ) -> Result<PutResult> {
-        let upload = Self::at(upload, at);
+        let upload = self.at(upload, at)?;
         self.ask(Some(&upload.key), || self.store.complete_multipart(&upload, parts.to_vec())).await
     }
 
     pub(crate) async fn abort(&self, upload: &MultipartRef, at: At) -> Result<()> {
-        let upload = Self::at(upload, at);
+        // An upload that is none is as good as aborted.
+        let Ok(upload) = self.at(upload, at) else { return Ok(()) };
         self.ask(Some(&upload.key), || self.store.abort_multipart(&upload)).await
     }
 

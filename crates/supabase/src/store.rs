@@ -2,7 +2,11 @@
 
 use std::collections::HashSet;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{
+    StreamExt,
+    future::{self, OptionFuture},
+    stream,
+};
 use longshore_blob_api::{
     BlobStore, Capability, CopyOptions, DeleteOptions, DeleteOutcome, GetManyOptions, GetManyStream,
     GetOptions, GetResult, HeadOptions, ListOptions, ListPage, MultipartId, MultipartLimits, MultipartRef,
@@ -38,7 +42,7 @@ const DELETES: usize = 8;
 ///   such uploads can both succeed. [`Bucket::upload`] has that look for callers to whom it is enough.
 /// - The service ignores `If-Match`, so there are no conditions on the current entity tag, and a pinned read compares
 ///   the entity tag and size of every answer.
-/// - A read of a whole object that is not pinned asks for the user's metadata too, which is a second request.
+/// - A read of a whole object that is not pinned asks for the user's metadata too: a second request, at the same time.
 /// - The service states no checksum of its own that could be relied on, so none is compared.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -252,23 +256,18 @@ impl BlobStore for Store {
         const OPERATION: &str = "supabase.object.get";
         self.capability.check_get(&opts).map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
         let at = self.at(key, OPERATION)?;
-        let found = self
-            .read(key, &at, &opts)
-            .await
-            .map_err(|error| error.with_resource(object_resource(&at.bucket, key)))?;
+        // Only the description has the user's metadata. Whoever reads a part, or a version, knows it already.
+        let described = opts.range.is_none() && opts.pin.is_none();
+        let info = OptionFuture::from(described.then(|| self.info(key, &at)));
+        let (found, info) = future::join(self.read(key, &at, &opts), info).await;
+        let found = found.map_err(|error| error.with_resource(object_resource(&at.bucket, key)))?;
         let (range, mut meta) = (found.range.clone(), found.meta.clone());
         meta.key = key.clone();
-        if opts.range.is_some() || opts.pin.is_some() {
-            return Ok(GetResult::new(meta, range, found.into_stream()));
+        // If it was stored anew between the two, what was opened is whole, and of its metadata nothing is known for sure.
+        if let Some(info) = info.transpose()?.filter(|info| info.etag == meta.etag) {
+            meta.version = info.version;
+            meta.attributes = info.attributes;
         }
-        // Only the description has the user's metadata.
-        let info = self.info(key, &at).await?;
-        if info.etag != found.meta.etag {
-            // Stored anew between the two. What was opened is whole; of its metadata nothing is known for sure.
-            return Ok(GetResult::new(meta, range, found.into_stream()));
-        }
-        meta.version = info.version;
-        meta.attributes = info.attributes;
         Ok(GetResult::new(meta, range, found.into_stream()))
     }
 

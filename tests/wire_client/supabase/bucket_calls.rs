@@ -64,7 +64,15 @@ fn one(request: &Request, method: &str, id: String) -> Option<Call> {
     })
 }
 
-fn list(pairs: &mut Pairs) -> Option<Call> {
+/// What a list of buckets is asked for.
+pub(super) struct Asked {
+    pub(super) limit: Option<u32>,
+    pub(super) offset: Option<u64>,
+    pub(super) search: Option<String>,
+    pub(super) sort: Option<(BucketColumn, SortOrder)>,
+}
+
+pub(super) fn asked(pairs: &mut Pairs) -> Option<Asked> {
     let number = |text: Option<String>| text.map(|text| text.parse::<u32>().ok());
     let (limit, offset) = (number(pairs.take("limit")), number(pairs.take("offset")));
     let (search, column) = (pairs.take("search"), pairs.take("sortColumn"));
@@ -86,18 +94,23 @@ fn list(pairs: &mut Pairs) -> Option<Call> {
     if matches!(limit, Some(None)) || matches!(offset, Some(None)) {
         return None;
     }
+    Some(Asked { limit: limit.flatten(), offset: offset.flatten().map(u64::from), search, sort })
+}
+
+fn list(pairs: &mut Pairs) -> Option<Call> {
+    let asked = asked(pairs)?;
     Some(Call::new(wanted::buckets, move |client| async move {
         let mut list = client.buckets().list();
-        if let Some(limit) = limit.flatten() {
+        if let Some(limit) = asked.limit {
             list = list.limit(limit);
         }
-        if let Some(offset) = offset.flatten() {
-            list = list.offset(offset.into());
+        if let Some(offset) = asked.offset {
+            list = list.offset(offset);
         }
-        if let Some(search) = search {
+        if let Some(search) = asked.search {
             list = list.search(search);
         }
-        if let Some((column, order)) = sort {
+        if let Some((column, order)) = asked.sort {
             list = list.sort_by(column, order);
         }
         Ok(list.await?.iter().map(wanted::of_bucket).collect())

@@ -9,7 +9,7 @@ use longshore_core_types::Result;
 use longshore_supabase::Client;
 use serde_json::{Map, Value, json};
 
-use super::{bucket_calls, object_calls, tus_calls};
+use super::{bucket_calls, object_calls, tus_calls, vector_calls};
 use crate::recorded::{Request, Response, decode};
 
 type Running = Pin<Box<dyn Future<Output = Result<Value>>>>;
@@ -57,6 +57,7 @@ pub(crate) fn read(request: &Request) -> Option<Call> {
         ["status" | "version" | "health"] | ["bucket" | "cdn", ..] => bucket_calls::read(request, &segments),
         ["object" | "render", ..] => object_calls::read(request, &segments),
         ["upload", "resumable", ..] => tus_calls::read(request, &segments),
+        ["iceberg" | "vector", ..] => vector_calls::read(request, &segments),
         _ => None,
     }
 }
@@ -135,6 +136,16 @@ pub(crate) fn meaning(method: &str, path: &str, mut value: Value) -> Value {
             if map.get("transform").is_some_and(|transform| *transform == json!({})) {
                 map.remove("transform");
             }
+        }
+        ("POST", "vector", _) => {
+            // What is said by default.
+            map.retain(|_, value| *value != Value::Bool(false));
+            let whole = |number: &mut Value| *number = json!(number.as_f64());
+            for vector in map.get_mut("vectors").and_then(Value::as_array_mut).into_iter().flatten() {
+                vector["data"]["float32"].as_array_mut().into_iter().flatten().for_each(whole);
+            }
+            let asked = map.get_mut("queryVector").and_then(|vector| vector["float32"].as_array_mut());
+            asked.into_iter().flatten().for_each(whole);
         }
         ("POST", "object", "move" | "copy") if map.get("destinationBucket") == map.get("bucketId") => {
             map.remove("destinationBucket");

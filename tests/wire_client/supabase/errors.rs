@@ -17,13 +17,18 @@ const KINDS: &[(&str, &str, ErrorKind)] = &[
     ("*", "claim timestamp check failed", Unauthenticated),
     ("*", "Header Parameter value not allowed", Unauthenticated),
     ("*", "must have required property 'authorization'", Unauthenticated),
+    ("*", "Missing signature", Unauthenticated),
     ("NoSuchBucket", "", NotFound),
     ("NoSuchKey", "", NotFound),
+    ("NoSuchCatalog", "", NotFound),
+    ("NotFoundException", "", NotFound),
     ("InvalidRequest", "The related resource does not exist", NotFound),
     ("BucketAlreadyExists", "", AlreadyExists),
     ("KeyAlreadyExists", "", AlreadyExists),
     ("ResourceAlreadyExists", "", AlreadyExists),
+    ("ConflictException", "", AlreadyExists),
     ("ResourceNotEmpty", "", Conflict),
+    ("VectorBucketNotEmpty", "", Conflict),
     ("EntityTooLarge", "", QuotaExceeded),
     ("InvalidRange", "", RangeNotSatisfiable),
     ("InvalidSignature", "", PermissionDenied),
@@ -52,7 +57,10 @@ const TEXTS: &[(u16, &str, ErrorKind)] = &[
 pub(crate) fn check(error: &Error, request: &Request, response: &Response) -> Result<(), String> {
     let document = response.json();
     let text = |field: &str| document[field].as_str().unwrap_or_default().to_owned();
-    let (code, message) = (text("code"), text("message"));
+    // Analytics buckets say it one level deeper, in other words.
+    let deeper = |field: &str| document["error"][field].as_str().map(str::to_owned);
+    let code = deeper("type").unwrap_or_else(|| text("code"));
+    let message = deeper("message").unwrap_or_else(|| text("message"));
     let plain = String::from_utf8_lossy(&response.body().bytes()).trim().to_owned();
     let kind = if response.status == 304 {
         Some(NotModified)

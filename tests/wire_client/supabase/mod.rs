@@ -8,6 +8,7 @@ mod calls;
 mod errors;
 mod object_calls;
 mod tus_calls;
+mod vector_calls;
 mod wanted;
 
 use libtest_mimic::Trial;

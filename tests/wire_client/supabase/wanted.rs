@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use longshore_supabase::{BucketInfo, FileInfo, FileMetadata, FileObject};
+use longshore_supabase::{
+    AnalyticsBucket, BucketInfo, FileInfo, FileMetadata, FileObject, FoundVector, IndexInfo, VectorBucketInfo,
+};
 use serde_json::{Value, json};
 
 use crate::recorded::{Request, Response};
@@ -223,4 +225,92 @@ pub(crate) fn progress(_: &Request, response: &Response) -> Value {
 
 pub(crate) fn reached(_: &Request, response: &Response) -> Value {
     json!(number(response, "upload-offset"))
+}
+
+pub(crate) fn of_warehouse(bucket: &AnalyticsBucket) -> Value {
+    json!([bucket.id, bucket.name, time(bucket.created_at), time(bucket.updated_at)])
+}
+
+fn warehouse_row(row: &Value) -> Value {
+    pick(row, &["id", "name", "created_at", "updated_at"])
+}
+
+pub(crate) fn warehouse(_: &Request, response: &Response) -> Value {
+    warehouse_row(&response.json())
+}
+
+pub(crate) fn warehouses(_: &Request, response: &Response) -> Value {
+    response.json().as_array().unwrap().iter().map(warehouse_row).collect()
+}
+
+fn seconds(time: Option<std::time::SystemTime>) -> Value {
+    json!(time.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok()).map(|since| since.as_secs()))
+}
+
+pub(crate) fn of_vector_bucket(bucket: &VectorBucketInfo) -> Value {
+    json!([bucket.name, seconds(bucket.created_at)])
+}
+
+fn vector_bucket_row(row: &Value) -> Value {
+    pick(row, &["vectorBucketName", "creationTime"])
+}
+
+pub(crate) fn vector_bucket(_: &Request, response: &Response) -> Value {
+    vector_bucket_row(&response.json()["vectorBucket"])
+}
+
+pub(crate) fn vector_buckets(_: &Request, response: &Response) -> Value {
+    let page = response.json();
+    let rows: Value = page["vectorBuckets"].as_array().unwrap().iter().map(vector_bucket_row).collect();
+    json!([rows, page["nextToken"]])
+}
+
+pub(crate) fn of_index(index: &IndexInfo) -> Value {
+    let metric = index.distance_metric.map(|metric| format!("{metric:?}").to_lowercase());
+    json!([
+        index.name,
+        index.bucket,
+        seconds(index.created_at),
+        index.dimension,
+        metric,
+        index.non_filterable
+    ])
+}
+
+fn index_row(row: &Value) -> Value {
+    let names = ["indexName", "vectorBucketName", "creationTime", "dimension", "distanceMetric"];
+    let Value::Array(mut fields) = pick(row, &names) else { return Value::Null };
+    let unfiltered = &row["metadataConfiguration"]["nonFilterableMetadataKeys"];
+    fields.push(if unfiltered.is_null() { json!([]) } else { unfiltered.clone() });
+    fields.into()
+}
+
+pub(crate) fn index(_: &Request, response: &Response) -> Value {
+    index_row(&response.json()["index"])
+}
+
+pub(crate) fn indexes(_: &Request, response: &Response) -> Value {
+    let page = response.json();
+    let rows: Value = page["indexes"].as_array().unwrap().iter().map(index_row).collect();
+    json!([rows, page["nextToken"]])
+}
+
+/// Numbers as the client holds them.
+pub(crate) fn of_vector(vector: &FoundVector) -> Value {
+    json!([vector.key, vector.data, vector.metadata, vector.distance])
+}
+
+fn vector_row(row: &Value) -> Value {
+    #[expect(clippy::cast_possible_truncation, reason = "the service's numbers are of single precision")]
+    let single = |number: &Value| number.as_f64().unwrap() as f32;
+    let data = row["data"]["float32"].as_array().map(|all| all.iter().map(single).collect::<Vec<_>>());
+    json!([row["key"], data, row["metadata"], row["distance"].as_f64()])
+}
+
+pub(crate) fn vectors(_: &Request, response: &Response) -> Value {
+    response.json()["vectors"].as_array().unwrap().iter().map(vector_row).collect()
+}
+
+pub(crate) fn vector_page(request: &Request, response: &Response) -> Value {
+    json!([vectors(request, response), response.json()["nextToken"]])
 }

@@ -87,16 +87,22 @@ pub(crate) struct ListParams {
     pub(crate) search: Option<String>,
 }
 
-pub(crate) fn list(params: &ListParams) -> Result<Request> {
-    if params.limit == Some(0) {
-        return Err(crate::names::invalid("a list of zero buckets cannot be asked for"));
+impl ListParams {
+    pub(crate) fn apply(&self, request: Request) -> Result<Request> {
+        if self.limit == Some(0) {
+            return Err(crate::names::invalid("a list of zero buckets cannot be asked for"));
+        }
+        Ok(request
+            .query_opt("limit", self.limit)
+            .query_opt("offset", self.offset)
+            .query_opt("search", self.search.as_deref())
+            .query_opt("sortColumn", self.sort.map(|(column, _)| column))
+            .query_opt("sortOrder", self.sort.map(|(_, order)| order)))
     }
-    Ok(Request::new(Method::GET, "/bucket", "supabase.bucket.list", Idempotent)
-        .query_opt("limit", params.limit)
-        .query_opt("offset", params.offset)
-        .query_opt("search", params.search.as_deref())
-        .query_opt("sortColumn", params.sort.map(|(column, _)| column))
-        .query_opt("sortOrder", params.sort.map(|(_, order)| order)))
+}
+
+pub(crate) fn list(params: &ListParams) -> Result<Request> {
+    params.apply(Request::new(Method::GET, "/bucket", "supabase.bucket.list", Idempotent))
 }
 
 /// What is to be forgotten by the caches in front of the service.
