@@ -19,7 +19,9 @@ type Case = fn(&Cluster) -> std::result::Result<(), Failed>;
 const CASES: &[(&str, Case)] = &[
     ("dataset", dataset),
     ("batch", batch),
+    ("batch_ranges", batch_ranges),
     ("get_many", get_many),
+    ("archives_are_added_to", archives_are_added_to),
     ("parts", parts),
     ("nodes", nodes),
     ("etl", etl),
@@ -93,6 +95,87 @@ fn batch(cluster: &Cluster) -> std::result::Result<(), Failed> {
             assert_eq!(found, ["3", "missing", "4"], "described: {described}");
         }
         Ok(())
+    })?;
+    Ok(())
+}
+
+fn batch_ranges(cluster: &Cluster) -> std::result::Result<(), Failed> {
+    let bucket = cluster.bucket()?;
+    let content = Bytes::from(pattern(1000));
+    cluster.wait(async {
+        for described in [false, true] {
+            let mut batch = cluster.client().batch().described(described).bucket(bucket.reference());
+            let mut wanted = Vec::new();
+            // On several targets: what a range outside of an object does depends on where it is.
+            for n in 0..6 {
+                let object = bucket.object(format!("ranges/{n}"))?;
+                object.put(content.clone()).await?;
+                let ranges = [
+                    (0, Some(7)),
+                    (990, None),
+                    (10, Some(5)),
+                    (995, Some(10)),
+                    (1000, None),
+                    (4000, Some(1000)),
+                ];
+                for (start, length) in ranges {
+                    batch = batch.range(&object, start, length).opaque(format!("{n} from {start}"));
+                    let (from, size) = (
+                        usize::try_from(start).unwrap_or(usize::MAX),
+                        length.unwrap_or(1000 - start.min(1000)),
+                    );
+                    let to = from.saturating_add(usize::try_from(size).unwrap_or(usize::MAX));
+                    wanted.push((
+                        format!("{n} from {start}"),
+                        (to > from && to <= 1000).then(|| content.slice(from..to)),
+                    ));
+                }
+            }
+            let mut items = batch.await?;
+            for (opaque, bytes) in wanted {
+                let item = items.next().await.ok_or_else(|| failed("the batch ended early"))?;
+                assert_eq!(item.opaque.as_deref(), Some(opaque.as_bytes()));
+                match (item.result, bytes) {
+                    (Ok(result), Some(bytes)) => assert_eq!(result.bytes().await?, bytes, "{opaque}"),
+                    (Err(error), None) => {
+                        assert_eq!(error.kind(), ErrorKind::RangeNotSatisfiable, "{opaque}");
+                    }
+                    (result, _) => return Err(failed(&format!("{opaque}: {result:?}"))),
+                }
+            }
+        }
+        Ok::<(), longshore_core_types::Error>(())
+    })?;
+    Ok(())
+}
+
+fn failed(text: &str) -> longshore_core_types::Error {
+    longshore_core_types::Error::new(ErrorKind::Other, text.to_owned())
+}
+
+fn archives_are_added_to(cluster: &Cluster) -> std::result::Result<(), Failed> {
+    let bucket = cluster.bucket()?;
+    cluster.wait(async {
+        for n in 1..=3 {
+            bucket.object(format!("added/{n}"))?.put(pattern(700 * n)).await?;
+        }
+        let only = |n: u32| Collection::names_of([format!("added/{n}")]);
+        for (n, append) in [(1, false), (2, true)] {
+            for job in bucket.objects(only(n)?).archive("added/made.tar").append(append).await? {
+                job.wait().await?.into_result()?;
+            }
+        }
+        assert_eq!(bucket.list_archive("added/made.tar").await?.len(), 2);
+        let made = bucket.object("added/made.tar")?.get().await?.bytes().await?;
+        // As most writers leave it: in records of 10,240 bytes.
+        let mut padded = made.to_vec();
+        padded.resize(made.len().next_multiple_of(10_240), 0);
+        let object = bucket.object("added/padded.tar")?;
+        object.put(padded.clone()).await?;
+        let refused = bucket.objects(only(3)?).archive("added/padded.tar").append(true).await;
+        assert_eq!(refused.err().map(|error| error.kind()), Some(ErrorKind::Unsupported));
+        assert_eq!(object.get().await?.bytes().await?, padded);
+        Ok::<(), longshore_core_types::Error>(())
     })?;
     Ok(())
 }

@@ -315,6 +315,19 @@ async fn nothing_is_sent() {
     }
 }
 
+#[tokio::test]
+async fn what_has_no_call_can_be_sent_by_hand() {
+    let server = ScriptedService::replies([Reply::ok("done")]);
+    let client = Client::builder("http://gateway:1").service(server.clone()).build().unwrap();
+    let value = serde_json::json!({"depth": 3});
+    let answer =
+        client.bucket("b").unwrap().raw_action(http::Method::POST, "new-thing", &value).await.unwrap();
+    assert_eq!(answer, "done");
+    let sent: serde_json::Value =
+        serde_json::from_slice(server.requests()[0].body.as_ref().unwrap()).unwrap();
+    assert_eq!(sent, serde_json::json!({"action": "new-thing", "name": "", "value": {"depth": 3}}));
+}
+
 /// A real cluster closes the connection without a status line where it breaks on a request, so one that starts
 /// something is sent once.
 #[tokio::test]

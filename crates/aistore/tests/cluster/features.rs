@@ -134,6 +134,34 @@ async fn many_members_in_one_request() {
 }
 
 #[tokio::test]
+async fn parts_of_many_objects_in_one_request() {
+    let w = world(|builder| builder).await;
+    let content = Bytes::from(pattern(1000));
+    for described in [false, true] {
+        let mut batch = w.client.batch().described(described);
+        for n in 0..4 {
+            let object = w.bucket.object(format!("ranges/{n}")).unwrap();
+            object.put(content.clone()).await.unwrap();
+            batch = batch.range(&object, 990, None).opaque(n.to_string());
+            // Of these the cluster would deliver the whole object, or fail.
+            batch = batch.range(&object, 1000, None).range(&object, 1, Some(1000));
+        }
+        let mut items = batch.await.unwrap();
+        for n in 0..12 {
+            let item = items.next().await.unwrap();
+            assert_eq!(item.index, n);
+            if n % 3 == 0 {
+                assert_eq!(item.opaque, Some(Bytes::from((n / 3).to_string())));
+                assert_eq!(item.result.unwrap().bytes().await.unwrap(), content[990..]);
+            } else {
+                assert_eq!(item.result.unwrap_err().kind(), ErrorKind::RangeNotSatisfiable);
+            }
+        }
+        assert!(items.next().await.is_none());
+    }
+}
+
+#[tokio::test]
 async fn an_object_like_a_file() {
     let w = world(|builder| builder).await;
     let content = pattern(300_000);
