@@ -2,17 +2,18 @@
 
 use std::fs;
 
-use longshore_devserver::{DevServer, Handle, JournalEntry};
+use longshore_devserver::{DevServer, Handle, JournalEntry, SupabaseSettings};
 
 use super::{Home, assert_same, cases, noise, random_file};
 
 cases! { life_of_a_bucket objects_and_trees presigned_urls rules_of_buckets what_goes_wrong_is_explained
 names_that_the_service_does_not_take killed_uploads_go_on }
 
-/// A project with no data, which ends with its handle.
+/// A project with no data, which ends with its handle, for objects of up to 1 GiB.
 fn project() -> Handle {
     DevServer::builder()
         .supabase("127.0.0.1:0")
+        .supabase_settings(SupabaseSettings::default().file_size_limit(1 << 30))
         .journal_capacity(100_000)
         .start_blocking()
         .expect("the server starts")
