@@ -97,7 +97,8 @@ impl Body {
     pub(crate) fn of(value: &Value) -> Self {
         match value {
             Value::String(text) => Self::Bytes(text.clone().into_bytes()),
-            Value::Object(map) => match (map.get("$base64"), map.get("$length")) {
+            Value::Object(map) => match (map.get("$base64"), map.get("$length").or_else(|| map.get("bytes")))
+            {
                 (Some(Value::String(text)), _) => Self::Bytes(STANDARD.decode(text).unwrap()),
                 (_, Some(length)) => Self::Length(usize::try_from(length.as_u64().unwrap()).unwrap()),
                 _ => panic!("an unknown form of body: {value}"),

@@ -186,7 +186,7 @@ impl<'a> SupabaseReplay<'a> {
 }
 
 /// Signs as S3 does: the signature of a canonical request.
-fn signature(canonical: &str, date: &str, scope: &str, secret: &str) -> String {
+pub(super) fn signature(canonical: &str, date: &str, scope: &str, secret: &str) -> String {
     let hmac = |key: &[u8], text: &str| {
         let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key");
         mac.update(text.as_bytes());
@@ -199,7 +199,7 @@ fn signature(canonical: &str, date: &str, scope: &str, secret: &str) -> String {
 }
 
 /// The parameters of a query in the order of signatures.
-fn sorted(query: &str) -> String {
+pub(super) fn sorted(query: &str) -> String {
     let whole = |pair: &str| if pair.contains('=') { pair.to_owned() } else { format!("{pair}=") };
     let mut pairs: Vec<_> = query.split('&').filter(|pair| !pair.is_empty()).map(whole).collect();
     pairs.sort();

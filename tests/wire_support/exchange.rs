@@ -56,6 +56,8 @@ pub(crate) enum Body {
     Bytes(Vec<u8>),
     /// Only the length was kept.
     Length(usize),
+    /// Only the length and the first bytes were kept.
+    Head(usize, Vec<u8>),
 }
 
 impl From<Value> for Body {
@@ -66,6 +68,13 @@ impl From<Value> for Body {
                 if let Some(Value::String(text)) = map.get("$base64") {
                     return Self::Bytes(base64::prelude::BASE64_STANDARD.decode(text).unwrap_or_default());
                 }
+                let size = |name| map.get(name).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
+                if let (Some(length), Some(Value::String(head))) = (size("bytes"), map.get("head_base64")) {
+                    return Self::Head(
+                        length,
+                        base64::prelude::BASE64_STANDARD.decode(head).unwrap_or_default(),
+                    );
+                }
                 let length = map.get("$length").and_then(Value::as_u64).unwrap_or(0);
                 Self::Length(usize::try_from(length).unwrap_or(usize::MAX))
             }
@@ -75,11 +84,13 @@ impl From<Value> for Body {
 }
 
 impl Body {
-    /// The bytes; of a body whose length alone was kept, the pattern that all of them were made of.
+    /// The bytes; of a body whose length alone was kept, the pattern that all of them were made of, and where the first
+    /// ones were kept too, these again and again.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Empty => Vec::new(),
             Self::Bytes(bytes) => bytes.clone(),
+            Self::Head(length, head) => head.iter().copied().cycle().take(*length).collect(),
             Self::Length(length) => b"0123456789abcdef".iter().copied().cycle().take(*length).collect(),
         }
     }

@@ -119,6 +119,7 @@ impl Handler for Server {
         let url = parts.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
         let route = Route::find(parts.uri.path());
         let method = if parts.method == Method::HEAD { Method::GET } else { parts.method.clone() };
+        let platform = matches!(route, Some(Route::Config | Route::Token));
         let operation = route.as_ref().map_or("cluster", |route| route.operation(&method));
         let candidate = Candidate {
             node: NodeKind::Apolo,
@@ -152,8 +153,10 @@ impl Handler for Server {
             Ok(reply) => reply,
             Err(fail) => fail.reply(&url).ok_or(Abort)?,
         };
-        let version = concat!("platform-buckets-api/", env!("CARGO_PKG_VERSION"));
-        let reply = reply.with(VERSION, version).with(SERVER, "longshore");
+        let mut reply = reply.with(SERVER, "longshore");
+        if !platform {
+            reply.set(VERSION, concat!("platform-buckets-api/", env!("CARGO_PKG_VERSION")));
+        }
         reply.send(parts.method == Method::HEAD, false, body, &call.plan, &conn, journal).await
     }
 }
