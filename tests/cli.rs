@@ -14,15 +14,16 @@ mod cli_support;
 use std::process::ExitCode;
 
 use cli_support::{
-    ais, authn, bad_input, buckets, comparing, copying, embedded, interrupt, listing, moving, removing,
-    resume, s3, settings, supabase, syncing,
+    ais, apolo, authn, bad_input, buckets, comparing, copying, embedded, interrupt, listing, moving,
+    removing, resume, s3, settings, supabase, syncing,
 };
 use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let groups: [(&str, &[Case]); 16] = [
+    let groups: [(&str, &[Case]); 17] = [
         ("ais", ais::CASES),
+        ("apolo", apolo::CASES),
         ("authn", authn::CASES),
         ("bad-input", bad_input::CASES),
         ("buckets", buckets::CASES),

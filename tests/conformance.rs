@@ -6,7 +6,9 @@ mod conformance_support;
 
 use std::{process::ExitCode, sync::Arc};
 
-use conformance_support::{Backend, Context, aistore, faults, http, memory, s3, shelf, supabase, transfers};
+use conformance_support::{
+    Backend, Context, aistore, apolo, faults, http, memory, s3, shelf, supabase, transfers,
+};
 use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
@@ -18,7 +20,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let backends: [fn() -> Backend; 10] = [
+    let backends: [fn() -> Backend; 12] = [
         memory::backend,
         shelf::backend,
         aistore::backend,
@@ -26,6 +28,8 @@ fn main() -> ExitCode {
         supabase::encoded,
         supabase::over_s3,
         supabase::over_s3_session,
+        apolo::backend,
+        apolo::encoded,
         http::backend,
         http::plain,
         s3::backend,

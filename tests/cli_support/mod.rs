@@ -1,6 +1,7 @@
 //! What the tests of the command share, and the tests by subject.
 
 pub(crate) mod ais;
+pub(crate) mod apolo;
 pub(crate) mod authn;
 pub(crate) mod bad_input;
 pub(crate) mod buckets;

@@ -1,6 +1,7 @@
 //! Backends, and how their cases become trials.
 
 pub(crate) mod aistore;
+pub(crate) mod apolo;
 pub(crate) mod faults;
 pub(crate) mod http;
 pub(crate) mod memory;

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use http::response::Parts;
 use longshore_core_types::{CallInfo, Error, ErrorKind, Result};
-use longshore_transport::{ResponseBody, Transport, body};
+use longshore_transport::{ResponseBody, Transport, TransportConfig, body};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -34,6 +34,8 @@ pub(crate) struct Inner {
     pub(crate) cluster: String,
     pub(crate) org: Option<String>,
     pub(crate) project: Option<String>,
+    /// How requests to the stores behind buckets go out.
+    pub(crate) config: TransportConfig,
 }
 
 impl Client {
@@ -50,6 +52,10 @@ impl Client {
     #[cfg(test)]
     pub(crate) fn inner(&self) -> &Inner {
         &self.0
+    }
+
+    pub(crate) fn config(&self) -> &TransportConfig {
+        &self.0.config
     }
 
     /// The cluster that it asks.

@@ -1,143 +1,296 @@
-//! The objects of a bucket.
+//! The objects of a bucket, under the names that the platform has for them.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use jiff::Timestamp;
-use longshore_core_types::{Error, ErrorKind, Result};
-use longshore_object_store::{
-    credentials::CredentialSource,
-    s3::{AwsCredentials, S3Builder, S3Store},
+use futures_core::Stream;
+use futures_util::{StreamExt, stream};
+use longshore_blob_api::{
+    AnyStore, BlobStore, Capability, CopyOptions, DeleteOptions, DeleteOutcome, Entry, GetManyItem,
+    GetManyOptions, GetManyStream, GetOptions, GetResult, HeadOptions, ListOptions, ListPage, MultipartId,
+    MultipartRef, PageToken, PartInfo, PartNumber, PartReceipt, PutOptions, PutResult, SignMethod,
+    SignRequest, SignedRequest, UploadPage,
 };
-use tokio::sync::Mutex;
+use longshore_core_types::{
+    BucketName, Error, ErrorKind, ObjectKey, ObjectMeta, Payload, Resource, Result, Scheme, StoreUrl,
+};
 
 use crate::{
     client::Client,
-    model::{Bucket, BucketCredentials, CredentialMap},
-    uri::BlobUri,
+    encoded::{decode, encode},
+    model::Bucket,
+    renewing::Renewing,
 };
 
-/// How long before their end credentials are renewed.
-const MARGIN: Duration = Duration::from_secs(15 * 60);
+/// Characters of keys for which the service's signed URLs are wrong.
+const UNSIGNABLE: &[char] = &['&', '=', '!', '\'', '(', ')', '*', '@', ':', ';', ',', '$'];
 
-/// Credentials of one bucket, asked for once and renewed before they expire.
+/// One bucket as a store, made by [`Client::store`]; requests go to its provider, with credentials that renew themselves.
+///
+/// It is called `blob://cluster/org/project/bucket`, in URLs and in errors. Cloning is cheap.
 #[derive(Clone, Debug)]
-struct Renewing(Arc<Inner>);
+pub struct Store(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     client: Client,
-    bucket: String,
-    current: Mutex<Current>,
-    stale: std::sync::atomic::AtomicBool,
+    behind: AnyStore,
+    keys: Renewing,
+    id: String,
+    url: StoreUrl,
+    name: BucketName,
+    capability: Capability,
+    encoded: bool,
 }
 
-#[derive(Clone, Debug)]
-struct Current {
-    keys: AwsCredentials,
-    expires: Option<Timestamp>,
+impl Store {
+    pub(crate) fn new(client: Client, bucket: &Bucket, inner: AnyStore, keys: Renewing) -> Result<Self> {
+        let name = BucketName::new(bucket.name.as_ref().unwrap_or(&bucket.id))?;
+        let url = bucket.uri().parse()?;
+        let capability = inner.capability().clone();
+        let id = bucket.id.clone();
+        Ok(Self(Arc::new(Inner { client, behind: inner, keys, id, url, name, capability, encoded: false })))
+    }
+
+    /// The same bucket under raw names where the platform's own client, given them, writes percent-encoded ones: what it
+    /// calls `sp ace` is the key `sp%20ace` in the bucket, and `sp ace` here.
+    ///
+    /// Objects whose keys it cannot have written are listed under their keys, and cannot be reached. Listings have no
+    /// order.
+    #[must_use]
+    pub fn with_encoded_keys(self) -> Self {
+        let mut inner = Arc::unwrap_or_clone(self.0);
+        inner.encoded = true;
+        inner.capability.list_ordered = false;
+        Self(Arc::new(inner))
+    }
+
+    /// The key that the bucket has for a name.
+    fn outer(&self, name: &str) -> String {
+        if self.0.encoded { encode(name) } else { name.to_owned() }
+    }
+
+    fn outer_key(&self, key: &ObjectKey) -> Result<ObjectKey> {
+        if self.0.encoded { ObjectKey::new(encode(key.as_str())) } else { Ok(key.clone()) }
+    }
+
+    /// The name here of a key in the bucket.
+    fn inner_name(&self, key: String) -> String {
+        if self.0.encoded { decode(&key).unwrap_or(key) } else { key }
+    }
+
+    fn inner_key(&self, key: ObjectKey) -> ObjectKey {
+        if !self.0.encoded {
+            return key;
+        }
+        decode(key.as_str()).and_then(|name| ObjectKey::new(name).ok()).unwrap_or(key)
+    }
+
+    fn resource(&self, key: Option<&ObjectKey>) -> Resource {
+        let bucket = self.0.name.clone();
+        match key {
+            Some(key) => Resource::Object { scheme: Scheme::Blob, bucket, key: key.clone() },
+            None => Resource::Bucket { scheme: Scheme::Blob, bucket },
+        }
+    }
+
+    /// An error under this bucket's name rather than its provider's.
+    fn named<'a>(&'a self, key: Option<&'a ObjectKey>) -> impl FnOnce(Error) -> Error + 'a {
+        move |error| error.with_resource(self.resource(key))
+    }
+
+    fn upload(&self, upload: &MultipartRef) -> Result<MultipartRef> {
+        Ok(MultipartRef { key: self.outer_key(&upload.key)?, id: upload.id.clone() })
+    }
+
+    fn meta(&self, mut meta: ObjectMeta) -> ObjectMeta {
+        meta.key = self.inner_key(meta.key);
+        meta
+    }
+
+    fn found(&self, key: &ObjectKey, found: GetResult) -> GetResult {
+        let (meta, range) = (self.meta(found.meta.clone()), found.range.clone());
+        let resource = self.resource(Some(key));
+        let body = found
+            .into_stream()
+            .map(move |piece| piece.map_err(|error| error.with_resource(resource.clone())));
+        GetResult::new(meta, range, body.boxed())
+    }
 }
 
-fn keys(map: &CredentialMap) -> Result<AwsCredentials> {
-    let get = |name: &str| {
-        map.get(name).ok_or_else(|| {
-            Error::new(ErrorKind::Protocol, format!("the credentials of the bucket lack {name}"))
+/// What a bucket holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+#[doc(alias = "BucketUsage")]
+pub struct Usage {
+    /// Bytes of all objects.
+    pub bytes: u64,
+    /// Objects, those among them that mark folders.
+    pub objects: u64,
+}
+
+impl Store {
+    /// What the bucket holds: after each page of the listing, so much so far; the last item is the whole. An empty bucket
+    /// has one item, too.
+    #[doc(alias = "get_disk_usage")]
+    pub fn usage(&self) -> impl Stream<Item = Result<Usage>> + Send + use<> {
+        let (this, options) = (self.clone(), ListOptions::default());
+        stream::try_unfold((Some(None), Usage::default()), move |(page, mut usage)| {
+            let (this, options) = (this.clone(), options.clone());
+            async move {
+                let Some(page) = page else { return Ok(None) };
+                let found = this.list_page(&options, page).await?;
+                for entry in &found.entries {
+                    if let Entry::Object(meta) = entry {
+                        usage.bytes += meta.size;
+                        usage.objects += 1;
+                    }
+                }
+                Ok(Some((usage, (found.next.map(Some), usage))))
+            }
         })
-    };
-    let keys = AwsCredentials::new(get("access_key_id")?, get("secret_access_key")?);
-    Ok(match map.get("session_token") {
-        Some(token) => keys.with_session_token(token),
-        None => keys,
-    })
-}
-
-impl Current {
-    fn of(found: &BucketCredentials) -> Result<Self> {
-        let expires = found.credentials.expires_at();
-        Ok(Self { keys: keys(&found.credentials)?, expires })
-    }
-
-    /// Whether they last for longer than this.
-    fn last(&self, time: Duration) -> bool {
-        let Some(end) = self.expires else { return true };
-        let left = end.duration_since(Timestamp::now());
-        left > jiff::SignedDuration::try_from(time).unwrap_or(jiff::SignedDuration::MAX)
     }
 }
 
-impl CredentialSource<AwsCredentials> for Renewing {
-    async fn credentials(&self) -> Result<AwsCredentials> {
-        use std::sync::atomic::Ordering::SeqCst;
-        let mut current = self.0.current.lock().await;
-        let stale = self.0.stale.swap(false, SeqCst);
-        if !stale && current.last(MARGIN) {
-            return Ok(current.keys.clone());
-        }
-        let renewed = self.0.client.buckets().temporary_credentials(&self.0.bucket).await;
-        match renewed.and_then(|found| Current::of(&found)) {
-            Ok(found) => *current = found,
-            // Those that are still good for a while serve until the service is back.
-            Err(_) if !stale && current.last(Duration::ZERO) => {}
-            Err(error) => return Err(error),
-        }
-        Ok(current.keys.clone())
+impl BlobStore for Store {
+    fn capability(&self) -> &Capability {
+        &self.0.capability
     }
 
-    fn invalidate(&self) {
-        self.0.stale.store(true, std::sync::atomic::Ordering::SeqCst);
+    fn url(&self) -> StoreUrl {
+        self.0.url.clone()
     }
-}
 
-impl Client {
-    /// The bucket of a `blob:` URI, as a store, and the key of the URI as it was written: raw, and empty if the URI
-    /// names the bucket alone. See [`BlobUri`] for the keys of the platform's own client.
-    ///
-    /// [`ErrorKind::InvalidInput`] for a URI that names no bucket, [`ErrorKind::InvalidConfig`] for one of another
-    /// cluster, which needs a client of its own.
-    pub async fn open(&self, uri: &str) -> Result<(S3Store, String)> {
-        const OPERATION: &str = "apolo.bucket.open";
-        let refuse = |kind, message: String| Err(Error::new(kind, message).with_operation(OPERATION));
-        let uri = BlobUri::parse(uri, &self.uri_defaults()?)?;
-        if !uri.cluster().eq_ignore_ascii_case(self.cluster()) {
-            let message = format!("{uri} is on another cluster than {}, which is asked", self.cluster());
-            return refuse(ErrorKind::InvalidConfig, message);
-        }
-        let (Some(path), Some(key)) = (uri.bucket_path(), uri.key()) else {
-            return refuse(ErrorKind::InvalidInput, format!("{uri} names no bucket"));
+    async fn head(&self, key: &ObjectKey, opts: HeadOptions) -> Result<ObjectMeta> {
+        let meta = self.0.behind.head(&self.outer_key(key)?, opts).await.map_err(self.named(Some(key)))?;
+        Ok(self.meta(meta))
+    }
+
+    async fn get(&self, key: &ObjectKey, opts: GetOptions) -> Result<GetResult> {
+        let found = self.0.behind.get(&self.outer_key(key)?, opts).await.map_err(self.named(Some(key)))?;
+        Ok(self.found(key, found))
+    }
+
+    async fn get_many(&self, keys: Vec<ObjectKey>, opts: GetManyOptions) -> Result<GetManyStream> {
+        let keys = keys.iter().map(|key| self.outer_key(key)).collect::<Result<_>>()?;
+        let found = self.0.behind.get_many(keys, opts).await.map_err(self.named(None))?;
+        let this = self.clone();
+        let item = move |item: Result<GetManyItem>| {
+            item.map(|item| {
+                let key = this.inner_key(item.key);
+                let result = item.result.map(|found| this.found(&key, found)).map_err(this.named(Some(&key)));
+                GetManyItem::new(key, result)
+            })
         };
-        let bucket = self.buckets().by_path(&path).await?;
-        Ok((self.store(&bucket).await?, key))
+        Ok(found.map(item).boxed())
     }
 
-    /// The objects of a bucket, as a longshore store. Asks for credentials once; they are renewed before they expire,
-    /// also in the middle of a transfer. The store names itself as its provider does, `s3://` and the real bucket.
-    ///
-    /// [`ErrorKind::Unsupported`] for buckets on Azure and Google Cloud Storage, which this crate does not reach yet.
-    pub async fn store(&self, bucket: &Bucket) -> Result<S3Store> {
-        if !bucket.provider.is_s3() {
-            let message = format!("objects of buckets on {} cannot be reached yet", bucket.provider);
-            return Err(Error::new(ErrorKind::Unsupported, message).with_operation("apolo.bucket.store"));
+    async fn put(&self, key: &ObjectKey, body: Payload, opts: PutOptions) -> Result<PutResult> {
+        self.0.behind.put(&self.outer_key(key)?, body, opts).await.map_err(self.named(Some(key)))
+    }
+
+    async fn delete(&self, key: &ObjectKey, opts: DeleteOptions) -> Result<()> {
+        self.0.behind.delete(&self.outer_key(key)?, opts).await.map_err(self.named(Some(key)))
+    }
+
+    async fn delete_many(&self, keys: Vec<ObjectKey>) -> Result<Vec<DeleteOutcome>> {
+        let keys = keys.iter().map(|key| self.outer_key(key)).collect::<Result<_>>()?;
+        let outcomes = self.0.behind.delete_many(keys).await.map_err(self.named(None))?;
+        let outcome = |outcome: DeleteOutcome| {
+            let key = self.inner_key(outcome.key);
+            let result = outcome.result.map_err(self.named(Some(&key)));
+            DeleteOutcome::new(key, result)
+        };
+        Ok(outcomes.into_iter().map(outcome).collect())
+    }
+
+    async fn copy(&self, from: &ObjectKey, to: &ObjectKey, opts: CopyOptions) -> Result<PutResult> {
+        let (outer_from, outer_to) = (self.outer_key(from)?, self.outer_key(to)?);
+        self.0.behind.copy(&outer_from, &outer_to, opts).await.map_err(self.named(Some(from)))
+    }
+
+    fn can_copy_from(&self, from: &StoreUrl) -> bool {
+        // Credentials are those of one bucket.
+        self.0.capability.copy && from.with_key("") == self.0.url
+    }
+
+    async fn copy_from(&self, from: &StoreUrl, to: &ObjectKey, opts: CopyOptions) -> Result<PutResult> {
+        if !self.can_copy_from(from) {
+            let message = format!("{from} is not in this bucket, whose credentials open no other");
+            let error = Error::new(ErrorKind::Unsupported, message).with_operation("apolo.object.copy");
+            return Err(error.with_resource(self.resource(Some(to))));
         }
-        let found = self.buckets().temporary_credentials(&bucket.id).await?;
-        let map = &found.credentials;
-        let name = map.bucket_name().ok_or_else(|| {
-            Error::new(
-                ErrorKind::Protocol,
-                "the credentials of the bucket do not say its name at the provider",
-            )
-        })?;
-        let mut builder = S3Builder::new(name);
-        if let Some(region) = map.get("region_name") {
-            builder = builder.region(region);
+        self.copy(&from.object_key()?, to, opts).await
+    }
+
+    async fn list_page(&self, opts: &ListOptions, page: Option<PageToken>) -> Result<ListPage> {
+        let mut outer = opts.clone();
+        outer.prefix = self.outer(&opts.prefix);
+        outer.start_after = opts.start_after.as_deref().map(|name| self.outer(name));
+        let mut page = self.0.behind.list_page(&outer, page).await.map_err(self.named(None))?;
+        if self.0.encoded {
+            let entry = |entry| match entry {
+                Entry::Object(meta) => Entry::Object(self.meta(meta)),
+                Entry::Prefix(prefix) => Entry::Prefix(self.inner_name(prefix)),
+                other => other,
+            };
+            page.entries = page.entries.into_iter().map(entry).collect();
         }
-        if let Some(endpoint) = map.get("endpoint_url") {
-            builder = builder.endpoint(endpoint);
+        Ok(page)
+    }
+
+    async fn create_multipart(&self, key: &ObjectKey, opts: PutOptions) -> Result<MultipartId> {
+        self.0.behind.create_multipart(&self.outer_key(key)?, opts).await.map_err(self.named(Some(key)))
+    }
+
+    async fn upload_part(
+        &self,
+        upload: &MultipartRef,
+        number: PartNumber,
+        body: Payload,
+    ) -> Result<PartReceipt> {
+        let outer = self.upload(upload)?;
+        self.0.behind.upload_part(&outer, number, body).await.map_err(self.named(Some(&upload.key)))
+    }
+
+    async fn list_parts(&self, upload: &MultipartRef) -> Result<Vec<PartInfo>> {
+        self.0.behind.list_parts(&self.upload(upload)?).await.map_err(self.named(Some(&upload.key)))
+    }
+
+    async fn list_uploads(&self, prefix: &str, page: Option<PageToken>) -> Result<UploadPage> {
+        let found = self.0.behind.list_uploads(&self.outer(prefix), page).await;
+        let mut found = found.map_err(self.named(None))?;
+        for info in &mut found.uploads {
+            info.upload.key = self.inner_key(info.upload.key.clone());
         }
-        let source = Renewing(Arc::new(Inner {
-            client: self.clone(),
-            bucket: bucket.id.clone(),
-            current: Mutex::new(Current::of(&found)?),
-            stale: false.into(),
-        }));
-        builder.credential_source(source).build()
+        Ok(found)
+    }
+
+    async fn complete_multipart(&self, upload: &MultipartRef, parts: Vec<PartReceipt>) -> Result<PutResult> {
+        let outer = self.upload(upload)?;
+        self.0.behind.complete_multipart(&outer, parts).await.map_err(self.named(Some(&upload.key)))
+    }
+
+    async fn abort_multipart(&self, upload: &MultipartRef) -> Result<()> {
+        self.0.behind.abort_multipart(&self.upload(upload)?).await.map_err(self.named(Some(&upload.key)))
+    }
+
+    /// What is signed with temporary credentials ends with them, so URLs that are to be good for longer are signed by the
+    /// service, which signs for reading, and not for all keys. [`ErrorKind::Unsupported`] where neither can.
+    async fn sign(&self, request: SignRequest) -> Result<SignedRequest> {
+        const OPERATION: &str = "apolo.object.sign";
+        let key = request.key.clone();
+        let outer = self.outer_key(&key)?;
+        if self.0.keys.last(request.expires_in).await? {
+            let request = SignRequest::new(request.method, outer, request.expires_in);
+            return self.0.behind.sign(request).await.map_err(self.named(Some(&key)));
+        }
+        if request.method != SignMethod::Get || outer.as_str().contains(UNSIGNABLE) {
+            let message = "the credentials of the bucket do not last as long as the URL is to be good, and the service \
+                           signs neither for writing nor for names with any of & = ! ' ( ) * @ : ; , $";
+            let error = Error::new(ErrorKind::Unsupported, message).with_operation(OPERATION);
+            return Err(error.with_resource(self.resource(Some(&key))));
+        }
+        let url = self.0.client.buckets().sign_url(&self.0.id, outer.as_str(), request.expires_in).await?;
+        Ok(SignedRequest::new(SignMethod::Get, url))
     }
 }

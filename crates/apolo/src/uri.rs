@@ -17,7 +17,7 @@ pub struct UriDefaults {
 }
 
 /// What stays as it is in the path of a URI: unreserved characters, `!$&'()*+,;=:@` and `/`.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC
+pub(crate) const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')

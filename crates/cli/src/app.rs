@@ -7,7 +7,9 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use longshore::transfer::{PartSize, Transfer};
 
 use crate::{
-    commands::{ais, authn, cat, cp, diff, du, ls, mb, mv, presign, rb, resume, rm, stat, supabase, sync},
+    commands::{
+        ais, apolo, authn, cat, cp, diff, du, ls, mb, mv, presign, rb, resume, rm, stat, supabase, sync,
+    },
     failure::Failure,
     interrupt::{GRACE, Interrupt},
     output::Output,
@@ -23,6 +25,7 @@ use crate::{
 /// taken as they are: nothing in them is decoded. Wildcards `*`, `?`, `[a-z]` and `**` (any depth) work in the
 /// keys of cp, mv, ls, cat, du and rm; quote them against the shell.
 ///
+/// blob: URLs work on the Apolo cluster that `apolo login` chose, or that APOLO_API_URL and APOLO_TOKEN name.
 /// supabase:// URLs work on the project that SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY name.
 /// Without an endpoint, ais:// URLs are served by an embedded server whose data stays on this machine.
 #[derive(Debug, Parser)]
@@ -93,8 +96,9 @@ pub(crate) struct Global {
     #[arg(long, value_name = "WHEN", value_enum, global = true)]
     pub(crate) verify: Option<Verify>,
 
-    /// Write keys on supabase:// that it does not take with characters that it does, and read them back
-    #[arg(long, global = true)]
+    /// Write keys on supabase:// that it does not take with characters that it does, and read them back; on blob: write
+    /// and read keys as the platform's own client does, percent-encoded
+    #[arg(long, visible_alias = "encoded-keys", global = true)]
     pub(crate) encode_keys: bool,
 
     /// Show progress: bars on a terminal and lines otherwise, bars always, or never
@@ -120,6 +124,7 @@ pub(crate) enum Command {
     Presign(presign::PresignArgs),
     Supabase(supabase::SupabaseArgs),
     Ais(ais::AisArgs),
+    Apolo(apolo::ApoloArgs),
     Authn(authn::AuthnArgs),
     #[cfg(feature = "dev")]
     Dev(crate::commands::dev::DevArgs),
@@ -196,6 +201,7 @@ impl App {
             Command::Presign(args) => self.until_interrupted(presign::run(&self, args)).await,
             Command::Supabase(args) => self.until_interrupted(supabase::run(&self, args)).await,
             Command::Ais(args) => self.until_interrupted(ais::run(&self, args)).await,
+            Command::Apolo(args) => self.until_interrupted(apolo::run(&self, args)).await,
             Command::Authn(args) => self.until_interrupted(authn::run(&self, args)).await,
         };
         let result = result.and_then(|()| self.out.flush());

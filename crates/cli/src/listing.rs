@@ -143,14 +143,20 @@ pub(crate) fn require_support(url: &StoreUrl) -> Result<(), Failure> {
     longshore::supports(url.scheme()).map_err(|error| Failure::usage(format!("{url}: {error}")))
 }
 
+/// The URL of the service behind a URL.
+pub(crate) fn service_of(url: &StoreUrl) -> String {
+    let slashes = if url.scheme() == Scheme::Blob { "" } else { "//" };
+    format!("{}:{slashes}", url.scheme())
+}
+
 /// Refuses the URL of a whole service.
 pub(crate) fn require_bucket(url: &StoreUrl) -> Result<(), Failure> {
     require_support(url)?;
     match url.bucket() {
         Some(_) => Ok(()),
         None => Err(Failure::usage(format!("{url} names no bucket")).hint(format!(
-            "write {scheme}://BUCKET/KEY; `longshore ls {scheme}://` lists the buckets",
-            scheme = url.scheme()
+            "write {service}BUCKET/KEY; `longshore ls {service}` lists the buckets",
+            service = service_of(url)
         ))),
     }
 }

@@ -52,6 +52,8 @@ pub(crate) enum Message<'a> {
     Authn(&'a Entity),
     /// A job, node or other thing of an AIStore cluster.
     Ais(&'a Entity),
+    /// A thing of an Apolo cluster.
+    Apolo(&'a Entity),
     /// A bucket was made.
     BucketCreated { url: String },
     /// A bucket was removed.
@@ -277,7 +279,7 @@ impl fmt::Display for Message<'_> {
             }
             Self::Buckets { buckets } => write!(f, "total: {}", count(*buckets, "bucket")),
             Self::Stat(stat) => stat.fmt(f),
-            Self::Authn(entity) | Self::Ais(entity) => entity.fmt(f),
+            Self::Authn(entity) | Self::Ais(entity) | Self::Apolo(entity) => entity.fmt(f),
             Self::BucketCreated { url } => write!(f, "created {url}"),
             Self::BucketRemoved { url } => write!(f, "removed bucket {url}"),
             Self::Signed { signed_url, .. } => f.write_str(signed_url),

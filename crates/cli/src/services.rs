@@ -1,15 +1,16 @@
 //! The services behind store URLs, connected when they are first needed.
 
-use std::sync::OnceLock;
+use std::{collections::HashMap, sync::OnceLock};
 
-use longshore::{AnyStore, OpenOptions, Scheme, StoreUrl, aistore, supabase};
-use tokio::sync::OnceCell;
+use futures_util::TryStreamExt;
+use longshore::{AnyStore, OpenOptions, Scheme, StoreUrl, aistore, apolo, supabase};
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::{
     embedded::Embedded,
     failure::Failure,
     interrupt::Interrupt,
-    listing::{is_web, require_support},
+    listing::{is_web, require_bucket, require_support},
     output::Output,
     settings::Settings,
 };
@@ -21,6 +22,9 @@ pub(crate) struct Services {
     out: Output,
     connected: OnceCell<Connected>,
     supabase: OnceLock<supabase::Client>,
+    apolo: OnceCell<apolo::Client>,
+    /// Buckets that were looked up, by their URLs: each has credentials of its own.
+    apolo_stores: Mutex<HashMap<String, apolo::Store>>,
 }
 
 #[derive(Debug)]
@@ -36,6 +40,8 @@ impl Services {
             out: out.clone(),
             connected: OnceCell::new(),
             supabase: OnceLock::new(),
+            apolo: OnceCell::new(),
+            apolo_stores: Mutex::default(),
         }
     }
 
@@ -47,6 +53,9 @@ impl Services {
                 let store = self.supabase_bucket(url)?.store();
                 let encode = self.settings.encode_keys;
                 return Ok(AnyStore::new(if encode { store.with_encoded_keys() } else { store }));
+            }
+            None if url.scheme() == Scheme::Blob => {
+                return Ok(AnyStore::new(self.apolo_store(url).await?));
             }
             None => OpenOptions::from_env(),
         };
@@ -91,6 +100,90 @@ impl Services {
         self.supabase()?.bucket(id).map_err(|error| Failure::of("", error))
     }
 
+    /// The client of the Apolo cluster that the environment or the platform's own configuration names.
+    pub(crate) async fn apolo(&self) -> Result<&apolo::Client, Failure> {
+        let connect = || async {
+            let settings = &self.settings;
+            let builder = apolo::ClientBuilder::from_env().configure(|mut config| {
+                config.timeouts.connect = settings.connect_timeout.or(config.timeouts.connect);
+                config.timeouts.head = settings.idle_timeout.or(config.timeouts.head);
+                config.timeouts.idle = settings.idle_timeout.or(config.timeouts.idle);
+                config.retry.max_attempts = settings.attempts.unwrap_or(config.retry.max_attempts);
+                config
+            });
+            builder.connect().await.map_err(|error| {
+                Failure::of("", error)
+                    .or_hint("log in with `apolo login`, or set APOLO_API_URL and APOLO_TOKEN")
+            })
+        };
+        self.apolo.get_or_try_init(connect).await
+    }
+
+    /// The bucket of a `blob:` URL.
+    pub(crate) async fn apolo_bucket(&self, url: &StoreUrl) -> Result<apolo::Bucket, Failure> {
+        require_bucket(url)?;
+        let found = self.apolo().await?.bucket_of(&url.with_key("").to_string()).await;
+        Ok(found.map_err(|error| Failure::of("", error))?.0)
+    }
+
+    async fn apolo_store(&self, url: &StoreUrl) -> Result<apolo::Store, Failure> {
+        let name = url.with_key("").to_string();
+        let mut known = self.apolo_stores.lock().await;
+        if let Some(store) = known.get(&name) {
+            return Ok(store.clone());
+        }
+        let bucket = self.apolo_bucket(url).await?;
+        let store = self.apolo().await?.store(&bucket).await.map_err(|error| Failure::of("", error))?;
+        let store = if self.settings.encode_keys { store.with_encoded_keys() } else { store };
+        known.insert(name, store.clone());
+        Ok(store)
+    }
+
+    /// Where the bucket of a URL is, or is to be made, and its name there.
+    pub(crate) async fn apolo_place(&self, url: &StoreUrl) -> Result<(apolo::Buckets, String), Failure> {
+        require_bucket(url)?;
+        let client = self.apolo().await?;
+        let defaults = client.uri_defaults().map_err(|error| Failure::of("", error))?;
+        let uri = apolo::BlobUri::parse(&url.with_key("").to_string(), &defaults);
+        let path = uri.map_err(|error| Failure::of("", error))?.bucket_path().unwrap_or_default();
+        match path.splitn(3, '/').collect::<Vec<_>>().as_slice() {
+            [org, project, name] => Ok((client.buckets().in_project(*org, *project), (*name).to_owned())),
+            _ => Err(Failure::usage(format!("{url} names no bucket"))),
+        }
+    }
+
+    /// The buckets of a project, by name.
+    pub(crate) async fn apolo_buckets(
+        &self,
+        service: &StoreUrl,
+    ) -> Result<Vec<(String, apolo::Bucket)>, Failure> {
+        let client = self.apolo().await?;
+        let text = service.to_string();
+        let place = text.trim_start_matches("blob:").trim_matches('/');
+        let parts: Vec<_> = place.split('/').filter(|name| !name.is_empty()).collect();
+        let here = || client.uri_defaults().map_err(|error| Failure::of("", error));
+        let buckets = match parts.as_slice() {
+            [] => client.buckets(),
+            [project] if !text.starts_with("blob://") => client.buckets().in_project(here()?.org, *project),
+            [cluster, org, project] if *cluster == client.cluster() => {
+                client.buckets().in_project(*org, *project)
+            }
+            _ => {
+                let message = format!("{service} names no project of the cluster {}", client.cluster());
+                return Err(Failure::usage(message).hint("write blob: or blob:/PROJECT"));
+            }
+        };
+        let failed = |error| Failure::of(format!("cannot list the buckets of {service}"), error);
+        let found: Vec<_> = buckets.list().await.map_err(failed)?.try_collect().await.map_err(failed)?;
+        let base =
+            if place.is_empty() { "blob:".to_owned() } else { format!("{}/", text.trim_end_matches('/')) };
+        let named =
+            |bucket: apolo::Bucket| (format!("{base}{}", bucket.name.as_ref().unwrap_or(&bucket.id)), bucket);
+        let mut named: Vec<_> = found.into_iter().map(named).collect();
+        named.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(named)
+    }
+
     /// All buckets of a service, in order.
     pub(crate) async fn buckets(&self, service: &StoreUrl) -> Result<Vec<StoreUrl>, Failure> {
         let scheme = service.scheme();
@@ -104,6 +197,11 @@ impl Services {
                 found.iter().filter_map(|bucket| format!("supabase://{}", bucket.id).parse().ok()).collect();
             urls.sort_by_key(ToString::to_string);
             return Ok(urls);
+        }
+        if scheme == Scheme::Blob {
+            let found = self.apolo_buckets(service).await?;
+            // Buckets without a name are reached by other calls than those of URLs.
+            return Ok(found.iter().filter_map(|(url, _)| url.parse().ok()).collect());
         }
         let provider = aistore::Provider::parse(scheme.as_str()).map_err(|error| Failure::of("", error))?;
         let cluster = self.aistore().await?.cluster();

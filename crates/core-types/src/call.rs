@@ -78,12 +78,17 @@ pub enum Resource {
     },
 }
 
+/// What stands behind the scheme of a URL that begins with a bucket.
+fn slashes(scheme: Scheme) -> &'static str {
+    if scheme == Scheme::Blob { "" } else { "//" }
+}
+
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Endpoint => f.write_str("the endpoint"),
-            Self::Bucket { scheme, bucket } => write!(f, "{scheme}://{bucket}"),
-            Self::Object { scheme, bucket, key } => write!(f, "{scheme}://{bucket}/{key}"),
+            Self::Bucket { scheme, bucket } => write!(f, "{scheme}:{}{bucket}", slashes(*scheme)),
+            Self::Object { scheme, bucket, key } => write!(f, "{scheme}:{}{bucket}/{key}", slashes(*scheme)),
             Self::Named { kind, name } => write!(f, "{kind} {name}"),
         }
     }

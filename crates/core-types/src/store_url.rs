@@ -66,7 +66,7 @@ impl Scheme {
 
     /// Whether what follows is kept as one text, because another grammar than ours reads it.
     fn is_opaque(self) -> bool {
-        matches!(self, Self::Blob | Self::Http | Self::Https)
+        matches!(self, Self::Http | Self::Https)
     }
 }
 
@@ -121,8 +121,10 @@ impl fmt::Display for Namespace {
 
 /// A bucket or an object, or a prefix of object names: `scheme://[namespace/]bucket/key`.
 ///
-/// The key is raw: `?`, `#` and `%` are letters like any other, nothing is decoded. `blob:` and
-/// `http(s):` URLs are kept as they are; the crates that serve them read them.
+/// The key is raw: `?`, `#` and `%` are letters like any other, nothing is decoded. `http(s):` URLs are kept as they are;
+/// the crate that serves them reads them.
+///
+/// A `blob:` URL is written `blob:bucket/key`, `blob:/project/bucket/key` or `blob://cluster/org/project/bucket/key`.
 ///
 /// ```
 /// # use longshore_core_types::{Scheme, StoreUrl};
@@ -137,6 +139,8 @@ impl fmt::Display for Namespace {
 pub struct StoreUrl {
     scheme: Scheme,
     namespace: Option<Namespace>,
+    /// Of a `blob:` URL, what stands in front of the bucket, with a slash at its end if there is anything.
+    place: String,
     bucket: Option<BucketName>,
     key: String,
 }
@@ -144,7 +148,7 @@ pub struct StoreUrl {
 impl StoreUrl {
     /// A bucket, or with a `key` an object or prefix in it.
     pub fn new(scheme: Scheme, bucket: BucketName, key: impl Into<String>) -> Self {
-        Self { scheme, namespace: None, bucket: Some(bucket), key: key.into() }
+        Self { scheme, namespace: None, place: String::new(), bucket: Some(bucket), key: key.into() }
     }
 
     /// The same place in this namespace; the global one leaves no trace.
@@ -179,12 +183,12 @@ impl StoreUrl {
         self.namespace.as_ref()
     }
 
-    /// The bucket; `None` for a whole service (`ais://`) and for `blob:` and `http(s):` URLs.
+    /// The bucket; `None` for a whole service (`ais://`, `blob:`) and for `http(s):` URLs.
     pub fn bucket(&self) -> Option<&BucketName> {
         self.bucket.as_ref()
     }
 
-    /// What follows the bucket: a key, a prefix, or nothing. Of a `blob:` or `http(s):` URL, all of it.
+    /// What follows the bucket: a key, a prefix, or nothing. Of an `http(s):` URL, all of it.
     pub fn key(&self) -> &str {
         &self.key
     }
@@ -213,7 +217,16 @@ impl FromStr for StoreUrl {
         })?;
         let scheme = Scheme::ALL.iter().copied().find(|s| s.as_str() == word).ok_or_else(|| unknown(word))?;
         if scheme.is_opaque() {
-            return Ok(Self { scheme, namespace: None, bucket: None, key: text.to_owned() });
+            return Ok(Self {
+                scheme,
+                namespace: None,
+                place: String::new(),
+                bucket: None,
+                key: text.to_owned(),
+            });
+        }
+        if scheme == Scheme::Blob {
+            return blob(rest, text);
         }
         let rest = rest.strip_prefix("//").ok_or_else(|| {
             Error::new(ErrorKind::InvalidInput, format!("{text:?} lacks `//` after `{word}:`"))
@@ -232,7 +245,7 @@ impl FromStr for StoreUrl {
                 Error::new(ErrorKind::InvalidInput, format!("{text:?} has no valid bucket")).with_source(e)
             })?),
         };
-        let url = Self { scheme, namespace: None, bucket, key: key.to_owned() };
+        let url = Self { scheme, namespace: None, place: String::new(), bucket, key: key.to_owned() };
         Ok(match namespace {
             Some(namespace) => url.with_namespace(namespace),
             None => url,
@@ -240,12 +253,45 @@ impl FromStr for StoreUrl {
     }
 }
 
+/// Reads what follows `blob:`.
+fn blob(rest: &str, text: &str) -> Result<StoreUrl> {
+    // How many names stand in front of the bucket's.
+    let names = match rest {
+        _ if rest.starts_with("///") => 1,
+        _ if rest.starts_with("//") => 3,
+        _ if rest.starts_with('/') => 1,
+        _ => 0,
+    };
+    let start = rest.len() - rest.trim_start_matches('/').len();
+    let mut ends = rest[start..].match_indices('/').map(|(at, _)| start + at + 1);
+    let place = if names == 0 { Some(0) } else { ends.nth(names - 1) };
+    let (place, behind) = rest.split_at(place.unwrap_or(rest.len()));
+    let (bucket, key) = behind.split_once('/').unwrap_or((behind, ""));
+    let bucket = match bucket {
+        "" if key.is_empty() => None,
+        name => Some(BucketName::new(name).map_err(|e| {
+            Error::new(ErrorKind::InvalidInput, format!("{text:?} has no valid bucket")).with_source(e)
+        })?),
+    };
+    Ok(StoreUrl {
+        scheme: Scheme::Blob,
+        namespace: None,
+        place: place.to_owned(),
+        bucket,
+        key: key.to_owned(),
+    })
+}
+
 impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.scheme.is_opaque() {
             return f.write_str(&self.key);
         }
-        write!(f, "{}://", self.scheme)?;
+        if self.scheme == Scheme::Blob {
+            write!(f, "{}:{}", self.scheme, self.place)?;
+        } else {
+            write!(f, "{}://", self.scheme)?;
+        }
         if let Some(namespace) = &self.namespace {
             write!(f, "{namespace}/")?;
         }
@@ -332,6 +378,9 @@ mod tests {
             "supabase://b/k",
             "blob:bucket/key",
             "blob://cluster/org/project/b/k",
+            "blob:/project/b/k%20#1",
+            "blob:",
+            "blob://cluster/org",
             "https://host/a%20b?q",
         ] {
             assert_eq!(text.parse::<StoreUrl>().unwrap().to_string(), text);
@@ -356,9 +405,31 @@ mod tests {
             ("ais://#ns/b", "ais://#ns/b/x"),
             ("https://h/a/b?sig=1/2", "https://h/a/x"),
             ("https://h/a/", "https://h/a/x"),
+            ("blob:b/k", "blob:b/x"),
+            ("blob:/p/b/k/l", "blob:/p/b/x"),
+            ("blob://c/o/p/b", "blob://c/o/p/b/x"),
         ] {
             assert_eq!(text.parse::<StoreUrl>().unwrap().with_key("x").to_string(), expected);
         }
+    }
+
+    #[test]
+    fn buckets_of_blob_urls() {
+        let parts = |text: &str| {
+            let url: StoreUrl = text.parse().unwrap();
+            (url.bucket().map(ToString::to_string).unwrap_or_default(), url.key().to_owned())
+        };
+        for (text, bucket, key) in [
+            ("blob:b/a/k", "b", "a/k"),
+            ("blob:/p/b//k", "b", "/k"),
+            ("blob:///p/b/k", "b", "k"),
+            ("blob://c/o/p/b/k?", "b", "k?"),
+            ("blob://c/o/p", "", ""),
+            ("blob:", "", ""),
+        ] {
+            assert_eq!(parts(text), (bucket.to_owned(), key.to_owned()), "{text}");
+        }
+        assert!("blob:/p//k".parse::<StoreUrl>().is_err());
     }
 
     #[test]

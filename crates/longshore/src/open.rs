@@ -243,8 +243,12 @@ impl OpenOptions {
         }
         #[cfg(feature = "apolo")]
         if url.scheme() == Scheme::Blob {
-            let (store, key) = self.apolo_client().await?.open(url.key()).await?;
-            return Ok((AnyStore::new(store), key));
+            if url.bucket().is_none() {
+                return Err(Error::new(ErrorKind::InvalidInput, format!("{url} names no bucket")));
+            }
+            let bucket = url.with_key("").to_string();
+            let (store, _) = self.apolo_client().await?.open(&bucket).await?;
+            return Ok((AnyStore::new(store), url.key().to_owned()));
         }
         #[cfg(feature = "s3")]
         if url.scheme() == Scheme::S3 {

@@ -3,7 +3,7 @@
 use clap::Args;
 use longshore::{Error, ErrorKind, Scheme, StoreUrl};
 
-use super::bucket_url;
+use super::{apolo, bucket_url};
 use crate::{app::App, failure::Failure, output::Message};
 
 /// Make buckets
@@ -40,6 +40,9 @@ pub(crate) async fn run(app: &App, args: MbArgs) -> Result<(), Failure> {
 }
 
 async fn make(app: &App, url: &StoreUrl, exist_ok: bool) -> Result<Result<(), Error>, Failure> {
+    if url.scheme() == Scheme::Blob {
+        return apolo::create(app, url, exist_ok).await;
+    }
     if url.scheme() != Scheme::Supabase {
         return Ok(app.services.bucket(url).await?.create().exist_ok(exist_ok).await);
     }

@@ -1,6 +1,7 @@
 //! One module for each command.
 
 pub(crate) mod ais;
+pub(crate) mod apolo;
 pub(crate) mod authn;
 pub(crate) mod cat;
 pub(crate) mod cp;
@@ -24,7 +25,7 @@ use longshore::{Location, StoreUrl};
 
 use crate::{
     failure::{Failure, parse_location},
-    listing::require_support,
+    listing::{require_support, service_of},
 };
 
 /// Reads an argument that must be a store URL.
@@ -44,10 +45,8 @@ fn bucket_url(text: &str) -> Result<StoreUrl, Failure> {
         (Some(_), "") => Ok(url),
         (Some(_), _) => Err(Failure::usage(format!("{url} names an object, not a bucket"))
             .hint(format!("the bucket is {}", url.with_key("")))),
-        (None, _) => {
-            Err(Failure::usage(format!("{url} names no bucket"))
-                .hint(format!("write {}://BUCKET", url.scheme())))
-        }
+        (None, _) => Err(Failure::usage(format!("{url} names no bucket"))
+            .hint(format!("write {}BUCKET", service_of(&url)))),
     }
 }
 

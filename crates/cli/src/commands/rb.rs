@@ -2,7 +2,7 @@
 
 use clap::Args;
 use futures_util::TryStreamExt;
-use longshore::{BlobStore, BlobStoreExt, Entry, ListOptions, Scheme, StoreUrl};
+use longshore::{AnyStore, BlobStore, BlobStoreExt, Entry, Error, ListOptions, Scheme, StoreUrl};
 
 use super::bucket_url;
 use crate::{
@@ -57,25 +57,41 @@ pub(crate) async fn run(app: &App, args: RbArgs) -> Result<(), Failure> {
 
 async fn remove(app: &App, url: &StoreUrl, force: bool) -> Result<(), Failure> {
     let failed = |error| Failure::of(format!("cannot remove {url}"), error);
+    if url.scheme() == Scheme::Blob {
+        if force {
+            empty(&app.services.store(url).await?).await.map_err(failed)?;
+        }
+        let bucket = app.services.apolo_bucket(url).await?;
+        return app.services.apolo().await?.buckets().remove(&bucket.id).await.map_err(failed);
+    }
     if url.scheme() != Scheme::Supabase {
         return app.services.bucket(url).await?.delete().await.map_err(failed);
     }
     let bucket = app.services.supabase_bucket(url)?;
     if force {
         // The service would empty the bucket some time after it has said so.
-        let store = bucket.store();
-        let mut pages = std::pin::pin!(store.list(ListOptions::default()).pages());
-        while let Some(page) = pages.try_next().await.map_err(failed)? {
-            let keys = page.entries.into_iter().filter_map(|entry| match entry {
-                Entry::Object(meta) => Some(meta.key),
-                _ => None,
-            });
-            for outcome in store.delete_many(keys.collect()).await.map_err(failed)? {
-                outcome.result.map_err(failed)?;
+        empty(&AnyStore::new(bucket.store())).await.map_err(failed)?;
+    }
+    bucket.client().buckets().delete(bucket.id()).await.map_err(failed)
+}
+
+/// Removes all objects, a page at a time.
+async fn empty(store: &AnyStore) -> Result<(), Error> {
+    let mut pages = std::pin::pin!(store.list(ListOptions::default()).pages());
+    while let Some(page) = pages.try_next().await? {
+        let keys = page.entries.into_iter().filter_map(|entry| match entry {
+            Entry::Object(meta) => Some(meta.key),
+            _ => None,
+        });
+        let keys: Vec<_> = keys.collect();
+        let most = store.capability().delete_batch.map_or(1, |most| most.max(1) as usize);
+        for batch in keys.chunks(most) {
+            for outcome in store.delete_many(batch.to_vec()).await? {
+                outcome.result?;
             }
         }
     }
-    bucket.client().buckets().delete(bucket.id()).await.map_err(failed)
+    Ok(())
 }
 
 async fn require_empty(app: &App, url: &StoreUrl) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use clap::Args;
 use longshore::{Attributes, BlobStore, HeadOptions, ObjectMeta, Scheme, StoreUrl, aistore::BucketProps};
 use serde_json::{Map, Value, json};
 
-use super::{store_url, supabase};
+use super::{apolo, store_url, supabase};
 use crate::{
     app::App,
     failure::Failure,
@@ -42,6 +42,9 @@ pub(crate) async fn run(app: &App, args: StatArgs) -> Result<(), Failure> {
 }
 
 async fn bucket(app: &App, url: &StoreUrl) -> Result<Map<String, Value>, Failure> {
+    if url.scheme() == Scheme::Blob {
+        return Ok(apolo::facts(&app.services.apolo_bucket(url).await?));
+    }
     if url.scheme() == Scheme::Supabase {
         let bucket = app.services.supabase_bucket(url)?;
         let found = bucket.client().buckets().get(bucket.id()).await;
