@@ -7,7 +7,7 @@ mod conformance_support;
 use std::{process::ExitCode, sync::Arc};
 
 use conformance_support::{
-    Backend, Context, aistore, apolo, faults, http, memory, s3, shelf, supabase, transfers,
+    Backend, Context, aistore, apolo, azure, faults, http, memory, s3, shelf, supabase, transfers,
 };
 use libtest_mimic::{Arguments, Trial};
 
@@ -34,7 +34,8 @@ fn main() -> ExitCode {
         http::plain,
         s3::backend,
     ];
-    let mut trials: Vec<Trial> = backends.into_iter().flat_map(|make| make().trials(&context)).collect();
+    let backends = backends.into_iter().map(|make| make()).chain(azure::backend());
+    let mut trials: Vec<Trial> = backends.flat_map(|backend| backend.trials(&context)).collect();
     trials.extend(faults::trials(&context));
     let stores: [fn() -> Backend; 6] =
         [memory::backend, aistore::backend, supabase::backend, s3::backend, http::backend, http::plain];

@@ -7,7 +7,7 @@ use longshore_object_store::s3::{AwsCredentials, S3Builder};
 
 use super::{Home, cases, random_file};
 
-cases! { the_commands_work wrong_keys_say_so the_endpoint_of_dev }
+cases! { the_commands_work buckets_are_made_and_removed wrong_keys_say_so other_clouds_say_what_they_miss the_endpoint_of_dev }
 
 fn server() -> Handle {
     DevServer::builder().s3("127.0.0.1:0").start_blocking().expect("the server starts")
@@ -46,6 +46,31 @@ fn the_commands_work() {
     home.run(["cat", "s3://photos/dir/big"]).exits(1).says(&["NoSuchKey"]);
     // Nothing was started for it.
     assert!(!home.dev().exists());
+}
+
+fn buckets_are_made_and_removed() {
+    let server = server();
+    let home = with_key(Home::new(), &server);
+    home.run(["mb", "s3://made"]).ok();
+    home.run(["mb", "s3://made"]).exits(1).says(&["--exist-ok"]);
+    home.run(["mb", "--exist-ok", "s3://made"]).ok();
+    fs::write(home.path("note.txt"), "hello").unwrap();
+    home.run(["cp", "note.txt", "s3://made/dir/note.txt"]).ok();
+    home.run(["rb", "s3://made"]).exits(1).says(&["not empty", "s3://made/dir/note.txt", "--force"]);
+    home.run(["rb", "--dry-run", "--force", "s3://made"]).ok();
+    assert_eq!(home.run(["cat", "s3://made/dir/note.txt"]).ok().out(), "hello");
+    home.run(["rb", "--force", "s3://made"]).ok();
+    home.run(["ls", "s3://made"]).exits(1).says(&["NoSuchBucket"]);
+}
+
+fn other_clouds_say_what_they_miss() {
+    let home = Home::new();
+    home.run(["ls", "gs://photos"])
+        .exits(2)
+        .says(&["GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SKIP_SIGNATURE"]);
+    home.run(["mb", "gs://photos"]).exits(2).says(&["gs://", "cannot be managed"]);
+    let home = home.with("AZURE_TOKEN_CREDENTIALS", "dev");
+    home.run(["ls", "az://photos"]).exits(2).says(&["AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_SAS_TOKEN"]);
 }
 
 fn wrong_keys_say_so() {

@@ -2,6 +2,7 @@
 
 pub(crate) mod aistore;
 pub(crate) mod apolo;
+pub(crate) mod azure;
 pub(crate) mod faults;
 pub(crate) mod http;
 pub(crate) mod memory;

@@ -18,7 +18,7 @@ pub(crate) enum Failure {
 pub(crate) type Outcome = Result<(), Failure>;
 
 /// Variables that point a client at somebody's real servers. Tests and demonstrations never see them.
-const FOREIGN_PREFIXES: [&str; 4] = ["AIS_", "SUPABASE_", "APOLO_", "NEURO_"];
+const FOREIGN_PREFIXES: [&str; 7] = ["AIS_", "APOLO_", "AWS_", "AZURE_", "GOOGLE_", "NEURO_", "SUPABASE_"];
 const FOREIGN: [&str; 2] = ["LONGSHORE_PROFILE", "LONGSHORE_LIVE"];
 
 /// A `cargo` command in `root`.

@@ -3,7 +3,11 @@
 use std::{collections::HashMap, sync::OnceLock};
 
 use futures_util::TryStreamExt;
-use longshore::{AnyStore, OpenOptions, Scheme, StoreUrl, aistore, apolo, supabase};
+use longshore::{
+    AnyStore, OpenOptions, Scheme, StoreUrl, aistore, apolo,
+    object_store::{azure::AzureStore, s3::S3Store},
+    supabase,
+};
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::{
@@ -57,10 +61,27 @@ impl Services {
             None if url.scheme() == Scheme::Blob => {
                 return Ok(AnyStore::new(self.apolo_store(url).await?));
             }
-            None => OpenOptions::from_env(),
+            None => self.cloud_options(),
         };
         let (store, _) = options.open(url).await.map_err(|error| Failure::of("", error))?;
         Ok(store)
+    }
+
+    /// The environment, and the limits of the command line.
+    fn cloud_options(&self) -> OpenOptions {
+        self.limited(OpenOptions::from_env())
+    }
+
+    /// The S3 bucket of a URL, to make and remove it.
+    pub(crate) fn s3_bucket(&self, url: &StoreUrl) -> Result<S3Store, Failure> {
+        let name = url.bucket().map(ToString::to_string).unwrap_or_default();
+        self.cloud_options().s3_store(&name).map_err(|error| Failure::of("", error))
+    }
+
+    /// The Azure container of a URL, to make and remove it.
+    pub(crate) fn azure_container(&self, url: &StoreUrl) -> Result<AzureStore, Failure> {
+        let name = url.bucket().map(ToString::to_string).unwrap_or_default();
+        self.cloud_options().azure_store(&name).map_err(|error| Failure::of("", error))
     }
 
     /// The bucket of a URL, to make and remove it.
@@ -276,13 +297,17 @@ impl Services {
         if let Some(token) = settings.token.as_ref().filter(|_| settings.endpoint.is_some()) {
             options = options.token(token.clone());
         }
-        if let Some(limit) = settings.connect_timeout {
+        self.limited(options)
+    }
+
+    fn limited(&self, mut options: OpenOptions) -> OpenOptions {
+        if let Some(limit) = self.settings.connect_timeout {
             options = options.connect_timeout(limit);
         }
-        if let Some(limit) = settings.idle_timeout {
+        if let Some(limit) = self.settings.idle_timeout {
             options = options.idle_timeout(limit);
         }
-        if let Some(times) = settings.attempts {
+        if let Some(times) = self.settings.attempts {
             options = options.max_attempts(times);
         }
         options

@@ -56,7 +56,8 @@ impl OpenOptions {
     /// Options that take from the environment what is not set: `AIS_ENDPOINT` and the other variables of AIStore's
     /// own tools, the token that the last login stored (`~/.config/ais/cli/auth.token`), and `SUPABASE_URL` with
     /// `SUPABASE_SERVICE_ROLE_KEY` or another key; for `s3://` `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`
-    /// and `AWS_SECRET_ACCESS_KEY` with the other variables of `S3Builder::from_env`; for `blob:` `APOLO_PASSED_CONFIG`,
+    /// and `AWS_SECRET_ACCESS_KEY` with the other variables of `S3Builder::from_env`; for `gs://` those of
+    /// `GcsBuilder::from_env`, for `az://` those of `AzureBuilder::from_env`; for `blob:` `APOLO_PASSED_CONFIG`,
     /// or `APOLO_API_URL` and `APOLO_TOKEN` with the other variables of the `ClientBuilder` of Apolo.
     pub fn from_env() -> Self {
         Self { env: true, ..Self::default() }
@@ -200,8 +201,39 @@ impl OpenOptions {
         builder.configure(|config| self.limits(config)).build()
     }
 
+    /// The Azure container of this name. [`ErrorKind::InvalidConfig`] names every setting that is wrong. No I/O.
+    #[cfg(feature = "azure")]
+    pub fn azure_store(&self, container: &str) -> Result<longshore_object_store::azure::AzureStore> {
+        use longshore_object_store::azure::AzureBuilder;
+        let mut builder =
+            if self.env { AzureBuilder::from_env(container) } else { AzureBuilder::new(container) };
+        if let Some(endpoint) = &self.endpoint {
+            builder = builder.endpoint(endpoint);
+        }
+        builder.configure(|config| self.limits(config)).build()
+    }
+
+    /// The bucket of this name at Google Cloud Storage. [`ErrorKind::InvalidConfig`] names every setting that is wrong.
+    /// No I/O, except that a file is read which the environment names.
+    #[cfg(feature = "gcs")]
+    pub fn gcs_store(&self, bucket: &str) -> Result<longshore_object_store::gcs::GcsStore> {
+        use longshore_object_store::gcs::GcsBuilder;
+        let mut builder = if self.env { GcsBuilder::from_env(bucket) } else { GcsBuilder::new(bucket) };
+        if let Some(endpoint) = &self.endpoint {
+            builder = builder.endpoint(endpoint);
+        }
+        builder.configure(|config| self.limits(config)).build()
+    }
+
     /// The limits that are set, over those that are usual.
-    #[cfg(any(feature = "aistore", feature = "apolo", feature = "s3", feature = "supabase"))]
+    #[cfg(any(
+        feature = "aistore",
+        feature = "apolo",
+        feature = "azure",
+        feature = "gcs",
+        feature = "s3",
+        feature = "supabase"
+    ))]
     fn limits(
         &self,
         mut config: longshore_transport::TransportConfig,
@@ -215,7 +247,14 @@ impl OpenOptions {
 
     /// Opens the bucket of a URL and returns the key of the URL beside it; see [`open`](crate::open()).
     #[cfg_attr(
-        not(any(feature = "aistore", feature = "apolo", feature = "s3", feature = "supabase")),
+        not(any(
+            feature = "aistore",
+            feature = "apolo",
+            feature = "azure",
+            feature = "gcs",
+            feature = "s3",
+            feature = "supabase"
+        )),
         expect(clippy::unused_self, reason = "nothing to open yet")
     )]
     #[cfg_attr(
@@ -252,10 +291,18 @@ impl OpenOptions {
         }
         #[cfg(feature = "s3")]
         if url.scheme() == Scheme::S3 {
-            let Some(bucket) = url.bucket() else {
-                return Err(Error::new(ErrorKind::InvalidInput, format!("{url} names no bucket")));
-            };
-            return Ok((AnyStore::new(self.s3_store(bucket.as_str())?), url.key().to_owned()));
+            let store = self.s3_store(&bucket_of(url)?)?;
+            return Ok((AnyStore::new(store), url.key().to_owned()));
+        }
+        #[cfg(feature = "azure")]
+        if url.scheme() == Scheme::Az {
+            let store = self.azure_store(&bucket_of(url)?)?;
+            return Ok((AnyStore::new(store), url.key().to_owned()));
+        }
+        #[cfg(feature = "gcs")]
+        if url.scheme() == Scheme::Gs {
+            let store = self.gcs_store(&bucket_of(url)?)?;
+            return Ok((AnyStore::new(store), url.key().to_owned()));
         }
         #[cfg(feature = "http")]
         if is_web(url.scheme()) {
@@ -264,6 +311,13 @@ impl OpenOptions {
         }
         Err(not_supported(url.scheme()))
     }
+}
+
+#[cfg(any(feature = "azure", feature = "gcs", feature = "s3"))]
+fn bucket_of(url: &StoreUrl) -> Result<String> {
+    url.bucket()
+        .map(ToString::to_string)
+        .ok_or_else(|| Error::new(ErrorKind::InvalidInput, format!("{url} names no bucket")))
 }
 
 fn is_web(scheme: Scheme) -> bool {
@@ -275,6 +329,8 @@ pub fn supports(scheme: Scheme) -> Result<()> {
     let served = (scheme.is_aistore() && cfg!(feature = "aistore"))
         || (scheme == Scheme::Supabase && cfg!(feature = "supabase"))
         || (scheme == Scheme::S3 && cfg!(feature = "s3"))
+        || (scheme == Scheme::Gs && cfg!(feature = "gcs"))
+        || (scheme == Scheme::Az && cfg!(feature = "azure"))
         || (scheme == Scheme::Blob && cfg!(feature = "apolo"))
         || (is_web(scheme) && cfg!(feature = "http"));
     if served { Ok(()) } else { Err(not_supported(scheme)) }
@@ -289,6 +345,10 @@ fn not_supported(scheme: Scheme) -> Error {
         "needs the feature `apolo` of the crate `longshore`, which this build lacks"
     } else if scheme == Scheme::S3 {
         "needs the feature `s3` of the crate `longshore`, which this build lacks"
+    } else if scheme == Scheme::Gs {
+        "needs the feature `gcs` of the crate `longshore`, which this build lacks"
+    } else if scheme == Scheme::Az {
+        "needs the feature `azure` of the crate `longshore`, which this build lacks"
     } else if is_web(scheme) {
         "needs the feature `http` of the crate `longshore`, which this build lacks"
     } else if scheme == Scheme::Memory {
@@ -306,7 +366,6 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_opened_says_why() {
         for (url, kind, word) in [
-            ("gs://b/k", ErrorKind::Unsupported, "not supported yet"),
             ("memory://b", ErrorKind::Unsupported, "MemoryStore::new"),
             ("foo://b", ErrorKind::InvalidInput, "unknown scheme"),
         ] {

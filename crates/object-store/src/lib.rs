@@ -2,10 +2,14 @@
 
 #[cfg(any(feature = "v0_13", feature = "v0_14"))]
 mod adapter;
+#[cfg(feature = "azure")]
+pub mod azure;
 #[cfg(feature = "connector")]
 mod connector;
 #[cfg(feature = "cloud")]
 pub mod credentials;
+#[cfg(feature = "gcs")]
+pub mod gcs;
 #[cfg(feature = "s3")]
 pub mod s3;
 #[cfg(feature = "cloud")]
@@ -14,6 +18,8 @@ mod setup;
 pub mod v0_13;
 #[cfg(feature = "v0_14")]
 pub mod v0_14;
+#[cfg(feature = "cloud")]
+mod wire;
 
 #[cfg(feature = "connector")]
 pub use connector::TransportConnector;

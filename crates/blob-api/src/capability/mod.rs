@@ -75,6 +75,7 @@ pub struct Capability {
 /// Rules of uploads in parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "a list of independent rules")]
 pub struct MultipartLimits {
     /// Smallest part but the last, in bytes.
     pub min_part: u64,
@@ -92,6 +93,9 @@ pub struct MultipartLimits {
     pub list_parts: bool,
     /// `list_uploads` works.
     pub list_uploads: bool,
+    /// The service knows each upload: one that was aborted or completed takes no more parts, and uploads of one name do
+    /// not end each other. Where it only knows parts that wait for a commit, an aborted upload may leave them behind.
+    pub tracked: bool,
 }
 
 impl Default for MultipartLimits {
@@ -106,6 +110,7 @@ impl Default for MultipartLimits {
             part_retry: PartRetry::Safe,
             list_parts: true,
             list_uploads: true,
+            tracked: true,
         }
     }
 }

@@ -13,6 +13,7 @@ cases! { "attributes" [writable]:
     user_metadata_is_kept [user_metadata];
     content_headers_are_kept [content_headers];
     an_overwrite_replaces_them [attributes];
+    odd_names_are_kept_or_refused [user_metadata];
     odd_values_are_kept_or_refused [user_metadata];
 }
 
@@ -60,7 +61,7 @@ async fn user_metadata_is_kept(store: &AnyStore, ns: &Namespace) -> Outcome {
     let key = ns.key("object")?;
     let attributes = Attributes::default()
         .with_metadata("colour", "deep blue; not green")
-        .with_metadata("with-dash", "1=2,3")
+        .with_metadata("punctuation", "1=2,3")
         .with_metadata("n", "0");
     put(store, &key, &attributes).await?;
     kept(store, &key, &attributes).await?;
@@ -79,13 +80,31 @@ async fn an_overwrite_replaces_them(store: &AnyStore, ns: &Namespace) -> Outcome
     let key = ns.key("object")?;
     let mut first = some(store, "red");
     if store.capability().user_metadata {
-        first = first.with_metadata("only-first", "x");
+        first = first.with_metadata("first", "x");
     }
     put(store, &key, &first).await?;
     put(store, &key, &some(store, "green")).await?;
     kept(store, &key, &some(store, "green")).await?;
     put(store, &key, &Attributes::default()).await?;
     kept(store, &key, &Attributes::default()).await
+}
+
+async fn odd_names_are_kept_or_refused(store: &AnyStore, ns: &Namespace) -> Outcome {
+    for (number, name) in ["with-dash", "with_underscore", "9", "Capital", "a.b"].into_iter().enumerate() {
+        kept_or_refused(store, ns, &format!("name-{number}"), name, "x").await?;
+    }
+    Ok(())
+}
+
+async fn kept_or_refused(store: &AnyStore, ns: &Namespace, key: &str, name: &str, value: &str) -> Outcome {
+    let key = ns.key(key)?;
+    let attributes = Attributes::default().with_metadata(name, value);
+    let opts = PutOptions::default().with_attributes(attributes.clone());
+    match store.put(&key, "body".into(), opts).await {
+        Ok(_) => kept(store, &key, &attributes).await,
+        Err(error) if error.kind() == ErrorKind::InvalidInput => absent(store, &key).await,
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn odd_values_are_kept_or_refused(store: &AnyStore, ns: &Namespace) -> Outcome {
@@ -100,14 +119,7 @@ async fn odd_values_are_kept_or_refused(store: &AnyStore, ns: &Namespace) -> Out
         "\"quoted\"",
     ];
     for (number, value) in odd.into_iter().enumerate() {
-        let key = ns.key(&format!("value-{number}"))?;
-        let attributes = Attributes::default().with_metadata("odd", value);
-        let opts = PutOptions::default().with_attributes(attributes.clone());
-        match store.put(&key, "body".into(), opts).await {
-            Ok(_) => kept(store, &key, &attributes).await?,
-            Err(error) if error.kind() == ErrorKind::InvalidInput => absent(store, &key).await?,
-            Err(error) => return Err(error.into()),
-        }
+        kept_or_refused(store, ns, &format!("value-{number}"), "odd", value).await?;
     }
     Ok(())
 }

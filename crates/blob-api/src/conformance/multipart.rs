@@ -22,7 +22,7 @@ cases! { "multipart" [writable, multipart]:
     invisible_until_complete;
     overwrites_when_complete;
     attributes_are_kept [attributes];
-    two_uploads_of_one_name;
+    two_uploads_of_one_name [tracked];
     completed_as_stated;
     a_part_sent_again_replaces_the_first [resend];
     list_parts [list_parts];

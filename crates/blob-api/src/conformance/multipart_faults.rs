@@ -12,13 +12,13 @@ use crate::{
 };
 
 cases! { "multipart_faults" [writable, multipart]:
-    abort_leaves_nothing;
+    abort_leaves_nothing [tracked];
     abort_keeps_the_old_object;
     abort_twice;
     abort_of_an_unknown_upload;
-    a_part_for_an_unknown_upload;
+    a_part_for_an_unknown_upload [tracked];
     a_part_for_the_upload_of_another_object;
-    a_part_after_completion;
+    a_part_after_completion [tracked];
     completion_of_an_unknown_upload;
     completion_twice;
     completion_without_parts;
@@ -28,7 +28,7 @@ cases! { "multipart_faults" [writable, multipart]:
     a_part_that_is_too_small [small_part_limit];
     parts_of_different_sizes [equal_parts];
     a_number_over_the_limit [part_limit];
-    parts_of_an_unknown_upload [list_parts];
+    parts_of_an_unknown_upload [list_parts, tracked];
 }
 
 const GONE: &[ErrorKind] = &[ErrorKind::NotFound];

@@ -81,6 +81,10 @@ pub(super) fn list_parts(store: &AnyStore) -> Need {
     limits(store, |rules| rules.list_parts, "the store cannot list parts")
 }
 
+pub(super) fn tracked(store: &AnyStore) -> Need {
+    limits(store, |rules| rules.tracked, "the service knows parts, but no uploads")
+}
+
 pub(super) fn list_uploads(store: &AnyStore) -> Need {
     limits(store, |rules| rules.list_uploads, "the store cannot list uploads")
 }

@@ -15,7 +15,9 @@ Examples:
   2. Make it unless it is there already
      longshore mb --exist-ok ais://photos
   3. Make it on a certain cluster
-     longshore --endpoint http://gateway:51080 mb ais://photos")]
+     longshore --endpoint http://gateway:51080 mb ais://photos
+  4. Make one at Amazon, in the region of AWS_REGION
+     longshore mb s3://photos")]
 pub(crate) struct MbArgs {
     /// Store URLs of buckets
     #[arg(required = true, value_name = "BUCKET")]
@@ -40,14 +42,17 @@ pub(crate) async fn run(app: &App, args: MbArgs) -> Result<(), Failure> {
 }
 
 async fn make(app: &App, url: &StoreUrl, exist_ok: bool) -> Result<Result<(), Error>, Failure> {
-    if url.scheme() == Scheme::Blob {
-        return apolo::create(app, url, exist_ok).await;
-    }
-    if url.scheme() != Scheme::Supabase {
-        return Ok(app.services.bucket(url).await?.create().exist_ok(exist_ok).await);
-    }
-    let bucket = app.services.supabase_bucket(url)?;
-    Ok(match bucket.client().buckets().create(bucket.id()).await {
+    let made = match url.scheme() {
+        Scheme::Blob => return apolo::create(app, url, exist_ok).await,
+        Scheme::Supabase => {
+            let bucket = app.services.supabase_bucket(url)?;
+            bucket.client().buckets().create(bucket.id()).await
+        }
+        Scheme::S3 => app.services.s3_bucket(url)?.create_bucket().await,
+        Scheme::Az => app.services.azure_container(url)?.create_container().await,
+        _ => return Ok(app.services.bucket(url).await?.create().exist_ok(exist_ok).await),
+    };
+    Ok(match made {
         Err(error) if exist_ok && error.kind() == ErrorKind::AlreadyExists => Ok(()),
         made => made,
     })

@@ -57,22 +57,33 @@ pub(crate) async fn run(app: &App, args: RbArgs) -> Result<(), Failure> {
 
 async fn remove(app: &App, url: &StoreUrl, force: bool) -> Result<(), Failure> {
     let failed = |error| Failure::of(format!("cannot remove {url}"), error);
-    if url.scheme() == Scheme::Blob {
-        if force {
-            empty(&app.services.store(url).await?).await.map_err(failed)?;
+    match url.scheme() {
+        Scheme::Blob => {
+            if force {
+                empty(&app.services.store(url).await?).await.map_err(failed)?;
+            }
+            let bucket = app.services.apolo_bucket(url).await?;
+            app.services.apolo().await?.buckets().remove(&bucket.id).await.map_err(failed)
         }
-        let bucket = app.services.apolo_bucket(url).await?;
-        return app.services.apolo().await?.buckets().remove(&bucket.id).await.map_err(failed);
+        Scheme::Supabase => {
+            let bucket = app.services.supabase_bucket(url)?;
+            if force {
+                // The service would empty the bucket some time after it has said so.
+                empty(&AnyStore::new(bucket.store())).await.map_err(failed)?;
+            }
+            bucket.client().buckets().delete(bucket.id()).await.map_err(failed)
+        }
+        Scheme::S3 => {
+            let bucket = app.services.s3_bucket(url)?;
+            if force {
+                // The service removes no bucket that holds anything.
+                empty(&AnyStore::new(bucket.clone())).await.map_err(failed)?;
+            }
+            bucket.delete_bucket().await.map_err(failed)
+        }
+        Scheme::Az => app.services.azure_container(url)?.delete_container().await.map_err(failed),
+        _ => app.services.bucket(url).await?.delete().await.map_err(failed),
     }
-    if url.scheme() != Scheme::Supabase {
-        return app.services.bucket(url).await?.delete().await.map_err(failed);
-    }
-    let bucket = app.services.supabase_bucket(url)?;
-    if force {
-        // The service would empty the bucket some time after it has said so.
-        empty(&AnyStore::new(bucket.store())).await.map_err(failed)?;
-    }
-    bucket.client().buckets().delete(bucket.id()).await.map_err(failed)
 }
 
 /// Removes all objects, a page at a time.

@@ -2,21 +2,19 @@
 
 use std::{fmt, sync::Arc};
 
-use longshore_core_types::{BucketName, Error, ErrorKind, Result, Scheme, Secret, StoreUrl};
+use longshore_core_types::{BucketName, Error, ErrorKind, Result, Secret};
 use longshore_transport::{Transport, TransportBuilder, TransportConfig};
 use object_store_0_14::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 
-use super::{
-    client::Client,
-    credentials::AwsCredentials,
-    endpoint::{Endpoint, Style},
-    sign::Signer,
-    store::S3Store,
-};
+use super::{credentials::AwsCredentials, error, sign::Signer, store::S3Store};
 use crate::{
     TransportConnector,
     credentials::{CredentialSource, Library, Source},
     setup,
+    wire::{
+        client::{Client, Errors},
+        endpoint::{Endpoint, Style},
+    },
 };
 
 /// The region of requests to endpoints that have none.
@@ -201,9 +199,10 @@ impl S3Builder {
         else {
             return Err(Error::new(ErrorKind::InvalidConfig, faults.join("; ")));
         };
-        let url = StoreUrl::new(Scheme::S3, bucket.clone(), "");
-        let client = Client { transport, endpoint, source, region };
-        Ok(S3Store::new(client, bucket, url, self.conditional_writes))
+        let errors =
+            Errors { read: error::from_response, in_success: error::in_success, stale: error::is_stale };
+        let client = Client::new(transport, endpoint, source.as_ref(), errors);
+        Ok(S3Store::new(client, source, region, bucket, self.conditional_writes))
     }
 }
 

@@ -1,11 +1,9 @@
 //! Amazon S3, and stores with its API.
 
-mod client;
 mod config;
 mod credentials;
-mod endpoint;
 mod error;
-mod exact;
+mod flavor;
 mod sign;
 mod store;
 mod store_copy;
@@ -15,3 +13,5 @@ mod wire;
 pub use config::S3Builder;
 pub use credentials::AwsCredentials;
 pub use store::S3Store;
+#[cfg(feature = "gcs")]
+pub(crate) use store::google;

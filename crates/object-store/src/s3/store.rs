@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
-use http::{Method, StatusCode};
+use http::Method;
 use longshore_blob_api::{
     BlobStore, Capability, CopyOptions, DeleteOptions, DeleteOutcome, GetManyOptions, GetManyStream,
     GetOptions, GetResult, HeadOptions, ListOptions, ListPage, MultipartId, MultipartLimits, MultipartRef,
@@ -12,18 +12,31 @@ use longshore_blob_api::{
 };
 use longshore_core_types::{
     BucketName, ByteRange, CallInfo, Checksum, ChecksumKind, Error, ErrorKind, Idempotency, ObjectKey,
-    ObjectMeta, Payload, Resource, Result, Scheme, StoreUrl, checksum::Hasher,
+    ObjectMeta, Payload, Resource, Result, StoreUrl, checksum::Hasher,
 };
 
 use super::{
-    client::{Answer, Client},
     config::S3Builder,
-    exact::Exact,
+    credentials::AwsCredentials,
+    flavor::{AMAZON, Flavor, UrlSigner},
     store_copy, store_list,
     wire::{
         answer,
-        request::{self, Request, check_key},
+        request::{self, check_key},
         xml::{self, DeleteResult, InitiateMultipartUploadResult, Made},
+    },
+};
+#[cfg(feature = "gcs")]
+use crate::wire::{client::Errors, endpoint::Endpoint};
+#[cfg(feature = "gcs")]
+use longshore_transport::Transport;
+
+use crate::{
+    credentials::Source,
+    wire::{
+        client::{Answer, Client},
+        read,
+        request::{Request, write_idempotency},
     },
 };
 
@@ -32,6 +45,9 @@ const BATCH: usize = 1000;
 
 /// Requests to delete at a time.
 const BATCHES: usize = 4;
+
+/// Requests to delete one object at a time.
+const SINGLES: usize = 8;
 
 /// Longest life of a signed URL, in seconds.
 const LONGEST_SIGNATURE: u64 = 7 * 24 * 60 * 60;
@@ -52,6 +68,9 @@ pub struct S3Store(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     client: Client,
+    flavor: Flavor,
+    signer: UrlSigner,
+    region: String,
     bucket: BucketName,
     url: StoreUrl,
     capability: Capability,
@@ -63,9 +82,17 @@ impl S3Store {
         S3Builder::new(bucket)
     }
 
-    pub(super) fn new(client: Client, bucket: BucketName, url: StoreUrl, conditional_writes: bool) -> Self {
-        let capability = capability(conditional_writes, client.source.is_some());
-        Self(Arc::new(Inner { client, bucket, url, capability }))
+    pub(super) fn new(
+        client: Client,
+        source: Option<Source<AwsCredentials>>,
+        region: String,
+        bucket: BucketName,
+        conditional_writes: bool,
+    ) -> Self {
+        let url = StoreUrl::new(AMAZON.scheme, bucket.clone(), "");
+        let capability = capability(conditional_writes, source.is_some());
+        let signer = source.map_or(UrlSigner::Nobody, UrlSigner::Amazon);
+        Self(Arc::new(Inner { client, flavor: AMAZON, signer, region, bucket, url, capability }))
     }
 
     /// Creates the bucket, in the region of the settings. [`ErrorKind::AlreadyExists`] if there is one of this name.
@@ -73,7 +100,7 @@ impl S3Store {
         const OPERATION: &str = "s3.bucket.create";
         // Repeated, it would find the bucket that it made itself.
         let mut request = self.request(Method::PUT, OPERATION, Idempotency::NotIdempotent);
-        let region = &self.client().region;
+        let region = &self.0.region;
         if region != "us-east-1" {
             request = request.document(xml::create_bucket(region));
         }
@@ -85,6 +112,10 @@ impl S3Store {
         const OPERATION: &str = "s3.bucket.delete";
         let request = self.request(Method::DELETE, OPERATION, Idempotency::NotIdempotent);
         self.send(Ok(request), OPERATION, None).await?.done().await.map(drop)
+    }
+
+    pub(super) fn flavor(&self) -> Flavor {
+        self.0.flavor
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -109,12 +140,12 @@ impl S3Store {
 
     /// Names call and object in an error that was found before anything was sent.
     pub(super) fn refuse(&self, error: Error, operation: &'static str, key: Option<&ObjectKey>) -> Error {
-        error.with_operation(operation).with_resource(self.resource(key))
+        error.with_operation((self.0.flavor.operation)(operation)).with_resource(self.resource(key))
     }
 
     /// A request on the bucket.
     pub(super) fn request(&self, method: Method, operation: &'static str, how: Idempotency) -> Request {
-        Request::new(method, operation, how, self.resource(None))
+        Request::new(method, (self.0.flavor.operation)(operation), how, self.resource(None))
     }
 
     /// A request on an object.
@@ -126,6 +157,7 @@ impl S3Store {
         how: Idempotency,
     ) -> Result<Request> {
         check_key(key.as_str()).map_err(|error| self.refuse(error, operation, Some(key)))?;
+        let operation = (self.0.flavor.operation)(operation);
         Ok(Request::new(method, operation, how, self.resource(Some(key))).key(key.as_str()))
     }
 
@@ -146,40 +178,7 @@ impl S3Store {
         const OPERATION: &str = "s3.object.get";
         let request = self.on(key, Method::GET, OPERATION, Idempotency::Idempotent)?.reading(opts);
         let answer = self.send(request, OPERATION, Some(key)).await?;
-        let call = answer.call.clone();
-        let protocol = |message: String| Error::new(ErrorKind::Protocol, message).with_call(&call);
-        let (range, size) = match (opts.range, answer.parts.status) {
-            (Some(asked), StatusCode::PARTIAL_CONTENT) => {
-                let found = answer::content_range(&answer.parts);
-                let Some((range, size)) = found.and_then(|found| Some((found.range?, found.total?))) else {
-                    return Err(protocol("the server sent a part, and does not say which".into()));
-                };
-                let expected = asked.resolve(size).map_err(|error| error.with_call(&call))?;
-                if range != expected {
-                    let message = format!("the server sent the bytes {range:?} instead of {expected:?}");
-                    return Err(protocol(message));
-                }
-                (range, size)
-            }
-            (None, StatusCode::OK) => {
-                let Some(size) = answer::length(&answer.parts) else {
-                    return Err(protocol("the server does not state the length of the object".into()));
-                };
-                (0..size, size)
-            }
-            (asked, status) => {
-                let what = if asked.is_some() { "a part" } else { "the object" };
-                return Err(protocol(format!("{what} was asked for, and the answer has status {status}")));
-            }
-        };
-        let meta = answer::object(&answer.parts, key, size);
-        if let Some(pin) = opts.pin.as_ref().filter(|pin| !pin.matches(&meta)) {
-            let message = format!("the object has {size} bytes by now, not {}", pin.size);
-            return Err(Error::new(ErrorKind::PreconditionFailed, message).with_call(&call));
-        }
-        let body = longshore_transport::body::stream(answer.body, call.clone()).boxed();
-        let body = Exact::new(body, range.end - range.start, call);
-        Ok(GetResult::new(meta, range, body.boxed()))
+        read::result(answer, key, opts, answer::object)
     }
 
     /// Deletes names that one document can say.
@@ -247,6 +246,36 @@ fn not_deleted(code: &str, message: &str) -> Error {
     Error::new(kind, message.to_owned()).with_code(code)
 }
 
+/// The store of a bucket at Google.
+#[cfg(feature = "gcs")]
+pub(crate) fn google<C: 'static>(
+    transport: Transport,
+    endpoint: Endpoint,
+    source: Option<&Source<C>>,
+    signer: Option<crate::gcs::UrlSigner>,
+    bucket: BucketName,
+) -> S3Store {
+    use super::{
+        error,
+        flavor::{GOOGLE, google_capability},
+    };
+    let errors = Errors { read: error::from_response, in_success: error::in_success, stale: error::is_stale };
+    let client = Client::new(transport, endpoint, source, errors)
+        .translated(crate::gcs::translate_request, crate::gcs::translate_answer);
+    let capability = google_capability(capability(true, false), signer.is_some());
+    let url = StoreUrl::new(GOOGLE.scheme, bucket.clone(), "");
+    let signer = signer.map_or(UrlSigner::Nobody, UrlSigner::Google);
+    S3Store(Arc::new(Inner {
+        client,
+        flavor: GOOGLE,
+        signer,
+        region: String::new(),
+        bucket,
+        url,
+        capability,
+    }))
+}
+
 /// What S3 can do.
 fn capability(conditional_writes: bool, has_key: bool) -> Capability {
     let mut can = Capability::default();
@@ -274,11 +303,6 @@ fn capability(conditional_writes: bool, has_key: bool) -> Capability {
     can
 }
 
-/// What repeating a write would do: one with a condition would find its own work.
-pub(super) fn write_idempotency(create_only: bool, if_match: Option<&String>) -> Idempotency {
-    if create_only || if_match.is_some() { Idempotency::NotIdempotent } else { Idempotency::Idempotent }
-}
-
 impl BlobStore for S3Store {
     fn capability(&self) -> &Capability {
         self.can()
@@ -296,10 +320,7 @@ impl BlobStore for S3Store {
         conditions.if_none_match = opts.if_none_match;
         let request = self.on(key, Method::HEAD, OPERATION, Idempotency::Idempotent)?.reading(&conditions);
         let answer = self.send(request, OPERATION, Some(key)).await?;
-        let Some(size) = answer::length(&answer.parts) else {
-            let message = "the server does not state the length of the object";
-            return Err(Error::new(ErrorKind::Protocol, message).with_call(&answer.call));
-        };
+        let size = read::stated_length(&answer)?;
         Ok(answer::object(&answer.parts, key, size))
     }
 
@@ -356,7 +377,7 @@ impl BlobStore for S3Store {
             if let Err(error) = check_key(key.as_str()) {
                 let error = self.refuse(error, "s3.object.delete_many", Some(&key));
                 outcomes.push(DeleteOutcome::new(key, Err(error)));
-            } else if !xml::can_say(key.as_str()) {
+            } else if self.can().delete_batch.is_none() || !xml::can_say(key.as_str()) {
                 singles.push(key);
             } else {
                 batch.push(key);
@@ -370,10 +391,12 @@ impl BlobStore for S3Store {
         }
         let deleted = stream::iter(batches).map(|batch| self.delete_batch(batch)).buffer_unordered(BATCHES);
         outcomes.extend(deleted.concat().await);
-        for key in singles {
+        let delete = |key: ObjectKey| async move {
             let result = self.delete(&key, DeleteOptions::default()).await;
-            outcomes.push(DeleteOutcome::new(key, result));
-        }
+            DeleteOutcome::new(key, result)
+        };
+        outcomes
+            .extend(stream::iter(singles).map(delete).buffer_unordered(SINGLES).collect::<Vec<_>>().await);
         Ok(outcomes)
     }
 
@@ -385,7 +408,7 @@ impl BlobStore for S3Store {
 
     fn can_copy_from(&self, from: &StoreUrl) -> bool {
         // Under another name than S3's it is not known which bucket the other one is.
-        from.scheme() == Scheme::S3 && self.0.url.scheme() == from.scheme()
+        self.0.url.scheme() == from.scheme() && from.scheme() == self.0.flavor.scheme
     }
 
     async fn copy_from(&self, from: &StoreUrl, to: &ObjectKey, opts: CopyOptions) -> Result<PutResult> {
@@ -410,6 +433,10 @@ impl BlobStore for S3Store {
     async fn create_multipart(&self, key: &ObjectKey, opts: PutOptions) -> Result<MultipartId> {
         const OPERATION: &str = "s3.multipart.create";
         self.can().check_create_multipart(&opts).map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
+        if opts.create_only && self.0.flavor.copies_have_conditions {
+            let message = "this service has no condition on the end of an upload in parts";
+            return Err(self.refuse(Error::new(ErrorKind::Unsupported, message), OPERATION, Some(key)));
+        }
         // Repeated, it would leave an upload behind that nobody knows of.
         let request = self
             .on(key, Method::POST, OPERATION, Idempotency::NotIdempotent)?
@@ -493,7 +520,9 @@ impl BlobStore for S3Store {
             SignMethod::Put => Method::PUT,
             _ => return Err(refuse(Error::new(ErrorKind::Unsupported, "only GET and PUT are signed"))),
         };
-        let url = self.client().presign(method, request.key.as_str(), request.expires_in).await;
+        let uri = self.client().endpoint.uri(Some(request.key.as_str()), "").map_err(refuse)?;
+        let Inner { client, region, signer, .. } = &*self.0;
+        let url = signer.presign(&client.transport, region, method, &uri, request.expires_in).await;
         match url.map_err(refuse)? {
             Some(url) => Ok(SignedRequest::new(request.method, url)),
             None => Err(refuse(Error::new(ErrorKind::Unsupported, "there is no key to sign with"))),

@@ -8,9 +8,10 @@ use longshore_blob_api::{
 use longshore_core_types::{Attributes, ErrorKind, Idempotency, ObjectKey, Payload, Result};
 
 use super::{
-    store::{LARGEST_PUT, S3Store},
+    store::{LARGEST_PUT, S3Store, created_before},
     wire::{answer, request::check_key, xml::Made},
 };
+use crate::wire::{answer::iso_date, request::write_idempotency};
 
 const OPERATION: &str = "s3.object.copy";
 const PART: &str = "s3.multipart.copy_part";
@@ -29,7 +30,7 @@ pub(super) async fn copy(
     opts: CopyOptions,
 ) -> Result<PutResult> {
     check_key(from.as_str()).map_err(|error| store.refuse(error, OPERATION, Some(from)))?;
-    if opts.create_only {
+    if opts.create_only && !store.flavor().copies_have_conditions {
         return in_parts(store, bucket, from, to, opts).await;
     }
     // A copy onto itself with the same attributes is refused by S3, and changes nothing.
@@ -41,20 +42,21 @@ pub(super) async fn copy(
         return Ok(result);
     }
     let request = store
-        .on(to, Method::PUT, OPERATION, Idempotency::Idempotent)?
+        .on(to, Method::PUT, OPERATION, write_idempotency(opts.create_only, None))?
         .copy_source(bucket, from.as_str())
-        .and_then(|request| request.copy_attributes(opts.attributes.as_ref()));
+        .and_then(|request| request.copy_attributes(opts.attributes.as_ref()))
+        .and_then(|request| request.conditions(opts.create_only, None));
     let made = match store.send(request, OPERATION, Some(to)).await {
         Ok(answer) => {
             let stored = answer::stored(&answer.parts);
             answer.document::<Made>("a copy").await.map(|made| (made, stored))
         }
-        Err(error) => Err(error),
+        Err(error) => Err(created_before(error, opts.create_only)),
     };
     match made {
         Ok((made, mut result)) => {
             result.etag = made.etag;
-            result.last_modified = made.last_modified.as_deref().and_then(answer::iso_date);
+            result.last_modified = made.last_modified.as_deref().and_then(iso_date);
             Ok(result)
         }
         // Too large for one request.

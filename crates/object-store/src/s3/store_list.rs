@@ -10,11 +10,9 @@ use percent_encoding::percent_decode_str;
 
 use super::{
     store::{S3Store, call_on, server_id},
-    wire::{
-        answer::iso_date,
-        xml::{Contents, ListBucketResult, ListMultipartUploadsResult, ListPartsResult, Part},
-    },
+    wire::xml::{Contents, ListBucketResult, ListMultipartUploadsResult, ListPartsResult, Part},
 };
+use crate::wire::answer::iso_date;
 
 pub(super) const OPERATION: &str = "s3.bucket.list";
 const UPLOADS: &str = "s3.multipart.list_uploads";

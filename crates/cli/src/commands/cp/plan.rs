@@ -275,7 +275,7 @@ mod tests {
             (&["ais://b/*"], "ais://b/", "", "copied again"),
             (&["ais://b/*"], "ais://b/d/", "r", "copied again"),
             (&["/no/a"], "ais://", "", "no bucket"),
-            (&["/no/a"], "gs://b/k", "", "not supported yet"),
+            (&["/no/a"], "memory://b/k", "", "cannot be opened by URL"),
             (&[dir, dir], "ais://b/", "r", "mixed"),
         ] {
             match steps(sources, to, flags) {

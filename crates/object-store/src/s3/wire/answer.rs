@@ -1,36 +1,13 @@
 //! What the server says about an object.
 
-use std::time::SystemTime;
-
 use base64::{Engine, engine::general_purpose::STANDARD};
-use http::{HeaderMap, header, response::Parts};
-use jiff::fmt::rfc2822;
+use http::{HeaderMap, response::Parts};
 use longshore_blob_api::PutResult;
-use longshore_core_types::{Attributes, Checksum, ChecksumKind, ContentRange, ObjectKey, ObjectMeta};
+use longshore_core_types::{Attributes, Checksum, ChecksumKind, ObjectKey, ObjectMeta};
+
+use crate::wire::answer::{http_date, text};
 
 const META: &str = "x-amz-meta-";
-
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name)?.to_str().ok()
-}
-
-/// Length of the body, as the answer announces it.
-pub(in crate::s3) fn length(parts: &Parts) -> Option<u64> {
-    text(&parts.headers, header::CONTENT_LENGTH.as_str())?.parse().ok()
-}
-
-pub(in crate::s3) fn content_range(parts: &Parts) -> Option<ContentRange> {
-    ContentRange::parse(text(&parts.headers, header::CONTENT_RANGE.as_str())?)
-}
-
-pub(in crate::s3) fn http_date(value: &str) -> Option<SystemTime> {
-    let zoned = rfc2822::DateTimeParser::new().parse_zoned(value).ok()?;
-    Some(zoned.timestamp().into())
-}
-
-pub(in crate::s3) fn iso_date(value: &str) -> Option<SystemTime> {
-    Some(value.parse::<jiff::Timestamp>().ok()?.into())
-}
 
 /// Checksums of the whole object; those of a list of checksums of parts say nothing that could be compared.
 fn checksums(headers: &HeaderMap) -> Vec<Checksum> {
@@ -90,16 +67,13 @@ mod tests {
             .header("x-amz-meta-color", "red")
             .header("content-type", "a/b")
             .header("x-amz-checksum-crc32c", "AAAAAQ==")
-            .header("content-length", "7")
             .body(())
             .unwrap()
             .into_parts();
-        let meta = object(&parts, &ObjectKey::new("k").unwrap(), length(&parts).unwrap());
+        let meta = object(&parts, &ObjectKey::new("k").unwrap(), 7);
         assert_eq!((meta.size, meta.etag.as_deref()), (7, Some("\"t\"")));
         assert_eq!(meta.attributes.metadata["color"], "red");
         assert_eq!(meta.checksums[0].as_bytes(), [0, 0, 0, 1]);
-        let since = meta.last_modified.unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        assert_eq!(since.as_secs(), 1_445_412_480);
-        assert!(iso_date("2026-11-21T12:07:09.576Z").is_some() && iso_date("x").is_none());
+        assert!(meta.last_modified.is_some());
     }
 }

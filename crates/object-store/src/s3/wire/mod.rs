@@ -3,6 +3,5 @@
 //! Nothing here does I/O.
 
 pub(super) mod answer;
-pub(super) mod query;
 pub(super) mod request;
 pub(super) mod xml;

@@ -1,13 +1,14 @@
 //! What goes to the server.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, header};
 use longshore_blob_api::{GetOptions, PutOptions};
-use longshore_core_types::{
-    Attributes, CallInfo, Checksum, ChecksumKind, Error, ErrorKind, Idempotency, Payload, Resource, Result,
-};
+use longshore_core_types::{Attributes, Checksum, ChecksumKind, Error, ErrorKind, Payload, Result};
 
-use super::query::{Query, encode_path};
+use crate::wire::{
+    query::encode_path,
+    request::{Request, invalid},
+};
 
 /// Longest name of an object, in bytes.
 const LONGEST_KEY: usize = 1024;
@@ -23,17 +24,6 @@ const DIRECTIVE: HeaderName = HeaderName::from_static("x-amz-metadata-directive"
 const CHECKSUM_MODE: HeaderName = HeaderName::from_static("x-amz-checksum-mode");
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
-/// A request that is complete but for the bucket's address.
-#[derive(Debug)]
-pub(in crate::s3) struct Request {
-    pub(in crate::s3) method: Method,
-    pub(in crate::s3) key: Option<String>,
-    pub(in crate::s3) query: Query,
-    pub(in crate::s3) headers: HeaderMap,
-    pub(in crate::s3) body: Payload,
-    pub(in crate::s3) call: CallInfo,
-}
-
 /// Refuses names that S3 does not take.
 pub(in crate::s3) fn check_key(key: &str) -> Result<()> {
     if key.len() > LONGEST_KEY {
@@ -47,90 +37,7 @@ pub(in crate::s3) fn check_key(key: &str) -> Result<()> {
     Ok(())
 }
 
-fn invalid(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidInput, message.into())
-}
-
-fn header_value(name: &HeaderName, value: &str) -> Result<HeaderValue> {
-    // Anything else would not come back as it went; some servers decode what looks like an encoded word of mail.
-    let plain = value.bytes().all(|b| b == b'\t' || (b' '..=b'~').contains(&b))
-        && value.trim() == value
-        && !value.contains("=?");
-    let value = HeaderValue::from_str(value).ok().filter(|_| plain);
-    value.ok_or_else(|| invalid(format!("the value of {name} has characters that a header cannot hold")))
-}
-
 impl Request {
-    pub(in crate::s3) fn new(
-        method: Method,
-        operation: &'static str,
-        idempotency: Idempotency,
-        resource: Resource,
-    ) -> Self {
-        Self {
-            method,
-            key: None,
-            query: Query::default(),
-            headers: HeaderMap::new(),
-            body: Payload::empty(),
-            call: CallInfo::new(operation, idempotency).on(resource),
-        }
-    }
-
-    pub(in crate::s3) fn key(mut self, key: &str) -> Self {
-        self.key = Some(key.to_owned());
-        self
-    }
-
-    pub(in crate::s3) fn query(mut self, name: &str, value: &str) -> Self {
-        self.query.push(name, value);
-        self
-    }
-
-    pub(in crate::s3) fn query_opt(self, name: &str, value: Option<impl ToString>) -> Self {
-        match value {
-            Some(value) => self.query(name, &value.to_string()),
-            None => self,
-        }
-    }
-
-    /// Adds a header. A value that cannot stand in one is refused, not escaped.
-    pub(in crate::s3) fn header(mut self, name: HeaderName, value: &str) -> Result<Self> {
-        let value = header_value(&name, value)?;
-        self.headers.insert(name, value);
-        Ok(self)
-    }
-
-    fn header_opt(self, name: HeaderName, value: Option<&str>) -> Result<Self> {
-        match value {
-            Some(value) => self.header(name, value),
-            None => Ok(self),
-        }
-    }
-
-    pub(in crate::s3) fn body(mut self, body: impl Into<Payload>) -> Self {
-        self.body = body.into();
-        self
-    }
-
-    /// An XML document as body. There are servers that ignore one whose type is not said.
-    pub(in crate::s3) fn document(mut self, document: String) -> Self {
-        self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
-        self.body(document)
-    }
-
-    /// The same request once more; `None` if its body can be sent only once.
-    pub(in crate::s3) fn try_clone(&self) -> Option<Self> {
-        Some(Self {
-            method: self.method.clone(),
-            key: self.key.clone(),
-            query: self.query.clone(),
-            headers: self.headers.clone(),
-            body: self.body.try_clone()?,
-            call: self.call.clone(),
-        })
-    }
-
     /// Range, pin and conditions of a read.
     pub(in crate::s3) fn reading(self, opts: &GetOptions) -> Result<Self> {
         let range = opts.range.map(longshore_core_types::ByteRange::to_header).transpose()?;
@@ -232,6 +139,9 @@ pub(in crate::s3) fn put(request: Request, body: Payload, opts: &PutOptions) -> 
 
 #[cfg(test)]
 mod tests {
+    use http::Method;
+    use longshore_core_types::{Idempotency, Resource};
+
     use super::*;
 
     fn request() -> Request {

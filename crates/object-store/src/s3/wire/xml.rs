@@ -4,18 +4,7 @@ use std::fmt::Write as _;
 
 use longshore_blob_api::PartReceipt;
 use longshore_core_types::{Error, ErrorKind, Result};
-use serde::{Deserialize, de::DeserializeOwned};
-
-/// Reads a document.
-pub(in crate::s3) fn parse<T: DeserializeOwned>(body: &[u8], what: &str) -> Result<T> {
-    let fail = |error: Box<dyn std::error::Error + Send + Sync>| {
-        Error::new(ErrorKind::Protocol, format!("the answer is not {what}"))
-            .with_response_excerpt(body)
-            .with_source(error)
-    };
-    let text = std::str::from_utf8(body).map_err(|error| fail(error.into()))?;
-    quick_xml::de::from_str(text).map_err(|error| fail(error.into()))
-}
+use serde::Deserialize;
 
 /// A page of a listing.
 #[derive(Debug, Default, Deserialize)]
@@ -181,6 +170,7 @@ mod tests {
     use longshore_blob_api::PartNumber;
 
     use super::*;
+    use crate::wire::xml::parse;
 
     #[test]
     fn listings() {

@@ -9,16 +9,16 @@ const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 const PATH: &AsciiSet = &VALUE.remove(b'/');
 
 /// A name as it stands in a path.
-pub(in crate::s3) fn encode_path(name: &str) -> String {
+pub(crate) fn encode_path(name: &str) -> String {
     utf8_percent_encode(name, PATH).to_string()
 }
 
 /// An encoded query, in the order of the pushes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::s3) struct Query(String);
+pub(crate) struct Query(String);
 
 impl Query {
-    pub(in crate::s3) fn push(&mut self, name: &str, value: &str) {
+    pub(crate) fn push(&mut self, name: &str, value: &str) {
         if !self.0.is_empty() {
             self.0.push('&');
         }
@@ -27,7 +27,7 @@ impl Query {
         self.0.extend(utf8_percent_encode(value, VALUE));
     }
 
-    pub(in crate::s3) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

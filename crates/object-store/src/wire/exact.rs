@@ -12,7 +12,7 @@ use longshore_blob_api::ByteStream;
 use longshore_core_types::{CallInfo, Error, ErrorKind, Result, Retryability};
 
 /// A body that fails if it ends before, or goes on behind, its length.
-pub(super) struct Exact {
+pub(crate) struct Exact {
     body: ByteStream,
     left: u64,
     call: CallInfo,
@@ -20,7 +20,7 @@ pub(super) struct Exact {
 }
 
 impl Exact {
-    pub(super) fn new(body: ByteStream, length: u64, call: CallInfo) -> Self {
+    pub(crate) fn new(body: ByteStream, length: u64, call: CallInfo) -> Self {
         Self { body, left: length, call, ended: false }
     }
 

@@ -5,11 +5,11 @@ use std::fmt;
 use http::{Uri, uri::Authority};
 use longshore_core_types::{BucketName, Error, ErrorKind, Result};
 
-use super::wire::query::encode_path;
+use super::query::encode_path;
 
 /// The address of one bucket.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     https: bool,
     authority: Authority,
     /// Path of the bucket, without a slash at the end; empty if the host is the bucket's.
@@ -18,7 +18,7 @@ pub(super) struct Endpoint {
 
 /// How a bucket stands in the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Style {
+pub(crate) enum Style {
     /// As the first part of the path.
     Path,
     /// As the first label of the host name.
@@ -31,7 +31,7 @@ fn invalid(message: String) -> Error {
 
 impl Endpoint {
     /// The bucket at Amazon.
-    pub(super) fn amazon(bucket: &BucketName, region: &str, style: Option<Style>) -> Result<Self> {
+    pub(crate) fn amazon(bucket: &BucketName, region: &str, style: Option<Style>) -> Result<Self> {
         let good = |c: char| c.is_ascii_alphanumeric() || c == '-';
         if region.is_empty() || !region.chars().all(good) {
             return Err(invalid(format!("{region:?} is not a region")));
@@ -46,11 +46,11 @@ impl Endpoint {
     }
 
     /// The bucket at `http://host[:port][/path]` or `https://...`.
-    pub(super) fn parse(text: &str, bucket: &BucketName, style: Style) -> Result<Self> {
+    pub(crate) fn parse(text: &str, bucket: &BucketName, style: Style) -> Result<Self> {
         let fault = |why: &str| {
             // A password in the address must not end up in an error.
             let shown = text.rsplit('@').next().unwrap_or_default();
-            invalid(format!("{shown:?} is not the address of an S3 endpoint: {why}"))
+            invalid(format!("{shown:?} is not the address of a store: {why}"))
         };
         let (https, rest) = match text.trim().split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (false, rest),
@@ -87,7 +87,7 @@ impl Endpoint {
     }
 
     /// The URL of an object, or of the bucket.
-    pub(super) fn uri(&self, key: Option<&str>, query: &str) -> Result<Uri> {
+    pub(crate) fn uri(&self, key: Option<&str>, query: &str) -> Result<Uri> {
         let scheme = if self.https { "https" } else { "http" };
         let mut text = format!("{scheme}://{}{}", self.authority, self.path);
         match key {

@@ -1,0 +1,51 @@
+//! What the heads of answers say, as all clouds have it.
+
+use std::time::SystemTime;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use http::{HeaderMap, header, response::Parts};
+use jiff::fmt::rfc2822;
+use longshore_core_types::ContentRange;
+
+pub(crate) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The bytes that a header has in base64.
+pub(crate) fn base64_of(parts: &Parts, name: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text(&parts.headers, name)?).ok()
+}
+
+/// Length of the body, as the answer announces it.
+pub(crate) fn length(parts: &Parts) -> Option<u64> {
+    text(&parts.headers, header::CONTENT_LENGTH.as_str())?.parse().ok()
+}
+
+pub(crate) fn content_range(parts: &Parts) -> Option<ContentRange> {
+    ContentRange::parse(text(&parts.headers, header::CONTENT_RANGE.as_str())?)
+}
+
+pub(crate) fn http_date(value: &str) -> Option<SystemTime> {
+    let zoned = rfc2822::DateTimeParser::new().parse_zoned(value).ok()?;
+    Some(zoned.timestamp().into())
+}
+
+pub(crate) fn iso_date(value: &str) -> Option<SystemTime> {
+    Some(value.parse::<jiff::Timestamp>().ok()?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_and_lengths() {
+        let since =
+            http_date("Wed, 21 Oct 2015 07:28:00 GMT").unwrap().duration_since(SystemTime::UNIX_EPOCH);
+        assert_eq!(since.unwrap().as_secs(), 1_445_412_480);
+        assert!(iso_date("2026-11-21T12:07:09.576Z").is_some() && iso_date("x").is_none());
+        let (parts, ()) =
+            http::Response::builder().header("content-length", "7").body(()).unwrap().into_parts();
+        assert_eq!((length(&parts), base64_of(&parts, "content-length")), (Some(7), None));
+    }
+}

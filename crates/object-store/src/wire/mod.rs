@@ -1,0 +1,10 @@
+//! Requests and answers, as all clouds have them.
+
+pub(crate) mod answer;
+pub(crate) mod client;
+pub(crate) mod endpoint;
+pub(crate) mod exact;
+pub(crate) mod query;
+pub(crate) mod read;
+pub(crate) mod request;
+pub(crate) mod xml;
