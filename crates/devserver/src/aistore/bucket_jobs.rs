@@ -241,7 +241,11 @@ pub(crate) async fn copy(cx: &Cx, name: &BucketName, action: &Action) -> Result<
     while let Some((object, size)) = cursor.next(cx)? {
         report.add(size);
         if into.is_some() {
-            warm(cx, &object, Freshness::if_latest(options.latest || options.synchronize)).await?;
+            match warm(cx, &object, Freshness::if_latest(options.latest || options.synchronize)).await {
+                // Gone since it was listed, or since it was fetched.
+                Err(fail) if fail.status == StatusCode::NOT_FOUND => continue,
+                other => other?,
+            }
         }
         if let Some(into) = &into {
             let name = options.destination(&object.key.name);

@@ -39,7 +39,7 @@ const FLAG_NO_DIRS: u64 = 1 << 13;
 const FLAG_INVENTORY: u64 = 1 << 15;
 
 /// Entry flag: the object is in the cluster.
-const ENTRY_CACHED: u16 = 64;
+pub(super) const ENTRY_CACHED: u16 = 64;
 /// Entry flag: a member of an archive.
 const ENTRY_MEMBER: u16 = 128;
 /// Entry flag: a virtual directory.
@@ -329,7 +329,7 @@ pub(super) struct PageQuery {
     /// The cluster's copies are not looked at.
     pub(super) only_remote: bool,
     /// Archives are followed by their members, which do not count towards the page.
-    archives: bool,
+    pub(super) archives: bool,
     pub(super) page: usize,
     pub(super) flags: u64,
 }
@@ -385,17 +385,24 @@ impl Page {
     /// Adds the members of the last entry if it is an archive.
     fn push_members(&mut self, cluster: &Cluster, bucket: &Bucket) -> Result<()> {
         let Some(archive) = self.entries.last_mut() else { return Ok(()) };
-        let key = ObjectKey::new(bucket.id, 0, &archive.n);
-        let Some(members) = archive::members(&cluster.storage, &key)? else { return Ok(()) };
-        archive.f |= ENTRY_ARCHIVE;
-        self.entries.extend(members.into_iter().map(|(name, size)| Entry {
-            n: format!("{}/{name}", self.last),
-            s: size,
-            f: ENTRY_CACHED | ENTRY_MEMBER,
-            ..Entry::default()
-        }));
+        let members = members(cluster, bucket, archive)?;
+        self.entries.extend(members);
         Ok(())
     }
+}
+
+/// The members of an entry that the cluster holds, if it is an archive; marks it as one.
+pub(super) fn members(cluster: &Cluster, bucket: &Bucket, archive: &mut Entry) -> Result<Vec<Entry>> {
+    let key = ObjectKey::new(bucket.id, 0, &archive.n);
+    let Some(members) = archive::members(&cluster.storage, &key)? else { return Ok(Vec::new()) };
+    archive.f |= ENTRY_ARCHIVE;
+    let member = |(name, size): (String, u64)| Entry {
+        n: format!("{}/{name}", archive.n),
+        s: size,
+        f: ENTRY_CACHED | ENTRY_MEMBER,
+        ..Entry::default()
+    };
+    Ok(members.into_iter().map(member).collect())
 }
 
 fn collect(cluster: &Cluster, bucket: &Bucket, query: &PageQuery) -> Result<Page> {

@@ -9,7 +9,7 @@ use super::object::{Freshness, evict, fetch_chunks, remove, size, target_of, war
 use crate::aistore::actmsg::{Action, decode_value};
 use crate::aistore::buckets::Bucket;
 use crate::aistore::error::{Fail, Result};
-use crate::aistore::gojson::{Schema, Struct};
+use crate::aistore::gojson::{Schema, Struct, parse_size};
 use crate::aistore::ids::now;
 use crate::aistore::jobs::Report;
 use crate::aistore::multi::{Picks, Selection};
@@ -114,10 +114,20 @@ async fn prefetch_one(cx: &Cx, object: &Object, options: &PrefetchOptions) -> Re
         && let Some((cloud, bucket)) = target_of(cx, object)
         && size(cloud, bucket, &object.key.name).is_ok_and(|size| size >= options.blob_threshold)
     {
-        return fetch_chunks(cx, object, chunk_size(options.blob_chunk_size)).await;
+        return fetch_blob(cx, object, options.blob_chunk_size).await.map(|(_, size)| size);
     }
     warm(cx, object, Freshness::if_latest(options.latest_ver)).await?;
     Ok(cx.cluster.storage.object(&object.key)?.map_or(0, |record| record.size))
+}
+
+/// Fetches an object as a job of its own; returns the job's id and the size.
+async fn fetch_blob(cx: &Cx, object: &Object, chunk: u64) -> Result<(String, u64)> {
+    let started = now();
+    let size = fetch_chunks(cx, object, chunk_size(chunk)).await?;
+    let bucket = Some(object.bucket.name.clone());
+    let mut report = Report { bucket, only: Some(object.target), ..Report::default() };
+    report.add(size);
+    Ok((cx.cluster.jobs.record("blob-download", started, report), size))
 }
 
 fn chunk_size(asked: u64) -> u64 {
@@ -139,7 +149,6 @@ pub(in crate::aistore) async fn blob_download(cx: &Cx, object: &Object, action: 
     if object.key.name.is_empty() {
         return Err(cloud.no_key());
     }
-    let started = now();
     let bad = |fail: Fail| fail.status(http::StatusCode::BAD_REQUEST);
     if cx.cluster.storage.object(&object.key)?.is_some() {
         if options.latest_ver {
@@ -149,11 +158,8 @@ pub(in crate::aistore) async fn blob_download(cx: &Cx, object: &Object, action: 
         return Ok(Reply::ok());
     }
     size(cloud, bucket, &object.key.name).map_err(bad)?;
-    let size = fetch_chunks(cx, object, chunk_size(options.chunk_size)).await?;
-    let mut report =
-        Report { bucket: Some(object.bucket.name.clone()), only: Some(object.target), ..Report::default() };
-    report.add(size);
-    Ok(Reply::text(cx.cluster.jobs.record("blob-download", started, report)))
+    let (id, _) = fetch_blob(cx, object, options.chunk_size).await?;
+    Ok(Reply::text(id))
 }
 
 /// What a GET says about blob downloads.
@@ -167,7 +173,8 @@ pub(in crate::aistore) struct BlobHeaders {
 pub(in crate::aistore) fn blob_headers(cx: &Cx) -> Result<Option<BlobHeaders>> {
     let number = |name: &str, title: &str| -> Result<i64> {
         let Some(text) = cx.header(name) else { return Ok(0) };
-        text.parse().map_err(|_| {
+        let size = || parse_size(text).and_then(|n| i64::try_from(n).ok());
+        text.parse().ok().or_else(size).ok_or_else(|| {
             let upper = text.to_uppercase();
             Fail::bad(format!(
                 "blob-downloader: failed to parse {title}={text}: strconv.ParseInt: parsing {upper:?}: invalid syntax"

@@ -6,8 +6,8 @@ use crate::aistore::Cluster;
 use crate::aistore::buckets::Bucket;
 use crate::aistore::error::Result;
 use crate::aistore::list::{
-    ENTRY_CHANGED, ENTRY_DIRECTORY, ENTRY_GONE, Entry, FLAG_DIFF, FLAG_NAME_ONLY, FLAG_NAME_SIZE,
-    FLAG_NOT_CACHED, FLAG_ONLY_REMOTE, PageQuery, entry as entry_here,
+    ENTRY_CACHED, ENTRY_CHANGED, ENTRY_DIRECTORY, ENTRY_GONE, Entry, FLAG_DIFF, FLAG_NAME_ONLY,
+    FLAG_NAME_SIZE, FLAG_NOT_CACHED, FLAG_ONLY_REMOTE, PageQuery, entry as entry_here, members,
 };
 use crate::s3::{self, Query};
 use crate::storage::{ObjectKey, Snapshot};
@@ -55,7 +55,14 @@ pub(in crate::aistore) fn page(
     let snapshot = cluster.storage.snapshot()?;
     let mut entries = Vec::with_capacity(page.entries.len() + page.prefixes.len());
     for found in page.entries {
-        entries.extend(entry(cluster, &snapshot, bucket, found, query)?);
+        let Some(mut entry) = entry(cluster, &snapshot, bucket, found, query)? else { continue };
+        let inside = if query.archives && entry.f & ENTRY_CACHED != 0 {
+            members(cluster, bucket, &mut entry)?
+        } else {
+            Vec::new()
+        };
+        entries.push(entry);
+        entries.extend(inside);
     }
     if !query.no_dirs {
         let directory = |n| Entry { n, f: ENTRY_DIRECTORY, ..Entry::default() };
