@@ -200,6 +200,83 @@ fn other_calls_fetch_what_they_need() {
 }
 
 #[test]
+fn copying_leaves_the_cached_source_alone() {
+    let mut sides = Sides::start();
+    assert_eq!(sides.cluster.call("POST", "/v1/buckets/own", &[], br#"{"action":"create-bck"}"#).status, 200);
+    let to = "&object_to=ais%2F%40%23%2Fown%2Fa";
+    let copied = |sides: &mut Sides| {
+        follow(&mut sides.cluster, "GET", "/v1/objects/own/a?provider=ais", &[], b"").body
+    };
+    let cached = |sides: &mut Sides| sides.list(r#"{"flags":"1"}"#).into_keys().collect::<Vec<_>>();
+    // What the cluster lacks is copied from where it is, and not kept.
+    sides.s3.put("/cloud/a", b"one");
+    assert_eq!(sides.object("PUT", "a", to, b"").status, 200);
+    assert_eq!(copied(&mut sides), b"one");
+    assert!(cached(&mut sides).is_empty());
+    // An outdated copy is good enough unless the latest is asked for, and stays what it is.
+    assert_eq!(sides.object("GET", "a", "", b"").body, b"one");
+    sides.s3.put("/cloud/a", b"two, behind the cluster's back");
+    assert_eq!(sides.object("PUT", "a", to, b"").status, 200);
+    assert_eq!(copied(&mut sides), b"one");
+    for flag in ["latest-ver", "synchronize"] {
+        let content = format!("content for {flag}");
+        sides.s3.put("/cloud/a", content.as_bytes());
+        assert_eq!(sides.object("PUT", "a", &format!("{to}&{flag}=true"), b"").status, 200);
+        assert_eq!(copied(&mut sides), content.as_bytes());
+        assert_eq!(sides.object("GET", "a", "", b"").body, b"one", "{flag}");
+    }
+    // One without an original is not copied, and goes only if told to.
+    sides.s3.send("DELETE", "/cloud/a", "", &[], b"");
+    assert_eq!(sides.object("PUT", "a", &format!("{to}&latest-ver=true"), b"").status, 404);
+    assert_eq!(cached(&mut sides), ["a"]);
+    assert_eq!(sides.object("PUT", "a", &format!("{to}&synchronize=true"), b"").status, 404);
+    assert!(cached(&mut sides).is_empty());
+    assert_eq!(copied(&mut sides), b"content for synchronize");
+}
+
+#[test]
+fn jobs_copy_the_newest_and_remove_what_is_gone() {
+    let mut sides = Sides::start();
+    for name in ["kept", "gone"] {
+        sides.s3.put(&format!("/cloud/{name}"), b"one");
+        assert_eq!(sides.object("GET", name, "", b"").body, b"one");
+    }
+    sides.s3.put("/cloud/cold", b"never read");
+    let own = |sides: &mut Sides, name: &str| {
+        let path = format!("/v1/objects/own/{name}?provider=ais");
+        let answer = follow(&mut sides.cluster, "GET", &path, &[], b"");
+        (answer.status == 200).then_some(answer.body)
+    };
+    let cached = |sides: &mut Sides| sides.list(r#"{"flags":"1"}"#).into_keys().collect::<Vec<_>>();
+    let copy = |sides: &mut Sides, value: &str| {
+        let body = format!(r#"{{"action":"copy-bck","value":{value}}}"#);
+        assert_eq!(sides.bucket("POST", "&presence=0&bck_to=ais%2F%40%23%2Fown%2F", &body).status, 200);
+    };
+    copy(&mut sides, "{}");
+    assert_eq!(own(&mut sides, "cold").as_deref(), Some(b"never read".as_slice()));
+    assert_eq!(own(&mut sides, "gone").as_deref(), Some(b"one".as_slice()));
+    assert_eq!(cached(&mut sides), ["gone", "kept"]);
+    sides.s3.put("/cloud/kept", b"two");
+    sides.s3.send("DELETE", "/cloud/gone", "", &[], b"");
+    copy(&mut sides, r#"{"synchronize":true}"#);
+    assert_eq!(own(&mut sides, "kept").as_deref(), Some(b"two".as_slice()));
+    assert_eq!(
+        own(&mut sides, "cold").as_deref(),
+        Some(b"never read".as_slice()),
+        "it is where it came from"
+    );
+    assert_eq!(own(&mut sides, "gone"), None);
+    assert_eq!(sides.object("GET", "kept", "", b"").body, b"one");
+    // A selection.
+    let some =
+        r#"{"objnames":["kept"],"prepend":"s/","latest-ver":true,"tobck":{"name":"own","provider":"ais"}}"#;
+    let body = format!(r#"{{"action":"copy-listrange","value":{some}}}"#);
+    assert_eq!(sides.bucket("POST", "", &body).status, 200);
+    assert_eq!(own(&mut sides, "s/kept").as_deref(), Some(b"two".as_slice()));
+    assert_eq!(sides.object("GET", "kept", "", b"").body, b"one");
+}
+
+#[test]
 fn copies_survive_a_restart() {
     let dir = tempfile::tempdir().expect("a directory");
     let start =

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::actmsg::{Action, decode_value};
 use super::buckets::Bucket;
 use super::cloud;
-use super::cloud::object::{Freshness, warm};
+use super::cloud::object::{Freshness, open};
 use super::error::{Fail, Relayed, Result};
 use super::gateway::bucket;
 use super::gojson::{Schema, Struct};
@@ -137,7 +137,7 @@ pub(crate) struct CopyOptions {
     pub(crate) dry_run: bool,
     synchronize: bool,
     #[serde(rename = "latest-ver")]
-    pub(crate) latest: bool,
+    latest: bool,
     #[serde(rename = "num-workers")]
     pub(crate) workers: i64,
 }
@@ -168,6 +168,11 @@ impl CopyOptions {
             )));
         }
         Ok(())
+    }
+
+    /// How a remote source is looked at.
+    pub(crate) fn freshness(&self) -> Freshness {
+        Freshness::asked(self.latest, self.synchronize)
     }
 
     /// Where an object goes: its extension exchanged, then the prefix put in front.
@@ -240,18 +245,15 @@ pub(crate) async fn copy(cx: &Cx, name: &BucketName, action: &Action) -> Result<
     let mut cursor = Cursor::new(&from, &prefix).at_origin(origin);
     while let Some((object, size)) = cursor.next(cx)? {
         report.add(size);
-        if into.is_some() {
-            match warm(cx, &object, Freshness::if_latest(options.latest || options.synchronize)).await {
-                // Gone since it was listed, or since it was fetched.
-                Err(fail) if fail.status == StatusCode::NOT_FOUND => continue,
-                other => other?,
-            }
-        }
-        if let Some(into) = &into {
-            let name = options.destination(&object.key.name);
-            let target = cx.cluster.place(into, &name);
-            objects::copy_object(cx, &object, &locate(cx, Arc::clone(into), &name, target)).await?;
-        }
+        let Some(into) = &into else { continue };
+        let source = match open(cx, &object, options.freshness()).await {
+            // Gone since it was listed, or since it was fetched.
+            Err(fail) if fail.status == StatusCode::NOT_FOUND => continue,
+            other => other?,
+        };
+        let name = options.destination(&object.key.name);
+        let target = cx.cluster.place(into, &name);
+        objects::copy_source(cx, source, &locate(cx, Arc::clone(into), &name, target)).await?;
     }
     if let (true, Some(into)) = (options.synchronize, &into) {
         remove_vanished(cx, &from, into, &options).await?;
@@ -270,7 +272,7 @@ async fn remove_vanished(
     let mut cursor = Cursor::new(into, &options.prefix);
     while let Some((object, _)) = cursor.next(cx)? {
         let source = locate(cx, Arc::clone(from), &object.key.name, cx.cluster.place(from, &object.key.name));
-        if cx.cluster.storage.object(&source.key)?.is_none() {
+        if !cloud::object::exists(cx, &source)? {
             let key = object.key.clone();
             cx.cluster.storage.write(move |t| t.remove_object(&key)).await?;
         }

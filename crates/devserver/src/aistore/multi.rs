@@ -11,7 +11,7 @@ use super::bucket_jobs::{COPY, CopyOptions, Cursor, ensure_destination};
 use super::buckets::Bucket;
 use super::cloud;
 use super::cloud::jobs::{self, Work};
-use super::cloud::object::{Freshness, warm};
+use super::cloud::object::open;
 use super::error::{Fail, Relayed, Result};
 use super::gateway::bucket;
 use super::gojson::{Schema, Struct};
@@ -270,19 +270,23 @@ async fn copy_picks(
     report: &mut Report,
 ) -> Result<()> {
     while let Some(pick) = picks.next(cx)? {
-        if let Err(fail) = warm(cx, &pick.object, Freshness::if_latest(options.latest)).await {
-            report.errors.push(fail.message);
-            continue;
-        }
-        let Some(record) = cx.cluster.storage.object(&pick.object.key)? else {
+        let object = &pick.object;
+        if object.bucket.remote().is_none() && cx.cluster.storage.object(&object.key)?.is_none() {
             report.errors.extend(pick.missing(cx));
             continue;
+        }
+        let source = match open(cx, object, options.freshness()).await {
+            Ok(source) => source,
+            Err(fail) => {
+                report.errors.push(fail.message);
+                continue;
+            }
         };
-        report.add(record.size);
-        let name = options.destination(&pick.object.key.name);
+        report.add(source.size);
+        let name = options.destination(&object.key.name);
         let to = locate(cx, Arc::clone(into), &name, cx.cluster.place(into, &name));
-        if !options.dry_run && to.key != pick.object.key {
-            objects::copy_object(cx, &pick.object, &to).await?;
+        if !options.dry_run && to.key != object.key {
+            objects::copy_source(cx, source, &to).await?;
         }
     }
     Ok(())

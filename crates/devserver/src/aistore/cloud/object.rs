@@ -110,6 +110,8 @@ pub(in crate::aistore) fn difference(record: &ObjectRecord, size: u64, etag: &st
 pub(in crate::aistore) enum Freshness {
     Any,
     Latest,
+    /// As `Latest`; what is gone at the origin goes here too.
+    Synchronized,
 }
 
 impl Freshness {
@@ -119,41 +121,103 @@ impl Freshness {
     }
 
     pub(in crate::aistore) fn if_latest(latest: bool) -> Self {
-        if latest { Self::Latest } else { Self::Any }
+        Self::asked(latest, false)
+    }
+
+    /// What a copy asks for. Properties of buckets are for reads.
+    pub(in crate::aistore) fn asked(latest: bool, synchronize: bool) -> Self {
+        match (latest, synchronize) {
+            (_, true) => Self::Synchronized,
+            (true, false) => Self::Latest,
+            (false, false) => Self::Any,
+        }
+    }
+}
+
+/// An object that is open to be read, in the cluster or at its origin.
+pub(in crate::aistore) struct Source {
+    pub(in crate::aistore) checksum: Option<Checksum>,
+    /// The checksum to be computed on the way, because none came with the bytes.
+    pub(in crate::aistore) hash: ChecksumKind,
+    pub(in crate::aistore) size: u64,
+    pub(in crate::aistore) version: Option<u64>,
+    pub(in crate::aistore) custom: Vec<(String, String)>,
+    pub(in crate::aistore) reader: BodyReader,
+}
+
+/// Opens an object for a copy of it. What the cluster lacks, or has an older one of, is read where it comes from, and the
+/// cluster's own copy stays as it is.
+pub(in crate::aistore) async fn open(cx: &Cx, object: &Object, fresh: Freshness) -> Result<Source> {
+    let origin = target_of(cx, object);
+    let here = match origin {
+        Some((cloud, bucket)) => usable(cx, object, cloud, bucket, fresh).await?,
+        None => true,
+    };
+    if here {
+        let opened = cx.cluster.storage.open_object(&object.key, |record| Ok::<_, Fail>((0, record.size)))?;
+        if let Some(opened) = opened {
+            let (record, reader) = opened?;
+            let ObjectRecord { checksum, size, version, custom, .. } = record;
+            return Ok(Source { checksum, hash: ChecksumKind::None, size, version, custom, reader });
+        }
+    }
+    let (cloud, bucket) = origin.ok_or_else(|| object.missing(cx))?;
+    open_origin(object, cloud, bucket)
+}
+
+fn open_origin(object: &Object, cloud: &Cloud, bucket: &str) -> Result<Source> {
+    let got = cloud.s3.get(bucket, &object.key.name);
+    let (found, reader) = got.map_err(|e| refused(&e, Some(&object.display())))?;
+    let checksum = checksum_of(&found);
+    let hash = if checksum.is_some() { ChecksumKind::None } else { object.bucket.checksum() };
+    Ok(Source { checksum, hash, size: found.size, version: None, custom: custom_of_get(&found), reader })
+}
+
+/// True if the cluster has a copy that is as fresh as asked; 404 if what it has a copy of is gone.
+async fn usable(cx: &Cx, object: &Object, cloud: &Cloud, bucket: &str, fresh: Freshness) -> Result<bool> {
+    let Some(here) = cx.cluster.storage.object(&object.key)? else { return Ok(false) };
+    if fresh == Freshness::Any {
+        return Ok(true);
+    }
+    match cloud.s3.head(bucket, &object.key.name) {
+        Ok(found) => Ok(difference(&here, found.size, &found.etag).is_none()),
+        Err(error) if error.status_code() == Some(StatusCode::NOT_FOUND) => {
+            if fresh == Freshness::Synchronized || object.bucket.synchronized() {
+                remove_copy(cx, object).await?;
+            }
+            Err(object.missing(cx))
+        }
+        Err(error) => Err(refused(&error, Some(&object.display()))),
     }
 }
 
 /// Makes sure that an object of a remote bucket is in the cluster. For other buckets there is nothing to do.
 pub(in crate::aistore) async fn warm(cx: &Cx, object: &Object, fresh: Freshness) -> Result<()> {
     let Some((cloud, bucket)) = target_of(cx, object) else { return Ok(()) };
-    let name = object.key.name.as_str();
-    if let Some(here) = cx.cluster.storage.object(&object.key)? {
-        if fresh == Freshness::Any {
-            return Ok(());
-        }
-        match cloud.s3.head(bucket, name) {
-            Ok(found) if difference(&here, found.size, &found.etag).is_none() => return Ok(()),
-            Ok(_) => {}
-            Err(error) if error.status_code() == Some(StatusCode::NOT_FOUND) => {
-                if object.bucket.synchronized() {
-                    remove_copy(cx, object).await?;
-                }
-                return Err(object.missing(cx));
-            }
-            Err(error) => return Err(refused(&error, Some(&object.display()))),
-        }
+    if usable(cx, object, cloud, bucket, fresh).await? {
+        return Ok(());
     }
-    let (found, reader) = cloud.s3.get(bucket, name).map_err(|e| refused(&e, Some(&object.display())))?;
-    let checksum = checksum_of(&found);
-    let kind = if checksum.is_some() { ChecksumKind::None } else { object.bucket.checksum() };
+    let source = open_origin(object, cloud, bucket)?;
     let mut body = cx.cluster.storage.create_body()?;
     body.fail_at(cx.plan.no_space_at());
-    let (mut body, hasher) = objects::copy_body(reader, body, Hasher::new(kind)).await?;
+    let (mut body, hasher) = objects::copy_body(source.reader, body, Hasher::new(source.hash)).await?;
     body.fail_at(None);
-    let overwrite = Overwrite { custom: custom_of_get(&found), fresh: true, ..Overwrite::default() };
-    let checksum = checksum.or_else(|| hasher.finish());
+    let overwrite = Overwrite { custom: source.custom, fresh: true, ..Overwrite::default() };
+    let checksum = source.checksum.or_else(|| hasher.finish());
     objects::keep(&cx.cluster.storage, object, vec![body], checksum, overwrite, false).await?;
     Ok(())
+}
+
+/// Whether there is such an object where it comes from, which for most buckets is the cluster.
+pub(in crate::aistore) fn exists(cx: &Cx, object: &Object) -> Result<bool> {
+    let Some((cloud, bucket)) = target_of(cx, object) else {
+        return Ok(cx.cluster.storage.object(&object.key)?.is_some());
+    };
+    match cloud.s3.head(bucket, &object.key.name) {
+        Ok(_) => Ok(true),
+        Err(error) if error.status_code() == Some(StatusCode::NOT_FOUND) => Ok(false),
+        Err(error) => Err(refused(&error, Some(&object.display()))),
+    }
 }
 
 /// Fetches an object in chunks of `size` bytes, as the blob downloader stores it; returns its size.

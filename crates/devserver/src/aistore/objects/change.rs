@@ -7,7 +7,7 @@ use super::{Object, Overwrite, copy_body, custom};
 use crate::aistore::actmsg::Action;
 use crate::aistore::buckets;
 use crate::aistore::cloud;
-use crate::aistore::cloud::object::{Freshness, warm};
+use crate::aistore::cloud::object::{Freshness, Source};
 use crate::aistore::error::{Fail, Result};
 use crate::aistore::gojson::{self, Schema};
 use crate::aistore::multipart;
@@ -15,7 +15,7 @@ use crate::aistore::names::{BucketName, check_new_name};
 use crate::aistore::node::Cx;
 use crate::aistore::reply::Reply;
 use crate::aistore::target::locate;
-use crate::checksum::{ChecksumKind, Hasher};
+use crate::checksum::Hasher;
 use crate::storage::ObjectKey;
 
 /// Bytes of one read when a body is copied.
@@ -114,16 +114,21 @@ pub(crate) async fn copy(cx: &mut Cx, object: &Object) -> Result<Reply> {
     };
     let target = cx.cluster.place(&bucket, name);
     let destination = locate(cx, bucket, name, target);
-    copy_object(cx, object, &destination).await?;
+    let fresh = Freshness::asked(cx.query.flag("latest-ver"), cx.query.flag("synchronize"));
+    copy_object(cx, object, &destination, fresh).await?;
     Ok(Reply::ok())
 }
 
-/// Copies bytes and checksum, and, if there is metadata, that and the version. A destination with the same checksum is left alone.
-pub(crate) async fn copy_object(cx: &Cx, from: &Object, to: &Object) -> Result<()> {
+/// Copies an object. Of a remote one that the cluster lacks, or has no copy of that is `fresh` enough, the original is
+/// copied, and what the cluster has of it stays as it is.
+pub(crate) async fn copy_object(cx: &Cx, from: &Object, to: &Object, fresh: Freshness) -> Result<()> {
+    copy_source(cx, cloud::object::open(cx, from, fresh).await?, to).await
+}
+
+/// Copies bytes and checksum, and, if there is metadata, that and the version. A destination with the same checksum is left
+/// alone.
+pub(crate) async fn copy_source(cx: &Cx, source: Source, to: &Object) -> Result<()> {
     let storage = &cx.cluster.storage;
-    warm(cx, from, Freshness::of(cx, &from.bucket)).await?;
-    let opened = storage.open_object(&from.key, |record| Ok::<_, Fail>((0, record.size)))?;
-    let (source, reader) = opened.ok_or_else(|| from.missing(cx))??;
     if let Some(there) = storage.object(&to.key)?
         && there.checksum.is_some()
         && there.checksum == source.checksum
@@ -133,7 +138,7 @@ pub(crate) async fn copy_object(cx: &Cx, from: &Object, to: &Object) -> Result<(
     }
     let mut body = storage.create_body()?;
     body.fail_at(cx.plan.no_space_at());
-    let (mut body, _) = copy_body(reader, body, Hasher::new(ChecksumKind::None)).await?;
+    let (mut body, hasher) = copy_body(source.reader, body, Hasher::new(source.hash)).await?;
     body.fail_at(None);
     // Without metadata the copy counts as a new write.
     let overwrite = if source.custom.is_empty() {
@@ -141,7 +146,8 @@ pub(crate) async fn copy_object(cx: &Cx, from: &Object, to: &Object) -> Result<(
     } else {
         Overwrite { custom: source.custom, version: source.version, fresh: true, ..Overwrite::default() }
     };
-    store(&cx.cluster, to, vec![body], source.checksum, overwrite, false).await?;
+    let checksum = source.checksum.or_else(|| hasher.finish());
+    store(&cx.cluster, to, vec![body], checksum, overwrite, false).await?;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ mod stream;
 
 use std::sync::Arc;
 
-pub(crate) use change::{copy, copy_object, delete, invert, patch, rename};
+pub(crate) use change::{copy, copy_object, copy_source, delete, invert, patch, rename};
 pub(crate) use get::get;
 pub(crate) use head::{describe, etag, head};
 pub(crate) use put::{keep, put, receive, store};

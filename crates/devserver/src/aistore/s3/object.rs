@@ -120,7 +120,7 @@ async fn copy(cx: &mut Cx, object: &Object) -> Result<Reply> {
     let bucket = find(cx, &registered(cx, bucket)?)?;
     let place = cx.cluster.place(&bucket, key);
     let from = locate(cx, bucket, key, place);
-    objects::copy_object(cx, &from, object).await.map_err(|fail| {
+    objects::copy_object(cx, &from, object, Freshness::Any).await.map_err(|fail| {
         if fail.status == StatusCode::NOT_FOUND { fail.status(StatusCode::BAD_REQUEST) } else { fail }
     })?;
     let record = cx.cluster.storage.object(&object.key)?;
