@@ -1,5 +1,5 @@
 //! The clients against recorded exchanges of real servers: AIStore here, AuthN in `authn`,
-//! Supabase in `supabase`.
+//! Supabase in `supabase`, Apolo in `apolo`.
 //!
 //! Each recorded request is read as the call of the client that would make it. The call is made, over a fake
 //! network that answers what the real cluster answered, and two things are compared: what the client sent with
@@ -38,6 +38,8 @@ mod service_calls;
 #[path = "wire_client/wanted.rs"]
 mod wanted;
 
+#[path = "wire_client/apolo/mod.rs"]
+mod apolo;
 #[path = "wire_client/supabase/mod.rs"]
 mod supabase;
 
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
     }
     trials.extend(authn::trials(&coverage));
     trials.extend(supabase::trials(&coverage));
+    trials.extend(apolo::trials(&coverage));
     if std::env::var_os("WIRE_CLASSES").is_some() {
         coverage::print_actual(&coverage);
         return ExitCode::SUCCESS;

@@ -20,6 +20,7 @@ pub(crate) struct Coverage {
     /// By file: which of its calls the client makes, refuses to make, or has no call for.
     aistore: BTreeMap<String, File>,
     supabase: BTreeMap<String, File>,
+    apolo: BTreeMap<String, File>,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -52,6 +53,20 @@ impl Coverage {
 
     pub(crate) fn supabase_files(&self) -> Vec<String> {
         self.supabase.keys().cloned().collect()
+    }
+
+    pub(crate) fn apolo_files(&self) -> Vec<String> {
+        self.apolo.keys().cloned().collect()
+    }
+
+    pub(crate) fn apolo_class(&self, file: &str, name: &str) -> Option<String> {
+        self.apolo.get(file)?.class(name)
+    }
+
+    pub(crate) fn check_apolo(&self, file: &str, names: Vec<String>) -> Trial {
+        let classes = self.apolo.get(file).cloned().unwrap_or_default();
+        let known = names.into_iter().collect();
+        Trial::test(format!("apolo/{file}: classes"), move || classes.check(&known).map_err(Into::into))
     }
 
     pub(crate) fn class(&self, file: &str, name: &str) -> Option<String> {
@@ -140,4 +155,5 @@ pub(crate) fn print_actual(coverage: &Coverage) {
     }
     authn::print_actual(coverage);
     crate::supabase::print_actual(coverage);
+    crate::apolo::print_actual(coverage);
 }

@@ -248,7 +248,7 @@ mod tests {
         for good in ["abc", "a--b", "data_1"] {
             assert!(check_name(good, "x").is_ok(), "{good}");
         }
-        for bad in ["ab", "Upper", "1abc", "abc-", "a.b", &"a".repeat(41)] {
+        for bad in ["ab", "Upper", "1abc", "abc-", "a_b-", "abc\n", "a.b", &"a".repeat(41)] {
             assert_eq!(check_name(bad, "x").unwrap_err().kind(), ErrorKind::InvalidInput, "{bad}");
         }
     }

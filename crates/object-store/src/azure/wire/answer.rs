@@ -1,18 +1,19 @@
 //! What the server says about a blob.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use http::response::Parts;
 use longshore_blob_api::PutResult;
 use longshore_core_types::{Attributes, Checksum, ChecksumKind, ObjectKey, ObjectMeta};
 
-use crate::wire::answer::{base64_of, http_date, text};
+use crate::wire::answer::{http_date, text};
 
 const META: &str = "x-ms-meta-";
 
 fn md5(parts: &Parts) -> Vec<Checksum> {
     // That of a part of the blob says nothing about the blob.
     let partial = parts.status == http::StatusCode::PARTIAL_CONTENT;
-    let whole = base64_of(parts, "x-ms-blob-content-md5")
-        .or_else(|| base64_of(parts, "content-md5").filter(|_| !partial));
+    let sum = |name: &str| STANDARD.decode(text(&parts.headers, name)?).ok();
+    let whole = sum("x-ms-blob-content-md5").or_else(|| sum("content-md5").filter(|_| !partial));
     whole.and_then(|bytes| Checksum::new(ChecksumKind::Md5, bytes).ok()).into_iter().collect()
 }
 
