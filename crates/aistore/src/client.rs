@@ -5,7 +5,7 @@ use std::{fmt, io, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::response::Parts;
-use longshore_core_types::{CallInfo, Error, ErrorKind, Payload, Result, StoreUrl};
+use longshore_core_types::{CallInfo, Error, ErrorKind, Payload, Pressure, Result, StoreUrl};
 use longshore_transport::{
     BaseUrl, ClusterRedirects, RequestOptions, ResponseBody, Transport, TransportError, body,
 };
@@ -215,6 +215,11 @@ impl Client {
             Ok::<(), Error>(())
         };
         trusted.get_or_try_init(load).await.map(drop)
+    }
+
+    /// What the service has said about its load.
+    pub(crate) fn pressure(&self) -> Pressure {
+        self.0.transport.pressure().clone()
     }
 }
 

@@ -9,7 +9,7 @@ use longshore_blob_api::{
 };
 use longshore_core_types::{
     Attributes, CallInfo, ChecksumKind, Error, ErrorKind, Idempotency, ObjectKey, ObjectMeta, Payload,
-    Result, StoreUrl,
+    Pressure, Result, StoreUrl,
 };
 
 use crate::{
@@ -194,6 +194,10 @@ impl BlobStore for Store {
 
     fn url(&self) -> StoreUrl {
         self.reference().url()
+    }
+
+    fn pressure(&self) -> Option<Pressure> {
+        Some(self.client().pressure())
     }
 
     async fn head(&self, key: &ObjectKey, opts: HeadOptions) -> Result<ObjectMeta> {

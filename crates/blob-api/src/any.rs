@@ -4,7 +4,7 @@
 use std::{fmt, sync::Arc};
 
 use futures_util::future::BoxFuture;
-use longshore_core_types::{ObjectKey, ObjectMeta, Payload, Result, StoreUrl};
+use longshore_core_types::{ObjectKey, ObjectMeta, Payload, Pressure, Result, StoreUrl};
 
 use crate::{
     BlobStore, Capability, CopyOptions, DeleteOptions, DeleteOutcome, GetManyOptions, GetManyStream,
@@ -19,6 +19,7 @@ macro_rules! erased {
         trait Erased: fmt::Debug + Send + Sync {
             fn capability(&self) -> &Capability;
             fn url(&self) -> StoreUrl;
+            fn pressure(&self) -> Option<Pressure>;
             fn can_copy_from(&self, from: &StoreUrl) -> bool;
             $(fn $name<'a>(&'a self $(, $arg: erased!(@$pass $type, 'a))*) -> BoxFuture<'a, Result<$output>>;)*
         }
@@ -30,6 +31,10 @@ macro_rules! erased {
 
             fn url(&self) -> StoreUrl {
                 BlobStore::url(self)
+            }
+
+            fn pressure(&self) -> Option<Pressure> {
+                BlobStore::pressure(self)
             }
 
             fn can_copy_from(&self, from: &StoreUrl) -> bool {
@@ -48,6 +53,10 @@ macro_rules! erased {
 
             fn url(&self) -> StoreUrl {
                 self.0.url()
+            }
+
+            fn pressure(&self) -> Option<Pressure> {
+                self.0.pressure()
             }
 
             fn can_copy_from(&self, from: &StoreUrl) -> bool {

@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, future::Future};
 
-use longshore_core_types::{ObjectKey, ObjectMeta, Payload, Result, StoreUrl};
+use longshore_core_types::{ObjectKey, ObjectMeta, Payload, Pressure, Result, StoreUrl};
 
 use crate::{
     Capability, CopyOptions, DeleteOptions, DeleteOutcome, GetManyOptions, GetManyStream, GetOptions,
@@ -10,7 +10,7 @@ use crate::{
     PartNumber, PartReceipt, PutOptions, PutResult, SignRequest, SignedRequest, UploadPage,
 };
 
-/// One bucket of blobs. Every method is required; conveniences live in
+/// One bucket of blobs. Every method but [`pressure`](Self::pressure) is required; conveniences live in
 /// [`BlobStoreExt`](crate::BlobStoreExt).
 ///
 /// # For implementers
@@ -32,6 +32,12 @@ pub trait BlobStore: Debug + Send + Sync + 'static {
 
     /// Where it is, without a key.
     fn url(&self) -> StoreUrl;
+
+    /// What the service behind this store has said about its load; the same account for all stores of one client.
+    /// `None`, the default, if nobody notes it.
+    fn pressure(&self) -> Option<Pressure> {
+        None
+    }
 
     /// What the object is. `NotFound` if there is none.
     fn head(&self, key: &ObjectKey, opts: HeadOptions) -> impl Future<Output = Result<ObjectMeta>> + Send;

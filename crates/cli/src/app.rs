@@ -72,7 +72,7 @@ pub(crate) struct Global {
     #[arg(long, value_name = "NAME", global = true)]
     pub(crate) profile: Option<String>,
 
-    /// Requests in flight at most [default: 8]
+    /// Requests in flight at most; how many they are follows from what the service bears [default: 32]
     #[arg(long, value_name = "N", value_parser = parse_count::<usize>, global = true)]
     pub(crate) concurrency: Option<usize>,
 

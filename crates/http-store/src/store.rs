@@ -12,8 +12,8 @@ use longshore_blob_api::{
     UploadPage,
 };
 use longshore_core_types::{
-    ByteRange, CallInfo, Error, ErrorKind, Idempotency, ObjectKey, ObjectMeta, Payload, Resource, Result,
-    StoreUrl,
+    ByteRange, CallInfo, Error, ErrorKind, Idempotency, ObjectKey, ObjectMeta, Payload, Pressure, Resource,
+    Result, StoreUrl,
 };
 use longshore_transport::{ResponseBody, Transport, body::excerpt};
 
@@ -251,6 +251,10 @@ impl BlobStore for HttpStore {
 
     fn url(&self) -> StoreUrl {
         self.url.clone()
+    }
+
+    fn pressure(&self) -> Option<Pressure> {
+        Some(self.transport.pressure().clone())
     }
 
     async fn head(&self, key: &ObjectKey, opts: HeadOptions) -> Result<ObjectMeta> {

@@ -4,7 +4,9 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::{Method, StatusCode, response::Parts};
-use longshore_core_types::{BucketName, CallInfo, Error, ErrorKind, ObjectKey, Payload, Result, Secret};
+use longshore_core_types::{
+    BucketName, CallInfo, Error, ErrorKind, ObjectKey, Payload, Pressure, Result, Secret,
+};
 use longshore_transport::{BaseUrl, ResponseBody, Transport, TransportError, body};
 
 use crate::{
@@ -196,6 +198,11 @@ impl Client {
             return Ok(answer);
         }
         Err(error::advise(answer.into_error().await, opaque))
+    }
+
+    /// What the service has said about its load.
+    pub(crate) fn pressure(&self) -> Pressure {
+        self.0.transport.pressure().clone()
     }
 }
 

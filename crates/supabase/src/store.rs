@@ -14,7 +14,7 @@ use longshore_blob_api::{
     SignMethod, SignRequest, SignedRequest, UploadPage,
 };
 use longshore_core_types::{
-    Attributes, Error, ErrorKind, ObjectKey, ObjectMeta, Payload, Result, Scheme, StoreUrl,
+    Attributes, Error, ErrorKind, ObjectKey, ObjectMeta, Payload, Pressure, Result, Scheme, StoreUrl,
 };
 use serde_json::{Map, Value};
 
@@ -244,6 +244,10 @@ impl BlobStore for Store {
 
     fn url(&self) -> StoreUrl {
         StoreUrl::new(Scheme::Supabase, self.bucket.name().clone(), "")
+    }
+
+    fn pressure(&self) -> Option<Pressure> {
+        Some(self.client().pressure())
     }
 
     async fn head(&self, key: &ObjectKey, opts: HeadOptions) -> Result<ObjectMeta> {

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    config::Engine,
+    context,
     progress::ItemReporter,
     slab::{SLAB, Slab, footprint},
     source_file::SourceFile,
@@ -63,7 +63,7 @@ impl From<Bytes> for Origin {
 pub(crate) struct Body(Arc<Shared>);
 
 struct Shared {
-    engine: Arc<Engine>,
+    context: context::Context,
     origin: Origin,
     range: Range<u64>,
     reporter: ItemReporter,
@@ -83,18 +83,18 @@ pub(crate) type AtEnd = Box<dyn Fn() + Send + Sync>;
 
 impl Body {
     pub(crate) fn new(
-        engine: &Arc<Engine>,
+        context: &context::Context,
         origin: Origin,
         range: Range<u64>,
         kind: Option<ChecksumKind>,
         reporter: &ItemReporter,
     ) -> Self {
-        Self::observed(engine, origin, range, kind, reporter, None)
+        Self::observed(context, origin, range, kind, reporter, None)
     }
 
     /// The same, and does something before the last bytes are handed out.
     pub(crate) fn observed(
-        engine: &Arc<Engine>,
+        context: &context::Context,
         origin: Origin,
         range: Range<u64>,
         kind: Option<ChecksumKind>,
@@ -102,7 +102,7 @@ impl Body {
         at_end: Option<AtEnd>,
     ) -> Self {
         Self(Arc::new(Shared {
-            engine: Arc::clone(engine),
+            context: context.clone(),
             origin,
             range,
             reporter: reporter.clone(),
@@ -201,7 +201,7 @@ impl Chunks {
             self.reading = Some(self.read_ahead(file, self.at));
             return self.poll_file(file, cx);
         } else {
-            let mut slab = self.shared.engine.slabs.take_for(self.left());
+            let mut slab = self.shared.context.engine.slabs.take_for(self.left());
             file.read(&mut slab, self.at, self.left())?;
             slab
         };
@@ -220,7 +220,7 @@ impl Chunks {
     fn read_ahead(&self, file: &Arc<SourceFile>, at: u64) -> JoinHandle<io::Result<Slab>> {
         let file = Arc::clone(file);
         let length = usize::try_from(self.shared.range.end - at).unwrap_or(usize::MAX);
-        let mut slab = self.shared.engine.slabs.take_for(length);
+        let mut slab = self.shared.context.engine.slabs.take_for(length);
         tokio::task::spawn_blocking(move || file.read(&mut slab, at, length).map(|()| slab))
     }
 
@@ -265,14 +265,18 @@ impl Chunks {
         let shared = &*self.shared;
         shared.counted.fetch_add(length, Ordering::Relaxed);
         shared.reporter.moved(length);
-        self.pace = shared.engine.upload_rate.claim(chunk.len()).map(|until| Box::pin(sleep_until(until)));
+        shared.context.requests.moved(length);
+        let rate = &shared.context.engine.upload_rate;
+        let until = rate.claim(chunk.len());
+        self.pace = until.map(|until| Box::pin(sleep_until(until)));
         if self.at == shared.range.end {
             let checksum = self.hasher.take().map(Hasher::finish);
             if let Some(at_end) = &shared.at_end {
                 at_end();
             }
             *shared.checksum.lock().unwrap_or_else(PoisonError::into_inner) = checksum;
-            shared.sent.send_replace(Some(Instant::now()));
+            // A store that waits for the end of the stream waits for its pace too.
+            shared.sent.send_replace(Some(until.unwrap_or_else(Instant::now)));
         }
         Poll::Ready(Some(Ok(chunk)))
     }

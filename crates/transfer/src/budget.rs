@@ -1,4 +1,4 @@
-//! The two limits that hold everything back: bytes in memory and requests in flight.
+//! The limit of bytes in memory.
 
 use std::sync::{
     Arc,
@@ -9,9 +9,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bytes are counted in pages of this size, since semaphores count in 32 bits.
 const PAGE: u64 = 4096;
-
-/// A request that moves much counts this much; one for a small object counts one.
-pub(crate) const FULL: u32 = 4;
 
 /// Memory that may be in use at once. A holder of a [`Ticket`] may use that many bytes.
 ///
@@ -90,38 +87,6 @@ impl Budget {
     }
 }
 
-/// Requests that may run at once.
-#[derive(Clone, Debug)]
-pub(crate) struct Requests {
-    permits: Arc<Semaphore>,
-}
-
-/// The right to have one request in flight, given back when dropped.
-#[derive(Debug)]
-pub(crate) struct RequestPermit {
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Requests {
-    pub(crate) fn new(concurrency: usize) -> Self {
-        let permits = concurrency.saturating_mul(FULL as usize).min(Semaphore::MAX_PERMITS);
-        Self { permits: Arc::new(Semaphore::new(permits)) }
-    }
-
-    /// Waits for the right to send a request of this weight: 1 for a small object, [`FULL`] otherwise.
-    pub(crate) async fn permit(&self, weight: u32) -> RequestPermit {
-        let permit = Arc::clone(&self.permits).acquire_many_owned(weight).await;
-        let Ok(permit) = permit else { unreachable!("the limit is never closed") };
-        RequestPermit { _permit: permit }
-    }
-
-    /// The right to send a full request, if it is to be had without waiting.
-    pub(crate) fn try_permit(&self) -> Option<RequestPermit> {
-        let permit = Arc::clone(&self.permits).try_acquire_many_owned(FULL).ok()?;
-        Some(RequestPermit { _permit: permit })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
@@ -150,16 +115,5 @@ mod tests {
         assert_eq!(budget.in_use(), budget.total());
         assert!(budget.ticket(1).now_or_never().is_none());
         drop(all);
-    }
-
-    #[tokio::test]
-    async fn four_small_requests_count_as_one() {
-        let requests = Requests::new(2);
-        let full = requests.permit(FULL).await;
-        let small = [requests.permit(1).await, requests.permit(1).await];
-        assert!(requests.try_permit().is_none());
-        drop(small);
-        assert!(requests.try_permit().is_some());
-        drop(full);
     }
 }

@@ -11,12 +11,13 @@ use longshore_core_types::{Error, ErrorKind, Result, StoreUrl};
 
 use crate::{
     PartSize, RetryPolicy, Transfer,
-    budget::{Budget, Requests},
+    budget::Budget,
     checkpoint::Checkpoints,
     disk_speed::DiskSpeed,
     measured::Measured,
     plan::MIB,
     rate::RateLimit,
+    requests::Services,
     slab::{SLAB, SlabPool},
 };
 
@@ -88,7 +89,8 @@ pub(crate) struct Engine {
     pub(crate) memory: Budget,
     /// Of the memory, what may hold bytes that a reader has not asked for yet.
     pub(crate) read_ahead: Budget,
-    pub(crate) requests: Requests,
+    /// Requests in flight.
+    pub(crate) services: Services,
     pub(crate) slabs: SlabPool,
     /// Of the disks that small files are written to.
     pub(crate) small_files: DiskSpeed,
@@ -129,7 +131,7 @@ impl Default for TransferBuilder {
     fn default() -> Self {
         Self {
             config: Config {
-                concurrency: 8,
+                concurrency: 32,
                 part_size: PartSize::Auto,
                 multipart_threshold: 32 * MIB,
                 serial_download: 16 * MIB,
@@ -158,9 +160,10 @@ impl Default for TransferBuilder {
 }
 
 impl TransferBuilder {
-    /// Requests in flight at once, over everything that this `Transfer` moves. Default 8.
+    /// Most requests in flight at once, for each service and direction that this `Transfer` moves something in. Default 32.
     ///
-    /// Requests for objects of up to 256 KiB count a quarter, since they wait more than they move.
+    /// A transfer begins with up to 8. It takes more, up to this limit, as long as that moves more, and fewer when the
+    /// service answers that there are too many, takes no connection, or lets small requests wait. Requests for objects of up to 256 KiB count a quarter, since they wait more than they move.
     pub fn concurrency(mut self, requests: usize) -> Self {
         self.config.concurrency = requests;
         self
@@ -325,7 +328,7 @@ impl TransferBuilder {
         Ok(Transfer(Arc::new(Engine {
             memory: Budget::new(config.memory),
             read_ahead: Budget::new(config.memory / 2),
-            requests: Requests::new(config.concurrency),
+            services: Services::new(config.concurrency),
             slabs: SlabPool::new(slabs),
             small_files: DiskSpeed::new(config.slow_io),
             upload_rate: RateLimit::new(upload_rate),

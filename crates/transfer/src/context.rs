@@ -2,13 +2,16 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use longshore_blob_api::BlobStore;
 use longshore_core_types::Result;
 
 use crate::{
-    budget::{FULL, RequestPermit, Ticket},
+    budget::Ticket,
     cancel::CancelToken,
     config::{Config, Engine},
     error::cancelled,
+    progress::Direction,
+    requests::{FULL, RequestPermit, Requests},
     slab::SLAB,
 };
 
@@ -19,6 +22,8 @@ pub(crate) const SMALL: u64 = SLAB as u64;
 pub(crate) struct Context {
     pub(crate) engine: Arc<Engine>,
     pub(crate) cancel: CancelToken,
+    /// Those to the service and in the direction of this transfer.
+    pub(crate) requests: Requests,
 }
 
 /// The right to send one request and to use the memory that it needs.
@@ -34,6 +39,18 @@ pub(crate) fn weight(bytes: u64) -> u32 {
 }
 
 impl Context {
+    /// Of a transfer from or to this store.
+    pub(crate) fn new(engine: &Arc<Engine>, store: &impl BlobStore, direction: Direction) -> Self {
+        let requests = engine.services.requests(store.pressure().as_ref(), direction);
+        Self { engine: Arc::clone(engine), cancel: CancelToken::new(), requests }
+    }
+
+    /// Of what asks no store.
+    pub(crate) fn local(engine: &Arc<Engine>) -> Self {
+        let requests = engine.services.requests(None, Direction::Copy);
+        Self { engine: Arc::clone(engine), cancel: CancelToken::new(), requests }
+    }
+
     pub(crate) fn config(&self) -> &Config {
         &self.engine.config
     }
@@ -45,7 +62,7 @@ impl Context {
     pub(crate) async fn admit(&self, weight: u32, memory: u64) -> Result<Admission> {
         self.unless_stopped(async {
             let memory = self.engine.memory.ticket(memory).await;
-            let request = self.engine.requests.permit(weight).await;
+            let request = self.requests.permit(weight).await;
             self.engine.request_rate.pace(1).await;
             Ok(Admission { _request: request, _memory: memory })
         })
@@ -55,9 +72,27 @@ impl Context {
     /// The same for a request that needs no memory of its own.
     pub(crate) async fn admit_request(&self, weight: u32) -> Result<RequestPermit> {
         self.unless_stopped(async {
-            let request = self.engine.requests.permit(weight).await;
+            let request = self.requests.permit(weight).await;
             self.engine.request_rate.pace(1).await;
             Ok(request)
+        })
+        .await
+    }
+
+    /// Asks a store something that takes no memory, so it waits for the limit of requests per second alone.
+    pub(crate) async fn ask<T>(&self, question: impl Future<Output = Result<T>>) -> Result<T> {
+        self.unless_stopped(async {
+            self.engine.request_rate.pace(1).await;
+            question.await
+        })
+        .await
+    }
+
+    /// Asks a store something that has to be known even if no more is to start.
+    pub(crate) async fn ask_in_grace<T>(&self, question: impl Future<Output = Result<T>>) -> Result<T> {
+        self.within_grace(async {
+            self.engine.request_rate.pace(1).await;
+            question.await
         })
         .await
     }

@@ -21,7 +21,7 @@ use crate::{
     download::Download,
     error::{Result, TransferError, attach},
     handle::TransferHandle,
-    progress::{Item, ItemReporter, ProgressSink, Reporter},
+    progress::{Direction, Item, ItemReporter, ProgressSink, Reporter},
     sink::Sink,
     source::Source,
     upload::Upload,
@@ -164,7 +164,8 @@ impl CopyObject {
         if self.change.is_some() || !self.server_side {
             return Ok(None);
         }
-        let context = Context { engine: Arc::clone(&self.writer), cancel: self.cancel.clone() };
+        let mut context = Context::new(&self.writer, &self.to, Direction::Copy);
+        context.cancel = self.cancel.clone();
         let mut options = CopyOptions::default();
         options.create_only = self.create_only;
         let _admission = context.admit(1, 1).await?;
@@ -181,7 +182,7 @@ impl CopyObject {
             Err(error) if error.kind() == ErrorKind::Unsupported && !self.create_only => return Ok(None),
             Err(error) => return Err(error),
         }
-        let head = context.within_grace(self.to.head(&self.target, HeadOptions::default())).await?;
+        let head = context.ask_in_grace(self.to.head(&self.target, HeadOptions::default())).await?;
         reporter.planned(head.size, 1, head.size);
         reporter.moved(head.size);
         Ok(Some(CopyOutcome { bytes: head.size, server_side: true, verified: false, lost: 0 }))

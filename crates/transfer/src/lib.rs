@@ -11,6 +11,7 @@ mod cancel;
 mod checkpoint;
 mod config;
 mod context;
+mod controller;
 mod copy;
 mod dir;
 mod disk_speed;
@@ -25,6 +26,7 @@ mod plan;
 mod progress;
 mod rate;
 mod report;
+mod requests;
 mod retry;
 mod sink;
 mod slab;
@@ -152,6 +154,12 @@ impl Transfer {
     /// Copies, moves, or makes the same what is in one place and in another.
     pub fn sync(&self, from: Place, to: Place) -> Sync {
         Sync::new(self, from, to)
+    }
+
+    /// How many requests may be in flight right now in one direction at the service behind a store: 8 at first (or the
+    /// limit of [`TransferBuilder::concurrency`], if that is less), later what was found to be right.
+    pub fn concurrency<S: BlobStore>(&self, store: &S, direction: Direction) -> usize {
+        self.0.services.requests(store.pressure().as_ref(), direction).limit()
     }
 
     /// What is in use right now.

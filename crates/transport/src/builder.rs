@@ -136,8 +136,10 @@ impl TransportBuilder {
     /// The default stack. Fails ([`ErrorKind::InvalidConfig`]) naming every setting that is wrong.
     pub fn build(mut self) -> Result<Transport> {
         let bottom = self.bottom()?;
+        let retry = RetryLayer::erased(self.config.retry, self.classifier);
+        let pressure = retry.pressure();
         let layers = Layers {
-            retry: RetryLayer::erased(self.config.retry, self.classifier),
+            retry,
             // Without a provider there is no auth layer at all.
             auth: self.credentials.map(AuthLayer::erased),
             redirect: RedirectLayer::erased(self.redirects, self.config.max_redirects),
@@ -148,7 +150,7 @@ impl TransportBuilder {
             Bottom::Client(exchange) => erase(outer.layer(Standard::new(layers, exchange))),
             Bottom::Other(service) => erase(outer.layer(Standard::new(layers, service))),
         };
-        Ok(Transport::from_service(wrap(self.call_layers, call)))
+        Ok(Transport::with_pressure(wrap(self.call_layers, call), pressure))
     }
 
     /// The stack without retry, credentials and redirects, for protocols that sign each request and

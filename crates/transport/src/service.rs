@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
-use longshore_core_types::Payload;
+use longshore_core_types::{Payload, Pressure};
 use tower::util::{BoxCloneSyncService, Oneshot};
 use tower_service::Service;
 
@@ -31,7 +31,10 @@ pub type HttpService = BoxCloneSyncService<HttpRequest, HttpResponse, TransportE
 ///
 /// Cloning is cheap, and clones share connections, retry budget and credentials.
 #[derive(Clone)]
-pub struct Transport(HttpService);
+pub struct Transport {
+    service: HttpService,
+    pressure: Pressure,
+}
 
 impl Transport {
     /// A client with the default stack; see [`TransportBuilder`].
@@ -41,7 +44,17 @@ impl Transport {
 
     /// A client that is exactly this service: no layer is added.
     pub fn from_service(service: HttpService) -> Self {
-        Self(service)
+        Self::with_pressure(service, Pressure::new())
+    }
+
+    pub(crate) fn with_pressure(service: HttpService, pressure: Pressure) -> Self {
+        Self { service, pressure }
+    }
+
+    /// How often the server refused requests for their number: answered 429 or 503, or took no connection. Every attempt
+    /// of the default stack counts; a stack of the caller's own notes nothing.
+    pub fn pressure(&self) -> &Pressure {
+        &self.pressure
     }
 
     /// Sends one request. The answer is here when its head is; any HTTP status is an `Ok`.
@@ -52,12 +65,12 @@ impl Transport {
         &self,
         request: HttpRequest,
     ) -> impl Future<Output = Result<HttpResponse, TransportError>> + Send + use<> {
-        Oneshot::new(self.0.clone(), request)
+        Oneshot::new(self.service.clone(), request)
     }
 
     /// The whole stack, to wrap further.
     pub fn into_service(self) -> HttpService {
-        self.0
+        self.service
     }
 }
 
@@ -67,11 +80,11 @@ impl Service<HttpRequest> for Transport {
     type Future = <HttpService as Service<HttpRequest>>::Future;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
-        self.0.poll_ready(cx)
+        self.service.poll_ready(cx)
     }
 
     fn call(&mut self, request: HttpRequest) -> Self::Future {
-        self.0.call(request)
+        self.service.call(request)
     }
 }
 

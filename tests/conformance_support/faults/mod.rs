@@ -16,7 +16,7 @@ use longshore_blob_api::{
 };
 use longshore_core_types::{Error, ErrorKind, ObjectKey};
 use longshore_devserver::{Handle, JournalEntry, NodeKind};
-use longshore_transfer::{PartSize, Transfer};
+use longshore_transfer::{Direction, PartSize, Transfer};
 use longshore_transport::{Jitter, RetryConfig, TimeoutConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -143,6 +143,10 @@ impl Scene {
         let result = self.act(row.operation, pin).await?;
         let hit = self.server.journal().count(|entry| entry.fault.is_some()) > 0;
         self.server.faults().clear();
+        let refusals = self.store.pressure().map_or(0, |pressure| pressure.refusals());
+        if refusals == 0 && ["429", "503"].iter().any(|status| row.fault.contains(status)) {
+            return Err("the refusals were not noted".into());
+        }
         if !hit {
             return Err(format!("the fault {} hit no request", row.fault).into());
         }
@@ -274,14 +278,18 @@ impl Scene {
 
     async fn upload(&self) -> Result<Result<(), Error>, Fault> {
         let (key, new) = (key("new")?, self.in_parts());
-        let sent = transfer()?.upload(&self.store, key.clone(), new.clone()).await;
+        let transfer = transfer()?;
+        let sent = transfer.upload(&self.store, key.clone(), new.clone()).await;
+        self.obeyed(&transfer, Direction::Upload)?;
         self.settle(&key, &new, sent.map(drop).map_err(Error::from)).await
     }
 
     async fn download(&self, object: ObjectKey, old: &Bytes) -> Result<Result<(), Error>, Fault> {
         let directory = tempfile::tempdir()?;
         let path = directory.path().join("file");
-        let got = transfer()?.download(&self.store, object.clone(), path.as_path()).await;
+        let transfer = transfer()?;
+        let got = transfer.download(&self.store, object.clone(), path.as_path()).await;
+        self.obeyed(&transfer, Direction::Download)?;
         if let Err(error) = got {
             // Nothing that could be taken for the object.
             return if path.exists() {
@@ -296,6 +304,16 @@ impl Scene {
             Ok(()) => Ok(Ok(())),
             Err(_) => expect(&found, &self.calm.read(&object).await?, "the file").map(Ok),
         }
+    }
+
+    /// A server that had too much to do gets fewer requests from then on.
+    fn obeyed(&self, transfer: &Transfer, direction: Direction) -> Result<(), Fault> {
+        let refused = self.store.pressure().is_some_and(|pressure| pressure.refusals() > 0);
+        let limit = transfer.concurrency(&self.store, direction);
+        if refused == (limit < FIRST_LIMIT) {
+            return Ok(());
+        }
+        Err(format!("{limit} requests at once, and the server refused some: {refused}").into())
     }
 
     /// An upload that succeeded left the new object; one that failed left the new, the old, or none, but whole.
@@ -329,6 +347,9 @@ fn is_part_name(pair: &str) -> bool {
 }
 
 const ATTEMPTS: u32 = 5;
+
+/// So many requests a transfer has in flight when it begins.
+const FIRST_LIMIT: usize = 8;
 
 /// Many attempts in little time.
 fn patient() -> RetryConfig {

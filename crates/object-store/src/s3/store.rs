@@ -12,7 +12,7 @@ use longshore_blob_api::{
 };
 use longshore_core_types::{
     BucketName, ByteRange, CallInfo, Checksum, ChecksumKind, Error, ErrorKind, Idempotency, ObjectKey,
-    ObjectMeta, Payload, Resource, Result, StoreUrl, checksum::Hasher,
+    ObjectMeta, Payload, Pressure, Resource, Result, StoreUrl, checksum::Hasher,
 };
 
 use super::{
@@ -310,6 +310,10 @@ impl BlobStore for S3Store {
 
     fn url(&self) -> StoreUrl {
         self.0.url.clone()
+    }
+
+    fn pressure(&self) -> Option<Pressure> {
+        Some(self.client().transport.pressure().clone())
     }
 
     async fn head(&self, key: &ObjectKey, opts: HeadOptions) -> Result<ObjectMeta> {

@@ -88,7 +88,7 @@ pub struct DownloadOutcome {
 impl<S: BlobStore + Clone> Download<S> {
     pub(crate) fn new(engine: &Arc<Engine>, store: S, key: ObjectKey, to: Sink) -> Self {
         Self {
-            context: Context { engine: Arc::clone(engine), cancel: CancelToken::new() },
+            context: Context::new(engine, &store, Direction::Download),
             store,
             key,
             to,

@@ -26,7 +26,6 @@ use super::{
     source::{Cut, Failure, Opened, Version},
 };
 use crate::{
-    budget::FULL,
     checkpoint::DownloadKeeper,
     context::Admission,
     error::{cancelled, task_failed},
@@ -34,6 +33,7 @@ use crate::{
     part_file::{PartFile, Stash},
     plan::LARGEST,
     progress::ItemReporter,
+    requests::FULL,
     upload::crc32c,
 };
 

@@ -435,7 +435,9 @@ impl<S: BlobStore + Clone> PartReader<S> {
             match frame {
                 Ok(Some(frame)) => {
                     if let Some(frame) = self.cut(frame) {
-                        self.version.context().engine.download_rate.pace(frame.len()).await;
+                        let context = self.version.context();
+                        context.requests.moved(frame.len() as u64);
+                        context.engine.download_rate.pace(frame.len()).await;
                         return Ok(Some(frame));
                     }
                 }

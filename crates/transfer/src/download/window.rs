@@ -187,7 +187,7 @@ impl<S: BlobStore + Clone> Window<S> {
             let length = range.end - range.start;
             let size = footprint(length);
             let length = usize::try_from(length).unwrap_or(usize::MAX);
-            let Some(request) = engine.requests.try_permit() else { return };
+            let Some(request) = context.requests.try_permit() else { return };
             // Half of the budget is never given to readers, who may stop at any time.
             let Some(ahead) = engine.read_ahead.try_ticket(size) else { return };
             let Some(memory) = engine.memory.try_ticket(size) else { return };

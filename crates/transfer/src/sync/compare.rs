@@ -102,7 +102,7 @@ async fn stated(context: &Context, at: (&Place, &Entry), ask: bool) -> Result<Op
         return Ok(Some(at.1.checksums.clone()));
     }
     let key = ObjectKey::new(format!("{prefix}{}", at.1.name))?;
-    let head = context.unless_stopped(store.head(&key, HeadOptions::default())).await?;
+    let head = context.ask(store.head(&key, HeadOptions::default())).await?;
     Ok(Some(head.checksums))
 }
 

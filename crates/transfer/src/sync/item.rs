@@ -172,7 +172,7 @@ impl How {
         conditional: bool,
     ) -> Result<Moved> {
         let before = if self.remove_source {
-            Some(self.context.unless_stopped(from.head(source, HeadOptions::default())).await?)
+            Some(self.context.ask(from.head(source, HeadOptions::default())).await?)
         } else {
             None
         };
@@ -205,7 +205,7 @@ impl How {
 
     /// Two addresses can lead to one service. An object that is moved onto itself would be gone in the end.
     async fn require_apart(&self, store: &AnyStore, key: &ObjectKey, source: &ObjectMeta) -> CoreResult<()> {
-        let there = match self.context.unless_stopped(store.head(key, HeadOptions::default())).await {
+        let there = match self.context.ask(store.head(key, HeadOptions::default())).await {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             there => there?,
         };
@@ -218,7 +218,7 @@ impl How {
     }
 
     async fn require_size(&self, store: &AnyStore, key: &ObjectKey, size: u64) -> CoreResult<()> {
-        let head = self.context.within_grace(store.head(key, HeadOptions::default())).await?;
+        let head = self.context.ask_in_grace(store.head(key, HeadOptions::default())).await?;
         if head.size == size {
             return Ok(());
         }
@@ -227,7 +227,7 @@ impl How {
 
     /// The copy has the size of the source, and no checksum that differs.
     async fn require_same(&self, store: &AnyStore, key: &ObjectKey, source: &ObjectMeta) -> CoreResult<()> {
-        let head = self.context.within_grace(store.head(key, HeadOptions::default())).await?;
+        let head = self.context.ask_in_grace(store.head(key, HeadOptions::default())).await?;
         let differs = |sum: &longshore_core_types::Checksum| {
             head.checksum(sum.kind()).is_some_and(|other| other != sum)
         };
@@ -243,14 +243,14 @@ impl How {
         if store.capability().if_match && seen.etag.is_some() {
             options.if_match.clone_from(&seen.etag);
         } else {
-            let now = self.context.within_grace(store.head(key, HeadOptions::default())).await?;
+            let now = self.context.ask_in_grace(store.head(key, HeadOptions::default())).await?;
             if !Pin::from(seen).matches(&now) {
                 let text =
                     format!("{} changed while it was moved, so it stays", store.url().with_key(key.as_str()));
                 return Err(Error::new(ErrorKind::PreconditionFailed, text));
             }
         }
-        self.context.within_grace(store.delete(key, options)).await
+        self.context.ask_in_grace(store.delete(key, options)).await
     }
 }
 
@@ -271,6 +271,6 @@ async fn exists(context: &Context, end: &End) -> CoreResult<bool> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(local("inspect", path, error)),
         },
-        End::Object(store, key) => context.unless_stopped(store.exists(key)).await,
+        End::Object(store, key) => context.ask(store.exists(key)).await,
     }
 }

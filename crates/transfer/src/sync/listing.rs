@@ -158,7 +158,7 @@ async fn objects(
     let (mut token, mut seen) = (None, HashSet::new());
     let mut warned = false;
     loop {
-        let page = context.unless_stopped(store.list_page(&options, token.clone())).await?;
+        let page = context.ask(store.list_page(&options, token.clone())).await?;
         if page.incomplete && !warned {
             warned = true;
             sender.send(Listed::Incomplete).await.map_err(|_| None)?;

@@ -34,7 +34,7 @@ use crate::{
     context::Context,
     error::{Result, TransferError},
     handle::TransferHandle,
-    progress::{ProgressSink, Reporter, SkipReason},
+    progress::{Direction, ProgressSink, Reporter, SkipReason},
     tree::{Filter, SymlinkPolicy, as_prefix},
 };
 
@@ -212,7 +212,13 @@ pub struct Sync {
 
 impl Sync {
     pub(crate) fn new(transfer: &Transfer, from: Place, to: Place) -> Self {
-        let context = Context { engine: Arc::clone(&transfer.0), cancel: CancelToken::new() };
+        let context = match (&from, &to) {
+            (_, Place::Store { store, .. }) => Context::new(&transfer.0, store, Direction::Upload),
+            (Place::Store { store, .. }, Place::Local(_)) => {
+                Context::new(&transfer.0, store, Direction::Download)
+            }
+            (Place::Local(_), Place::Local(_)) => Context::local(&transfer.0),
+        };
         Self {
             how: How {
                 reader: transfer.clone(),

@@ -8,11 +8,11 @@ use longshore_core_types::{ObjectMeta, Result as CoreResult};
 
 use super::names::Directories;
 use crate::{
-    budget::FULL,
     context::{Context, SMALL},
     download::{Download, MEMORY},
     error::Result,
     progress::Reporter,
+    requests::FULL,
     sink::Sink,
 };
 

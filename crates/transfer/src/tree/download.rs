@@ -23,7 +23,7 @@ use crate::{
     download::{Download, item},
     error::{Result, TransferError, local},
     handle::TransferHandle,
-    progress::{ProgressSink, Reporter, SkipReason},
+    progress::{Direction, ProgressSink, Reporter, SkipReason},
     report::{BatchReport, FailurePolicy},
     sink::Sink,
 };
@@ -53,7 +53,7 @@ pub struct DownloadDir<S> {
 impl<S: BlobStore + Clone> DownloadDir<S> {
     pub(crate) fn new(engine: &Arc<Engine>, store: S, prefix: String, to: &Path) -> Self {
         Self {
-            context: Context { engine: Arc::clone(engine), cancel: CancelToken::new() },
+            context: Context::new(engine, &store, Direction::Download),
             store,
             prefix: as_prefix(prefix),
             to: to.to_owned(),
@@ -159,7 +159,7 @@ impl<S: BlobStore + Clone> DownloadDir<S> {
         options: &ListOptions,
         token: Option<PageToken>,
     ) -> CoreResult<longshore_blob_api::ListPage> {
-        let page = self.context.unless_stopped(self.store.list_page(options, token.clone())).await?;
+        let page = self.context.ask(self.store.list_page(options, token.clone())).await?;
         if page.next.is_some() && page.next == token {
             return Err(Error::new(
                 ErrorKind::Protocol,

@@ -77,7 +77,7 @@ pub struct UploadOutcome {
 impl<S: BlobStore + Clone> Upload<S> {
     pub(crate) fn new(engine: &Arc<Engine>, store: S, key: ObjectKey, source: Source) -> Self {
         Self {
-            context: Context { engine: Arc::clone(engine), cancel: CancelToken::new() },
+            context: Context::new(engine, &store, Direction::Upload),
             store,
             key,
             source,

@@ -20,11 +20,11 @@ use super::{
 };
 use crate::{
     body::{self, AtEnd, Body, Origin},
-    budget::FULL,
     checkpoint::{SavedUpload, UploadKeeper as Keeper, is_worth_keeping},
     config::MultipartFailure,
     error::{Result, TransferError, task_failed},
     plan::{Plan, upload_plan},
+    requests::FULL,
 };
 
 impl<S: BlobStore + Clone> Job<S> {
@@ -299,8 +299,7 @@ impl<S: BlobStore + Clone> Parts<S> {
             let at_end: AtEnd = Box::new(move || keeper.handed_out(index));
             at_end
         });
-        let body =
-            Body::observed(&job.context.engine, self.origin.clone(), range, kind, &job.reporter, at_end);
+        let body = Body::observed(&job.context, self.origin.clone(), range, kind, &job.reporter, at_end);
         let number = number(index).get() - 1;
         let stored = self.begun.send(number, &body, &self.origin).await?;
         self.note(index, &stored);

@@ -88,7 +88,7 @@ impl<S: BlobStore + Clone> Begun<S> {
         limits: MultipartLimits,
         keeper: Option<Arc<Keeper>>,
     ) -> Self {
-        let answers = Answers::new(job.context.config().concurrency);
+        let answers = Answers::new(job.context.requests.limit());
         Self { job: Arc::clone(job), upload, limits, keeper, answers }
     }
 

@@ -20,8 +20,7 @@ impl<S: BlobStore + Clone> Job<S> {
             Origin::File(_) => (Some(self.context.admit(weight(size), body::memory(size)).await?), None),
             Origin::Memory(_) => (None, Some(self.context.admit_request(weight(size)).await?)),
         };
-        let body =
-            Body::new(&self.context.engine, origin.clone(), 0..size, self.checksum_kind(), &self.reporter);
+        let body = Body::new(&self.context, origin.clone(), 0..size, self.checksum_kind(), &self.reporter);
         let mut again = true;
         loop {
             match self.put(&origin, &body).await {

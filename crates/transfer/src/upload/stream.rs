@@ -14,9 +14,10 @@ use super::{
 };
 use crate::{
     body::{Body, Origin},
-    budget::{FULL, Ticket},
+    budget::Ticket,
     error::{Result, TransferError, attach, task_failed},
     plan::{Growing, MIB},
+    requests::FULL,
     slab::{SLAB, footprint},
     source::OneShot,
 };
@@ -237,10 +238,10 @@ async fn send_piece<S: BlobStore + Clone>(
     mut piece: Piece,
 ) -> Result<Stored, Failure> {
     let job = &begun.job;
-    let _request = job.context.engine.requests.permit(FULL).await;
+    let _request = job.context.requests.permit(FULL).await;
     let origin = Origin::Memory(mem::take(&mut piece.chunks).into());
     let kind = begun.part_sum();
-    let body = Body::new(&job.context.engine, origin.clone(), 0..piece.size, kind, &job.reporter);
+    let body = Body::new(&job.context, origin.clone(), 0..piece.size, kind, &job.reporter);
     let stored = begun.send(index, &body, &origin).await?;
     job.reporter.part_done(index.into(), piece.size);
     Ok(stored)

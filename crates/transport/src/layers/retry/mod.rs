@@ -12,7 +12,7 @@ mod service;
 use std::sync::Arc;
 
 use http::response::Parts;
-use longshore_core_types::{Error, Retryability};
+use longshore_core_types::{Error, Pressure, Retryability};
 use tower_layer::Layer;
 
 pub use self::{
@@ -36,6 +36,11 @@ impl RetryLayer {
 
     pub(crate) fn erased(config: RetryConfig, classifier: Arc<dyn RetryClassifier>) -> Self {
         Self(Arc::new(service::Shared::new(config, classifier)))
+    }
+
+    /// Where the layer notes what servers say about their load.
+    pub fn pressure(&self) -> Pressure {
+        self.0.pressure()
     }
 
     pub(super) fn call(&self, request: &HttpRequest) -> service::Call {

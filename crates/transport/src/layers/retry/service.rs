@@ -10,9 +10,9 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
-use http::{Method, Response};
+use http::{Method, Response, StatusCode, response::Parts};
 use http_body::Body;
-use longshore_core_types::{CallInfo, Idempotency};
+use longshore_core_types::{CallInfo, Idempotency, Pressure};
 use tokio::time::Instant;
 use tower_service::Service;
 use tracing::debug;
@@ -20,6 +20,7 @@ use tracing::debug;
 use super::{
     Attempts, Decision, RetryClassifier, backoff,
     budget::{Endpoints, Record},
+    retry_after,
 };
 use crate::{
     HttpRequest, RetryConfig, TransportError, TransportErrorKind, body,
@@ -36,11 +37,24 @@ pub(super) struct Shared {
     config: RetryConfig,
     classifier: Arc<dyn RetryClassifier>,
     endpoints: Endpoints,
+    pressure: Pressure,
 }
 
 impl Shared {
     pub(super) fn new(config: RetryConfig, classifier: Arc<dyn RetryClassifier>) -> Self {
-        Self { config, classifier, endpoints: Endpoints::default() }
+        Self { config, classifier, endpoints: Endpoints::default(), pressure: Pressure::new() }
+    }
+
+    pub(super) fn pressure(&self) -> Pressure {
+        self.pressure.clone()
+    }
+
+    /// An answer that says that there are too many requests is noted.
+    fn weigh(&self, answer: &Parts) {
+        if matches!(answer.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            let asked = retry_after(&answer.headers).filter(|_| self.config.honor_retry_after);
+            self.pressure.refused(asked.map(|asked| asked.min(self.config.retry_after_cap)));
+        }
     }
 }
 
@@ -169,6 +183,7 @@ impl Call {
             Ok(answer) => {
                 self.record.set_answered();
                 let (parts, body) = answer.into_parts();
+                self.shared.weigh(&parts);
                 let decision = self.shared.classifier.classify(&self.info, Ok(&parts));
                 (Ok(Response::from_parts(parts, body)), self.verdict(decision, None, template))
             }
@@ -182,6 +197,9 @@ impl Call {
                     self.replayed = true;
                     self.attempts -= 1;
                     return Step::Replay;
+                }
+                if error.kind() == TransportErrorKind::Connect {
+                    self.shared.pressure.refused(None);
                 }
                 let decision = self.shared.classifier.classify(&self.info, Err(&error));
                 let verdict = self.verdict(decision, Some(error.kind()), template);

@@ -67,6 +67,28 @@ async fn the_second_attempt_has_the_same_request() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn refusals_are_noted_whether_a_retry_cures_them_or_not() {
+    let answers = [
+        Reply::status(503).header("retry-after", "2"),
+        Reply::status(429),
+        Reply::refused(),
+        Reply::status(500),
+        Reply::ok(""),
+    ];
+    let server = ScriptedService::replies(answers);
+    let layer = RetryLayer::new(config(), StandardClassifier);
+    let begin = std::time::Instant::now();
+    layer.layer(server).oneshot(get()).await.unwrap();
+    assert_eq!(layer.pressure().refusals(), 3);
+    assert!(layer.pressure().until().unwrap() >= begin + 2 * S);
+    // A wait that nobody would keep to does not stop everybody else.
+    let server = ScriptedService::replies([Reply::status(503).header("retry-after", "1000000")]);
+    layer.layer(server).oneshot(get()).await.unwrap();
+    let longest = std::time::Instant::now() + config().retry_after_cap;
+    assert!(layer.pressure().until().unwrap() <= longest);
+}
+
+#[tokio::test(start_paused = true)]
 async fn idempotency_decides() {
     for (idempotency, status, attempts) in [
         (Idempotency::Idempotent, 500, 5),
