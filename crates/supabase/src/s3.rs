@@ -7,7 +7,7 @@ use longshore_blob_api::{
     PutOptions, PutResult, UploadPage,
 };
 use longshore_core_types::{
-    BucketName, ChecksumKind, Error, ErrorKind, ObjectKey, Payload, Result, checksum::Hasher,
+    BucketName, ChecksumKind, Error, ErrorKind, ObjectKey, Payload, Pressure, Result, checksum::Hasher,
 };
 use longshore_object_store::{
     credentials::CredentialSource,
@@ -43,13 +43,21 @@ pub(crate) enum Who {
 
 impl S3Access {
     /// A bucket as its S3 endpoint has it. No I/O.
-    pub(crate) fn store(&self, service: &BaseUrl, keys: &Keys, bucket: &str) -> Result<S3Store> {
+    pub(crate) fn store(
+        &self,
+        service: &BaseUrl,
+        keys: &Keys,
+        bucket: &str,
+        pressure: Pressure,
+    ) -> Result<S3Store> {
         let config = self.config.clone();
         let mut builder = S3Builder::new(bucket)
             .endpoint(format!("{service}/s3"))
             .virtual_hosted(false)
             // It ignores conditions on writes.
             .conditional_writes(false)
+            // Both protocols reach the same service.
+            .pressure(pressure)
             .configure(|_| config);
         builder = match &self.who {
             Who::Key(key) => builder.credentials(key.clone()),
@@ -108,7 +116,7 @@ impl Fast {
     pub(crate) fn new(client: &Client, bucket: &BucketName) -> Option<Self> {
         let access = client.s3()?;
         let keys = client.keys().clone();
-        match access.store(client.service(), &keys, bucket.as_str()) {
+        match access.store(client.service(), &keys, bucket.as_str(), client.pressure()) {
             Ok(store) => Some(Self { store, keys, bucket: bucket.clone() }),
             // The settings were good when the client was built, so it is the name of the bucket.
             Err(error) => {

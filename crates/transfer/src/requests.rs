@@ -112,6 +112,8 @@ impl Requests {
 
     /// How many requests may be in flight now.
     pub(crate) fn limit(&self) -> usize {
+        // What was refused since the last request began or ended counts already.
+        self.heed();
         self.state().controller.limit()
     }
 

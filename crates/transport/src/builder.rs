@@ -4,7 +4,7 @@ use std::{fmt, mem, sync::Arc};
 
 use bytes::Bytes;
 use http_body::Body;
-use longshore_core_types::{BoxError, Error, ErrorKind, Result};
+use longshore_core_types::{BoxError, Error, ErrorKind, Pressure, Result};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -40,6 +40,7 @@ pub struct TransportBuilder {
     call_layers: Vec<Wrap>,
     attempt_layers: Vec<Wrap>,
     service: Option<HttpService>,
+    pressure: Pressure,
 }
 
 impl TransportBuilder {
@@ -52,6 +53,7 @@ impl TransportBuilder {
             call_layers: Vec::new(),
             attempt_layers: Vec::new(),
             service: None,
+            pressure: Pressure::new(),
         }
     }
 
@@ -118,6 +120,13 @@ impl TransportBuilder {
         self
     }
 
+    /// Notes in this account what servers say about their load; for clients of one service that have several transports.
+    /// By default every transport has its own.
+    pub fn pressure(mut self, pressure: Pressure) -> Self {
+        self.pressure = pressure;
+        self
+    }
+
     /// Replaces the HTTP client at the bottom: a fake for tests, an in-process server, another client.
     ///
     /// It must not follow redirects or retry by itself.
@@ -136,8 +145,8 @@ impl TransportBuilder {
     /// The default stack. Fails ([`ErrorKind::InvalidConfig`]) naming every setting that is wrong.
     pub fn build(mut self) -> Result<Transport> {
         let bottom = self.bottom()?;
-        let retry = RetryLayer::erased(self.config.retry, self.classifier);
-        let pressure = retry.pressure();
+        let pressure = self.pressure;
+        let retry = RetryLayer::erased(self.config.retry, self.classifier).noting(pressure.clone());
         let layers = Layers {
             retry,
             // Without a provider there is no auth layer at all.

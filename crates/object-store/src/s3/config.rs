@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use longshore_core_types::{BucketName, Error, ErrorKind, Result, Secret};
+use longshore_core_types::{BucketName, Error, ErrorKind, Pressure, Result, Secret};
 use longshore_transport::{Transport, TransportBuilder, TransportConfig};
 use object_store_0_14::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 
@@ -151,6 +151,12 @@ impl S3Builder {
     }
 
     longshore_transport::client_settings!();
+
+    /// Notes in this account what the service says about its load; see [`TransportBuilder::pressure`].
+    pub fn pressure(mut self, pressure: Pressure) -> Self {
+        self.builder = self.builder.pressure(pressure);
+        self
+    }
 
     /// The store. Fails ([`ErrorKind::InvalidConfig`]) naming every setting that is wrong.
     pub fn build(self) -> Result<S3Store> {

@@ -38,6 +38,12 @@ impl RetryLayer {
         Self(Arc::new(service::Shared::new(config, classifier)))
     }
 
+    /// Notes in this account what servers say about their load.
+    #[must_use]
+    pub(crate) fn noting(self, pressure: Pressure) -> Self {
+        Self(Arc::new(self.0.noting(pressure)))
+    }
+
     /// Where the layer notes what servers say about their load.
     pub fn pressure(&self) -> Pressure {
         self.0.pressure()

@@ -45,6 +45,15 @@ impl Shared {
         Self { config, classifier, endpoints: Endpoints::default(), pressure: Pressure::new() }
     }
 
+    pub(super) fn noting(&self, pressure: Pressure) -> Self {
+        Self {
+            config: self.config,
+            classifier: Arc::clone(&self.classifier),
+            endpoints: Endpoints::default(),
+            pressure,
+        }
+    }
+
     pub(super) fn pressure(&self) -> Pressure {
         self.pressure.clone()
     }
