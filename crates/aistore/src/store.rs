@@ -98,6 +98,7 @@ fn capability(bucket: &BucketRef) -> Capability {
     can.list_ordered = true;
     can.list_max_page = Some(bucket.provider().max_page());
     can.content_headers = true;
+    can.more_headers = true;
     can.user_metadata = true;
     can.checksums = vec![
         ChecksumKind::XxHash64,

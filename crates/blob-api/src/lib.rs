@@ -14,7 +14,7 @@ mod results;
 mod store;
 
 pub use any::AnyStore;
-pub use capability::{Capability, MultipartLimits, NameRules, PartOrder, PartRetry, PinKind};
+pub use capability::{Capability, MetadataRule, MultipartLimits, NameRules, PartOrder, PartRetry, PinKind};
 pub use ext::{BlobStoreExt, RangesOptions, Reader, ReaderOptions, Writer, WriterOptions};
 pub use lister::Lister;
 #[cfg(feature = "memory")]

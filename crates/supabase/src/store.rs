@@ -138,6 +138,7 @@ fn capability(bucket: &Bucket) -> Capability {
     can.delete_batch = u32::try_from(MOST_REMOVED).ok();
     can.content_headers = true;
     can.user_metadata = true;
+    can.metadata_apart = true;
     can.sign_get = true;
     let mut limits = MultipartLimits::default();
     limits.min_part = bucket.client().part_size();

@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::{TryStreamExt, stream};
 use longshore_blob_api::{AnyStore, BlobStore, Capability, CopyOptions, HeadOptions, PutOptions};
-use longshore_core_types::{Attributes, ErrorKind, ObjectKey, Result as CoreResult};
+use longshore_core_types::{Attributes, ErrorKind, ObjectKey, ObjectMeta, Result as CoreResult};
 
 use crate::{
     Transfer,
@@ -188,6 +188,19 @@ impl CopyObject {
         Ok(Some(CopyOutcome { bytes: head.size, server_side: true, verified: false, lost: 0 }))
     }
 
+    /// What stands beside the source, and when it was stored, of which an answer with bytes may state a part only.
+    async fn beside(&self, meta: &ObjectMeta) -> CoreResult<(Attributes, Option<SystemTime>)> {
+        let apart = self.from.capability().metadata_apart;
+        if !apart && meta.last_modified.is_some() {
+            return Ok((meta.attributes.clone(), meta.last_modified));
+        }
+        let mut context = Context::new(&self.reader, &self.from, Direction::Download);
+        context.cancel = self.cancel.clone();
+        let head = context.ask(self.from.head(&self.source, HeadOptions::default())).await?;
+        let attributes = if apart { head.attributes } else { meta.attributes.clone() };
+        Ok((attributes, meta.last_modified.or(head.last_modified)))
+    }
+
     /// Through this process, in order.
     async fn streamed(&self, reporter: &ItemReporter) -> Result<CopyOutcome> {
         let reading = Download::new(
@@ -197,15 +210,15 @@ impl CopyObject {
             Sink::writer(tokio::io::sink()),
         );
         let body = reading.cancel(self.cancel.clone()).body().await?;
-        let meta = body.meta();
-        let size = meta.size;
+        let size = body.meta().size;
         reporter.planned(size, 1, size);
+        let (attributes, time) = self.beside(body.meta()).await?;
         let mut wanted = match &self.change {
-            Some(change) => change(&meta.attributes),
-            None => meta.attributes.clone(),
+            Some(change) => change(&attributes),
+            None => attributes,
         };
         let mut lost = 0;
-        match meta.last_modified.and_then(show_time) {
+        match time.and_then(show_time) {
             Some(time) if self.to.capability().user_metadata => {
                 wanted.metadata.entry(MODIFIED_KEY.to_owned()).or_insert(time);
             }
@@ -264,20 +277,25 @@ impl fmt::Debug for CopyObject {
 /// What of it a store can hold, and how much it cannot.
 pub(crate) fn holdable(mut attributes: Attributes, can: &Capability) -> (Attributes, u64) {
     let mut lost = 0;
-    if !can.user_metadata {
-        lost += attributes.metadata.len() as u64;
-        attributes.metadata.clear();
-    }
-    if !can.content_headers {
-        let Attributes {
-            content_type,
-            cache_control,
-            content_encoding,
-            content_disposition,
-            content_language,
-            ..
-        } = &mut attributes;
-        for header in [content_type, cache_control, content_encoding, content_disposition, content_language] {
+    let given = attributes.metadata.len();
+    attributes.metadata.retain(|key, value| can.user_metadata && can.metadata.holds(key, value));
+    lost += (given - attributes.metadata.len()) as u64;
+    let Attributes {
+        content_type,
+        cache_control,
+        content_encoding,
+        content_disposition,
+        content_language,
+        ..
+    } = &mut attributes;
+    for (header, held) in [
+        (content_type, can.content_headers),
+        (cache_control, can.content_headers),
+        (content_encoding, can.content_headers && can.more_headers),
+        (content_disposition, can.content_headers && can.more_headers),
+        (content_language, can.content_headers && can.more_headers),
+    ] {
+        if !held {
             lost += u64::from(header.take().is_some());
         }
     }
@@ -309,6 +327,8 @@ fn read_time(text: &str) -> Option<SystemTime> {
 
 #[cfg(test)]
 mod tests {
+    use longshore_blob_api::MetadataRule;
+
     use super::*;
 
     #[test]
@@ -326,7 +346,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_held_is_counted() {
-        let all = Attributes::default()
+        let mut all = Attributes::default()
             .with_content_type("a/b")
             .with_cache_control("no-store")
             .with_metadata("k", "v");
@@ -337,6 +357,13 @@ mod tests {
         can.user_metadata = true;
         assert_eq!(holdable(all.clone(), &can).1, 2);
         can.content_headers = true;
-        assert_eq!(holdable(all.clone(), &can), (all, 0));
+        assert_eq!(holdable(all.clone(), &can), (all.clone(), 0));
+        all.content_language = Some("de".into());
+        assert_eq!(holdable(all.clone(), &can).1, 1);
+        can.more_headers = true;
+        assert_eq!(holdable(all.clone(), &can), (all.clone(), 0));
+        can.metadata = MetadataRule::Headers;
+        let odd = all.with_metadata("Key", "v");
+        assert_eq!(holdable(odd, &can).1, 1);
     }
 }

@@ -1,10 +1,12 @@
 //! What a store can do.
 
 mod check;
+mod metadata;
 mod names;
 
 use longshore_core_types::ChecksumKind;
 
+pub use metadata::MetadataRule;
 pub use names::NameRules;
 
 /// What a store can do, for callers that choose their way by it.
@@ -54,8 +56,14 @@ pub struct Capability {
     pub delete_batch: Option<u32>,
     /// Content type and cache control are stored.
     pub content_headers: bool,
+    /// Content encoding, disposition and language are stored too.
+    pub more_headers: bool,
     /// The user's own keys and values are stored.
     pub user_metadata: bool,
+    /// A `get` of a part does not state them; `head` does.
+    pub metadata_apart: bool,
+    /// Which of them.
+    pub metadata: MetadataRule,
     /// `sign` of a GET.
     pub sign_get: bool,
     /// `sign` of a PUT.

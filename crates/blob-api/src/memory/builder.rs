@@ -8,7 +8,7 @@ use std::{
 use longshore_core_types::{BucketName, ChecksumKind, Error, ErrorKind, Result};
 
 use super::{MemoryCall, MemoryFault, MemoryStore, Settings, World, fault::Hook};
-use crate::{Capability, MultipartLimits, PinKind};
+use crate::{Capability, MetadataRule, MultipartLimits, PinKind};
 
 /// Settings of a [`MemoryStore`].
 ///
@@ -106,7 +106,10 @@ fn everything() -> Capability {
         list_max_page: Some(1000),
         delete_batch: Some(1000),
         content_headers: true,
+        more_headers: true,
         user_metadata: true,
+        metadata_apart: false,
+        metadata: MetadataRule::Any,
         sign_get: false,
         sign_put: false,
         multipart: Some(MultipartLimits { min_part: 1, ..MultipartLimits::default() }),

@@ -6,9 +6,9 @@ use futures_util::{StreamExt, stream};
 use http::Method;
 use longshore_blob_api::{
     BlobStore, Capability, CopyOptions, DeleteOptions, DeleteOutcome, GetManyOptions, GetManyStream,
-    GetOptions, GetResult, HeadOptions, ListOptions, ListPage, MultipartId, MultipartLimits, MultipartRef,
-    PageToken, PartInfo, PartNumber, PartReceipt, PinKind, PutOptions, PutResult, SignMethod, SignRequest,
-    SignedRequest, UploadPage,
+    GetOptions, GetResult, HeadOptions, ListOptions, ListPage, MetadataRule, MultipartId, MultipartLimits,
+    MultipartRef, PageToken, PartInfo, PartNumber, PartReceipt, PinKind, PutOptions, PutResult, SignMethod,
+    SignRequest, SignedRequest, UploadPage,
 };
 use longshore_core_types::{
     BucketName, ByteRange, CallInfo, Checksum, ChecksumKind, Error, ErrorKind, Idempotency, ObjectKey,
@@ -292,7 +292,9 @@ fn capability(conditional_writes: bool, has_key: bool) -> Capability {
     can.list_max_page = u32::try_from(BATCH).ok();
     can.delete_batch = u32::try_from(BATCH).ok();
     can.content_headers = true;
+    can.more_headers = true;
     can.user_metadata = true;
+    can.metadata = MetadataRule::Headers;
     can.sign_get = has_key;
     can.sign_put = has_key;
     can.multipart = Some(MultipartLimits::default());
