@@ -105,8 +105,10 @@ async fn write(cx: &mut Cx, target: &Target, upload: Upload, limit: u64, mut hel
             Err(Abort) => break Err(Fail::abort()),
         }
     };
-    // Whatever ended it: what has arrived counts.
-    let committed = part.commit().await;
+    // Whatever ended it: what has arrived counts. Where nothing has and the length is reached, only the completion notes
+    // that length: a client that is gone between the two would find an upload that looks complete, and no object.
+    let whole = part.fresh() == 0 && part.upload.length == Some(part.upload.offset);
+    let committed = if whole { Ok(()) } else { part.commit().await };
     *held.running() = part.running();
     result?;
     committed?;
