@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -19,6 +19,7 @@ use crate::{
     rate::RateLimit,
     requests::Services,
     slab::{SLAB, SlabPool},
+    tree::Fold,
 };
 
 /// Whether what arrived is compared with the checksum that the store states.
@@ -63,6 +64,8 @@ pub(crate) struct Config {
     pub(crate) durable: bool,
     pub(crate) slow_io: Duration,
     pub(crate) checkpoints: Option<Checkpoints>,
+    /// What directories do not tell apart in names; `None` to look.
+    pub(crate) fold: Option<Fold>,
     /// Tests: every file fails beyond this position as if the disk were full.
     #[cfg(test)]
     pub(crate) disk_limit: Option<u64>,
@@ -147,6 +150,7 @@ impl Default for TransferBuilder {
                 durable: false,
                 slow_io: Duration::from_millis(10),
                 checkpoints: None,
+                fold: None,
                 #[cfg(test)]
                 disk_limit: None,
                 #[cfg(test)]
@@ -156,6 +160,13 @@ impl Default for TransferBuilder {
             download_rate: None,
             request_rate: None,
         }
+    }
+}
+
+impl Config {
+    /// What names below a directory are not told apart.
+    pub(crate) fn fold_below(&self, root: &Path) -> Fold {
+        self.fold.unwrap_or_else(|| Fold::below(root))
     }
 }
 
@@ -287,6 +298,12 @@ impl TransferBuilder {
     #[cfg(test)]
     pub(crate) fn boot(mut self, id: &str) -> Self {
         self.config.checkpoints = self.config.checkpoints.map(|checkpoints| checkpoints.booted(id));
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn fold(mut self, fold: Fold) -> Self {
+        self.config.fold = Some(fold);
         self
     }
 

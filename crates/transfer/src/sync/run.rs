@@ -1,9 +1,9 @@
 //! The run of a [`Sync`]: two listings, items on their way, and removals at the end.
 
-use std::{collections::HashSet, fs, path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc};
 
 use longshore_blob_api::ListDetail;
-use longshore_core_types::{ChecksumKind, Error, ErrorKind, Result as CoreResult, checksum::Hasher};
+use longshore_core_types::{Error, ErrorKind, Result as CoreResult};
 use tokio::task::JoinSet;
 
 use super::{
@@ -20,6 +20,7 @@ use crate::{
     error::{Result, TransferError, cancelled, task_failed},
     progress::{Direction, Item, Reporter, SkipReason},
     report::KEPT_FAILURES,
+    tree::{Fold, Taken},
 };
 
 /// For each request that may run, so many items are in flight.
@@ -47,8 +48,8 @@ struct Run {
     doubt: Doubt,
     /// Names in the source that were left out; what they may stand for is not removed.
     aside: Vec<String>,
-    /// Hashes of the names in the destination, where two can become one.
-    taken: Option<HashSet<u64>>,
+    /// The names that items have got in the destination, where two can become one.
+    taken: Option<Taken>,
     any: bool,
 }
 
@@ -61,7 +62,11 @@ impl Run {
         ask(&sync, &mut doubt).await;
         let detail = if sync.compare.wants_checksums() { ListDetail::Full } else { ListDetail::Basic };
         // Before anybody lists: the look leaves a file in the destination for a moment.
-        let taken = (sync.rename.is_some() || folds_case(&sync.to)).then(HashSet::new);
+        let fold = match &sync.to {
+            Place::Local(root) => context.config().fold_below(root),
+            Place::Store { .. } => Fold::default(),
+        };
+        let taken = (sync.rename.is_some() || !fold.is_none()).then(|| Taken::new(fold));
         let source = Reader::open(&sync.from, &context, sync.links, detail, false)?;
         let destination = if sync.list_destination {
             Reader::open(&sync.to, &context, sync.links, detail, true)?
@@ -189,12 +194,10 @@ impl Run {
             Some(rename) => rename(&entry.name),
             None => entry.name.clone(),
         };
-        if let Some(taken) = &mut self.taken
-            && !taken.insert(fingerprint(&target, self.sync.rename.is_none()))
-        {
-            let text = format!("another item has become {target:?} already");
-            let error =
-                TransferError::new(&self.item(&entry.name), Error::new(ErrorKind::AlreadyExists, text));
+        // Placeholders of one folder may meet.
+        let taken = self.taken.as_mut().filter(|_| !target.ends_with('/'));
+        if let Some(Err(error)) = taken.map(|taken| taken.take(&target)) {
+            let error = TransferError::new(&self.item(&entry.name), error);
             self.reporter.failed_early(&error);
             return self.failed(&entry.name, error);
         }
@@ -421,29 +424,4 @@ async fn ask(sync: &Sync, doubt: &mut Doubt) {
         Ok(Some(why)) => doubt.because(why),
         Err(error) => doubt.because_of("it is not known whether the listings can be trusted", &error),
     }
-}
-
-/// Whether names that differ in case only are one file there.
-fn folds_case(to: &Place) -> bool {
-    let Place::Local(root) = to else { return false };
-    let Some(existing) = root.ancestors().find(|path| path.is_dir()) else { return false };
-    let name = format!(".longshore-case-{:x}", std::process::id());
-    let probe = existing.join(&name);
-    let made = fs::OpenOptions::new().write(true).create_new(true).open(&probe).is_ok();
-    let folds = made && existing.join(name.to_uppercase()).exists();
-    if made {
-        // It is empty and has a name of its own; another look at the folder would find it.
-        let _ = fs::remove_file(&probe);
-    }
-    folds
-}
-
-fn fingerprint(name: &str, fold: bool) -> u64 {
-    let mut hasher = Hasher::new(ChecksumKind::XxHash64);
-    if fold {
-        hasher.update(name.to_lowercase().as_bytes());
-    } else {
-        hasher.update(name.as_bytes());
-    }
-    hasher.finish().as_bytes().try_into().map_or(0, u64::from_be_bytes)
 }

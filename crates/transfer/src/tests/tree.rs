@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use longshore_blob_api::{BlobStore, BlobStoreExt, HeadOptions, MemoryCall, MemoryFault, MemoryStore};
+use longshore_blob_api::{
+    AnyStore, BlobStore, BlobStoreExt, HeadOptions, MemoryCall, MemoryFault, MemoryStore,
+};
 use longshore_core_types::{Attributes, Error, ErrorKind};
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
     odd::{Odd, stalled},
     transfer,
 };
-use crate::{BatchReport, CancelToken, FailurePolicy, TransferEvent};
+use crate::{BatchReport, CancelToken, FailurePolicy, Place, TransferEvent, tree::Fold};
 
 async fn store_of(names: &[&str]) -> MemoryStore {
     let store = memory().build().unwrap();
@@ -88,6 +90,26 @@ async fn placeholders_become_directories_and_clashes_fail_alone() {
     let texts: Vec<String> = report.failures.iter().map(crate::TransferError::chain).collect();
     assert!(texts.iter().any(|text| text.contains("holds 1 bytes")), "{texts:?}");
     assert_eq!(texts.iter().filter(|text| text.contains("in the way")).count(), 2, "{texts:?}");
+}
+
+#[tokio::test]
+async fn names_that_the_destination_does_not_tell_apart_fail_all_but_once() {
+    let store = store_of(&["t/A", "t/a", "t/caf\u{e9}", "t/cafe\u{301}", "t/d/", "t/D/"]).await;
+    for name in ["t/d/", "t/D/"] {
+        store.write(&key(name), Vec::new()).await.unwrap();
+    }
+    let transfer = builder().fold(Fold { case: true, forms: true }).build().unwrap();
+    let dir = dir();
+    let report = transfer.download_dir(&store, "t", dir.path()).await.unwrap();
+    assert_eq!((report.succeeded, report.failed), (4, 2), "{report:?}");
+    assert!(report.failures.iter().all(|failure| failure.kind() == ErrorKind::AlreadyExists));
+    assert_eq!(files(dir.path()), ["A", "cafe\u{301}"]);
+    assert_eq!(fs::read(dir.path().join("A")).unwrap(), b"t/A");
+
+    let to = dir.path().join("synchronized");
+    let (from, to) = (Place::store(AnyStore::new(store), "t/"), Place::local(to));
+    let report = transfer.sync(from, to).await.unwrap();
+    assert_eq!((report.copied, report.failed), (4, 2), "{report:?}");
 }
 
 #[tokio::test]

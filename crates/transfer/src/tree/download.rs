@@ -13,6 +13,7 @@ use longshore_core_types::{Error, ErrorKind, ObjectMeta, Result as CoreResult};
 
 use super::{
     batch::{Batch, Pending, Wanted},
+    clash::Taken,
     names::{Directories, Place, as_prefix, place},
     running::Running,
 };
@@ -109,6 +110,8 @@ impl<S: BlobStore + Clone> DownloadDir<S> {
         let config = self.context.config();
         let mut running =
             Running::new(config.concurrency, self.policy, self.context.cancel.clone(), reporter);
+        let fold = config.fold_below(&self.to);
+        let mut named = (!fold.is_none()).then(|| Taken::new(fold));
         let mut directories = Directories::default();
         let mut pending = Pending::default();
         let options = ListOptions::prefix(&*self.prefix);
@@ -127,8 +130,16 @@ impl<S: BlobStore + Clone> DownloadDir<S> {
                 if running.is_stopped() {
                     break;
                 }
-                if let Entry::Object(meta) = entry {
-                    self.take(meta, &mut directories, &mut pending, &mut running).await;
+                let Entry::Object(meta) = entry else { continue };
+                match self.name(&meta, named.as_mut()) {
+                    Ok(Some(name)) => {
+                        let path = self.prepare(&name, &meta, &mut directories);
+                        self.take(meta, path, &mut directories, &mut pending, &mut running).await;
+                    }
+                    Ok(None) => running.skip(item(&self.store, &meta.key, None), SkipReason::Filtered),
+                    Err(error) => {
+                        running.fail(TransferError::new(&item(&self.store, &meta.key, None), error));
+                    }
                 }
             }
             match page.next {
@@ -169,24 +180,31 @@ impl<S: BlobStore + Clone> DownloadDir<S> {
         Ok(page)
     }
 
+    /// The name of an object below the destination, which nothing else has got; `None` if it is filtered out.
+    fn name(&self, meta: &ObjectMeta, taken: Option<&mut Taken>) -> CoreResult<Option<String>> {
+        let Some(name) = meta.key.as_str().strip_prefix(&*self.prefix) else {
+            let text = format!("the listing holds a name that does not start with {:?}", self.prefix);
+            return Err(Error::new(ErrorKind::Protocol, text));
+        };
+        if self.filter.as_ref().is_some_and(|keep| !keep(name, meta)) {
+            return Ok(None);
+        }
+        // Placeholders of one directory may meet.
+        if let Some(taken) = taken.filter(|_| !name.ends_with('/')) {
+            taken.take(name)?;
+        }
+        Ok(Some(name.to_owned()))
+    }
+
     async fn take(
         &self,
         meta: ObjectMeta,
+        path: CoreResult<Option<PathBuf>>,
         directories: &mut Directories,
         pending: &mut Pending,
         running: &mut Running,
     ) {
-        let Some(name) = meta.key.as_str().strip_prefix(&*self.prefix) else {
-            let error = Error::new(
-                ErrorKind::Protocol,
-                format!("the listing holds a name that does not start with {:?}", self.prefix),
-            );
-            return running.fail(TransferError::new(&item(&self.store, &meta.key, None), error));
-        };
-        if self.filter.as_ref().is_some_and(|keep| !keep(name, &meta)) {
-            return running.skip(item(&self.store, &meta.key, None), SkipReason::Filtered);
-        }
-        match self.prepare(name, &meta, directories) {
+        match path {
             Ok(Some(path)) if self.batches() && Pending::takes(&meta) => {
                 if let Some(batch) = pending.push(Wanted { meta, path }) {
                     self.add_batch(batch, running).await;

@@ -1,6 +1,7 @@
 //! Trees of files and the objects that they become.
 
 mod batch;
+mod clash;
 mod download;
 mod filter;
 mod names;
@@ -9,14 +10,15 @@ mod running;
 mod upload;
 mod walk;
 
+pub(crate) use self::{
+    clash::{Fold, Taken},
+    names::{Place, as_prefix, key_of, place},
+    offenders::Offenders,
+    walk::{Found, walk_in_order},
+};
 pub use self::{
     download::DownloadDir,
     filter::{Filter, FilterBuilder},
     upload::UploadDir,
     walk::SymlinkPolicy,
-};
-pub(crate) use self::{
-    names::{Place, as_prefix, key_of, place},
-    offenders::Offenders,
-    walk::{Found, walk_in_order},
 };
