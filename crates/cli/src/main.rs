@@ -1,5 +1,6 @@
 //! The `longshore` command.
 
+mod accounts;
 mod app;
 mod commands;
 #[cfg_attr(not(feature = "dev"), path = "embedded_off.rs")]

@@ -61,6 +61,13 @@ impl Services {
             None if url.scheme() == Scheme::Blob => {
                 return Ok(AnyStore::new(self.apolo_store(url).await?));
             }
+            None if url.scheme() == Scheme::S3 => {
+                if let Some(account) = &self.settings.accounts.s3 {
+                    return account.store(url, &self.settings);
+                }
+                self.settings.lacks("s3-endpoint")?;
+                self.cloud_options()
+            }
             None => self.cloud_options(),
         };
         let (store, _) = options.open(url).await.map_err(|error| Failure::of("", error))?;
@@ -98,13 +105,14 @@ impl Services {
             return Ok(client);
         }
         let settings = &self.settings;
-        let mut builder = supabase::ClientBuilder::from_env().configure(|mut config| {
-            config.timeouts.connect = settings.connect_timeout.or(config.timeouts.connect);
-            config.timeouts.head = settings.idle_timeout.or(config.timeouts.head);
-            config.timeouts.idle = settings.idle_timeout.or(config.timeouts.idle);
-            config.retry.max_attempts = settings.attempts.unwrap_or(config.retry.max_attempts);
-            config
-        });
+        let builder = match &settings.accounts.supabase {
+            Some(account) => account.builder(),
+            None => {
+                settings.lacks("supabase-url")?;
+                supabase::ClientBuilder::from_env()
+            }
+        };
+        let mut builder = builder.configure(|config| settings.limits(config));
         if let Some(size) = settings.part_size {
             builder = builder.part_size(size);
         }
@@ -276,6 +284,9 @@ impl Services {
     }
 
     async fn connect_anew(&self) -> Result<Connected, Failure> {
+        if self.settings.endpoint.is_none() {
+            self.settings.lacks("endpoint")?;
+        }
         let embedded = match &self.settings.endpoint {
             Some(_) => None,
             None => Some(self.embed().await?),
@@ -290,7 +301,7 @@ impl Services {
         let settings = &self.settings;
         // Tokens and certificates of the environment belong to the cluster, not to the embedded server.
         let mut options = match &settings.endpoint {
-            Some(_) if !settings.own_account => OpenOptions::from_env(),
+            Some(_) if settings.own_account.is_none() => OpenOptions::from_env(),
             _ => OpenOptions::new(),
         };
         options = options.endpoint(endpoint);

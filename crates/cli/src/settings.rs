@@ -9,10 +9,14 @@ use std::{
     time::Duration,
 };
 
-use longshore::{Secret, transport::read_token_file};
+use longshore::{
+    Secret,
+    transport::{TransportConfig, read_token_file},
+};
 use serde::Deserialize;
 
 use crate::{
+    accounts::{Accounts, S3Account, SupabaseAccount},
     app::Global,
     failure::Failure,
     units::{parse_duration, parse_rate, parse_size},
@@ -26,8 +30,10 @@ pub(crate) type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 pub(crate) struct Settings {
     /// Address of an AIStore gateway; `None` means the embedded server.
     pub(crate) endpoint: Option<String>,
-    /// Tokens and certificates of the environment belong to another service.
-    pub(crate) own_account: bool,
+    /// The profile that one side was told to use: what the environment says belongs to other services.
+    pub(crate) own_account: Option<String>,
+    /// Other services than a cluster, by the profile.
+    pub(crate) accounts: Accounts,
     /// Token of the profile; one in the environment is read by the client itself.
     pub(crate) token: Option<Secret>,
     /// How long making a connection may take, by the profile; the environment is the client's.
@@ -173,6 +179,14 @@ struct Profile {
     limit_rate: Option<Word>,
     limit_requests: Option<Word>,
     part_lookup: Option<String>,
+    supabase_url: Option<String>,
+    #[serde(deserialize_with = "secret")]
+    supabase_key: Option<Secret>,
+    s3_endpoint: Option<String>,
+    s3_region: Option<String>,
+    s3_access_key: Option<String>,
+    #[serde(deserialize_with = "secret")]
+    s3_secret_key: Option<Secret>,
     verify: Option<String>,
     progress: Option<String>,
 }
@@ -209,7 +223,8 @@ impl Settings {
             endpoint: lookup.find(flags.endpoint.clone(), "AIS_ENDPOINT", p.endpoint.as_ref(), |text| {
                 Ok(text.to_owned())
             })?,
-            own_account: false,
+            own_account: None,
+            accounts: profile.accounts(&origin, env)?,
             token: token(p, env)?,
             connect_timeout: lookup.unless(
                 "AIS_CONNECT_TIMEOUT",
@@ -267,18 +282,68 @@ impl Settings {
     pub(crate) fn with_profile(&self, name: &str) -> Result<Self, Failure> {
         let (profile, origin) = profile(Some(name), &|_| None, &self.dirs)?;
         let lookup = Lookup { env: &|_| None, origin: &origin };
-        let Some(endpoint) = profile.endpoint.clone() else {
-            return Err(Failure::usage(format!("{origin} says no `endpoint`")));
-        };
         let token = token(&profile, &|_| None)?;
         let times = |value: Option<&String>| lookup.of_profile(value, parse_duration);
         Ok(Self {
-            endpoint: Some(endpoint),
+            endpoint: profile.endpoint.clone(),
+            accounts: profile.accounts(&origin, &|_| None)?,
             connect_timeout: times(profile.connect_timeout.as_ref())?.or(self.connect_timeout),
             idle_timeout: times(profile.idle_timeout.as_ref())?.or(self.idle_timeout),
-            own_account: true,
+            own_account: Some(origin),
             token,
             ..self.clone()
+        })
+    }
+}
+
+impl Settings {
+    /// The limits of requests that are set, over those that are usual.
+    pub(crate) fn limits(&self, mut config: TransportConfig) -> TransportConfig {
+        config.timeouts.connect = self.connect_timeout.or(config.timeouts.connect);
+        config.timeouts.head = self.idle_timeout.or(config.timeouts.head);
+        config.timeouts.idle = self.idle_timeout.or(config.timeouts.idle);
+        config.retry.max_attempts = self.attempts.unwrap_or(config.retry.max_attempts);
+        config
+    }
+
+    /// That a side was told to use a profile that does not say where such a service is.
+    pub(crate) fn lacks(&self, setting: &str) -> Result<(), Failure> {
+        match &self.own_account {
+            Some(origin) => Err(Failure::usage(format!("{origin} says no `{setting}`"))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Profile {
+    /// The services beside a cluster. The variables of a service win over all that the profile says of it.
+    fn accounts(&self, origin: &str, env: Env<'_>) -> Result<Accounts, Failure> {
+        let lacks = |setting: &str| Failure::usage(format!("{origin} says no `{setting}`"));
+        let any = |names: &[&str]| names.iter().any(|name| is_set(env, name));
+        let supabase = match (&self.supabase_url, &self.supabase_key) {
+            (None, None) => None,
+            (Some(url), Some(key)) => Some(SupabaseAccount { url: url.clone(), key: key.clone() }),
+            (None, Some(_)) => return Err(lacks("supabase-url")),
+            (Some(_), None) => return Err(lacks("supabase-key")),
+        };
+        let key = match (&self.s3_access_key, &self.s3_secret_key) {
+            (None, None) => None,
+            (Some(access), Some(secret)) => Some((access.clone(), secret.clone())),
+            (None, Some(_)) => return Err(lacks("s3-access-key")),
+            (Some(_), None) => return Err(lacks("s3-secret-key")),
+        };
+        let (endpoint, region) = (self.s3_endpoint.clone(), self.s3_region.clone());
+        let s3 = (endpoint.is_some() || region.is_some() || key.is_some()).then_some(S3Account {
+            endpoint,
+            region,
+            key,
+        });
+        Ok(Accounts {
+            supabase: supabase
+                .filter(|_| !any(&["SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_KEY"])),
+            s3: s3.filter(|_| {
+                !any(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AWS_ACCESS_KEY_ID"])
+            }),
         })
     }
 }

@@ -1,0 +1,63 @@
+//! Services that a profile names beside an AIStore cluster.
+
+use longshore::{
+    AnyStore, Secret, StoreUrl,
+    object_store::s3::{AwsCredentials, S3Builder},
+    supabase,
+};
+
+use crate::{failure::Failure, settings::Settings};
+
+/// The accounts of a profile.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Accounts {
+    pub(crate) supabase: Option<SupabaseAccount>,
+    pub(crate) s3: Option<S3Account>,
+}
+
+/// A Supabase project.
+#[derive(Clone, Debug)]
+pub(crate) struct SupabaseAccount {
+    pub(crate) url: String,
+    pub(crate) key: Secret,
+}
+
+/// A service with the API of S3.
+#[derive(Clone, Debug)]
+pub(crate) struct S3Account {
+    /// Amazon's if there is none.
+    pub(crate) endpoint: Option<String>,
+    pub(crate) region: Option<String>,
+    /// Buckets are asked anonymously if there is none.
+    pub(crate) key: Option<(String, Secret)>,
+}
+
+impl SupabaseAccount {
+    pub(crate) fn builder(&self) -> supabase::ClientBuilder {
+        supabase::Client::builder(&self.url).key(self.key.clone())
+    }
+}
+
+impl S3Account {
+    /// A bucket, with the limits of the settings.
+    pub(crate) fn store(&self, url: &StoreUrl, settings: &Settings) -> Result<AnyStore, Failure> {
+        let Some(bucket) = url.bucket() else {
+            return Err(Failure::usage(format!("{url} names no bucket")));
+        };
+        let mut builder = S3Builder::new(bucket.as_str());
+        if let Some(endpoint) = &self.endpoint {
+            builder = builder.endpoint(endpoint);
+        }
+        if let Some(region) = &self.region {
+            builder = builder.region(region);
+        }
+        builder = match &self.key {
+            Some((access, secret)) => {
+                builder.credentials(AwsCredentials::new(access.clone(), secret.clone()))
+            }
+            None => builder.anonymous(),
+        };
+        let store = builder.configure(|config| settings.limits(config)).build();
+        store.map(AnyStore::new).map_err(|error| Failure::of("", error))
+    }
+}
