@@ -14,14 +14,14 @@ mod cli_support;
 use std::process::ExitCode;
 
 use cli_support::{
-    ais, apolo, authn, bad_input, buckets, comparing, copying, embedded, interrupt, listing, moving,
-    removing, resume, s3, settings, supabase, syncing,
+    ais, apolo, authn, bad_input, buckets, comparing, copying, embedded, everywhere, interrupt, listing, moving,
+    odd_trees, pairs, removing, resume, s3, settings, supabase, syncing,
 };
 use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let groups: [(&str, &[Case]); 17] = [
+    let groups: [(&str, &[Case]); 20] = [
         ("ais", ais::CASES),
         ("apolo", apolo::CASES),
         ("authn", authn::CASES),
@@ -30,9 +30,12 @@ fn main() -> ExitCode {
         ("comparing", comparing::CASES),
         ("copying", copying::CASES),
         ("embedded", embedded::CASES),
+        ("everywhere", everywhere::CASES),
         ("interrupt", interrupt::CASES),
         ("listing", listing::CASES),
         ("moving", moving::CASES),
+        ("odd-trees", odd_trees::CASES),
+        ("pairs", pairs::CASES),
         ("removing", removing::CASES),
         ("resume", resume::CASES),
         ("s3", s3::CASES),

@@ -8,9 +8,12 @@ pub(crate) mod buckets;
 pub(crate) mod comparing;
 pub(crate) mod copying;
 pub(crate) mod embedded;
+pub(crate) mod everywhere;
 pub(crate) mod interrupt;
 pub(crate) mod listing;
 pub(crate) mod moving;
+pub(crate) mod odd_trees;
+pub(crate) mod pairs;
 pub(crate) mod removing;
 pub(crate) mod resume;
 pub(crate) mod s3;
@@ -21,10 +24,12 @@ pub(crate) mod syncing;
 mod binary;
 mod files;
 mod home;
+mod platforms;
 
 pub(crate) use binary::longshore;
 pub(crate) use files::{assert_same, noise, random_file, tree};
 pub(crate) use home::{Home, Ran, Running, cluster, names};
+pub(crate) use platforms::Platform;
 
 /// Names the functions of a subject, for the table in `cli.rs`.
 macro_rules! cases {

@@ -4,11 +4,10 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use longshore_devserver::{Handle, NodeKind};
+use super::{Home, Platform, assert_same, cases, names, noise, platforms::Site, random_file};
 
-use super::{Home, assert_same, cases, cluster, names, noise, random_file};
-
-cases! { aistore_upload aistore_download aistore_sync aistore_stale_transfers aistore_changed_source }
+cases! { aistore_upload aistore_download aistore_sync supabase_upload supabase_download supabase_sync s3_upload
+s3_download s3_sync aistore_stale_transfers aistore_changed_source }
 
 const MIB: usize = 1 << 20;
 /// Part size and number of workers of the runs.
@@ -30,10 +29,13 @@ fn moment(seed: u64, kill: u64) -> Duration {
     Duration::from_millis(120 + number % 700)
 }
 
-fn user(cluster: &Handle) -> Home {
-    let home = Home::on(cluster).with("LONGSHORE_PART_LOOKUP", "5s");
-    home.run(["mb", "ais://b"]).ok();
-    home
+/// Of the file that moves. A project takes no more than 50 MiB.
+fn size(platform: Platform) -> usize {
+    if platform == Platform::Supabase { 40 * MIB + 17 } else { 60 * MIB + 17 }
+}
+
+fn user(site: &Site) -> Home {
+    site.user().with("LONGSHORE_PART_LOOKUP", "5s")
 }
 
 const SETTINGS: [&str; 8] =
@@ -71,14 +73,6 @@ fn run_and_kill(home: &Home, args: &[&str], after: Duration) -> Run {
     }
 }
 
-/// Bytes of parts that the targets have received or sent since the journal was cleared.
-fn moved(cluster: &Handle, operation: &str) -> usize {
-    let entries =
-        cluster.journal().filter(|entry| entry.node == NodeKind::Target && entry.operation == operation);
-    let bytes = entries.iter().map(|entry| if operation == "get" { entry.bytes_out } else { entry.bytes_in });
-    usize::try_from(bytes.sum::<u64>()).unwrap()
-}
-
 /// What the checkpoints say has moved.
 fn done(home: &Home) -> usize {
     let lines = home.run(["--json", "resume"]).ok().json();
@@ -86,10 +80,10 @@ fn done(home: &Home) -> usize {
 }
 
 /// Runs the command until it has been killed often enough, then to its end; `check` looks at what is there in between.
-fn until_done(home: &Home, cluster: &Handle, args: &[&str], operation: &str, size: usize, check: &dyn Fn()) {
+fn until_done(home: &Home, site: &Site, args: &[&str], operation: &str, size: usize, check: &dyn Fn()) {
     let mut before = 0;
     for kill in 0..kills() {
-        cluster.journal().clear();
+        site.server.journal().clear();
         let run = run_and_kill(home, args, moment(size as u64, kill));
         if run == Run::Ended {
             // Nothing is left to go on with.
@@ -103,22 +97,22 @@ fn until_done(home: &Home, cluster: &Handle, args: &[&str], operation: &str, siz
             continue;
         }
         assert!(now >= before, "kill {kill}: {now} bytes are left of {before}");
-        let twice = moved(cluster, operation).saturating_sub(now - before);
+        let twice = site.moved(operation).saturating_sub(now - before);
         // What was under way: a part for each worker. The first part of a download is larger than the others.
         let largest = if operation == "get" { FIRST } else { PART };
         let allowed = largest + (WORKERS - 1) * PART + IN_FLIGHT;
         assert!(twice <= allowed, "kill {kill}: {twice} bytes have to move again, more than {allowed}");
         before = now;
     }
-    cluster.journal().clear();
+    site.server.journal().clear();
     let ran = home.run(["--concurrency", "2", "--part-size", "2MiB"].iter().chain(args)).ok();
     if before > 0 {
         let ran = ran.says(&["goes on"]);
         let restarted = ran.err.contains("starts again");
         assert!(
-            restarted || moved(cluster, operation) <= size - before + PART,
+            restarted || site.moved(operation) <= size - before + PART + IN_FLIGHT,
             "{} of {size}",
-            moved(cluster, operation)
+            site.moved(operation)
         );
     }
     assert_eq!(done(home), 0);
@@ -136,25 +130,51 @@ fn state(home: &Home) -> Vec<String> {
 }
 
 fn aistore_upload() {
-    let cluster = cluster();
-    let home = user(&cluster);
-    let size = 60 * MIB + 17;
+    upload(Platform::Aistore);
+}
+
+fn supabase_upload() {
+    upload(Platform::Supabase);
+}
+
+fn s3_upload() {
+    upload(Platform::S3);
+}
+
+fn upload(platform: Platform) {
+    let site = platform.start();
+    let home = user(&site);
+    let size = size(platform);
+    let (bucket, url) = (site.url(""), site.url("big"));
     random_file(home.path("big"), size);
-    until_done(&home, &cluster, &["cp", "big", "ais://b/big"], "mpt-part", size, &|| {
-        assert_eq!(home.run(["ls", "ais://b"]).ok().out(), "");
+    until_done(&home, &site, &["cp", "big", &url], "mpt-part", size, &|| {
+        assert_eq!(home.run(["ls", &bucket]).ok().out(), "");
     });
-    assert!(home.run(["cat", "ais://b/big"]).ok().bytes == noise(size as u64 + 1, size));
+    assert!(home.run(["cat", &url]).ok().bytes == noise(size as u64 + 1, size));
     assert!(state(&home).is_empty());
 }
 
 fn aistore_download() {
-    let cluster = cluster();
-    let home = user(&cluster);
-    let size = 60 * MIB + 17;
+    download(Platform::Aistore);
+}
+
+fn supabase_download() {
+    download(Platform::Supabase);
+}
+
+fn s3_download() {
+    download(Platform::S3);
+}
+
+fn download(platform: Platform) {
+    let site = platform.start();
+    let home = user(&site);
+    let size = size(platform);
+    let url = site.url("big");
     random_file(home.path("big"), size);
-    home.run(["cp", "big", "ais://b/big"]).ok();
+    home.run(["cp", "big", &url]).ok();
     fs::remove_file(home.path("big")).unwrap();
-    until_done(&home, &cluster, &["cp", "ais://b/big", "big"], "get", size, &|| {
+    until_done(&home, &site, &["cp", &url, "big"], "get", size, &|| {
         assert!(!home.path("big").exists());
     });
     assert!(fs::read(home.path("big")).unwrap() == noise(size as u64 + 1, size));
@@ -163,13 +183,26 @@ fn aistore_download() {
 }
 
 fn aistore_sync() {
-    let cluster = cluster();
-    let home = user(&cluster);
+    sync(Platform::Aistore);
+}
+
+fn supabase_sync() {
+    sync(Platform::Supabase);
+}
+
+fn s3_sync() {
+    sync(Platform::S3);
+}
+
+fn sync(platform: Platform) {
+    let site = platform.start();
+    let home = user(&site);
     for n in 0..40 {
         random_file(home.path(&format!("tree/{}/{n}", n % 7)), 100_000 + n);
     }
     random_file(home.path("tree/big"), 40 * MIB);
-    for args in [["sync", "tree", "ais://b/t"], ["sync", "ais://b/t", "back"]] {
+    let there = site.url("t");
+    for args in [["sync", "tree", &there], ["sync", &there, "back"]] {
         for kill in 0..kills() {
             if run_and_kill(&home, &args, moment(args[1].len() as u64, kill)) == Run::Ended {
                 break;
@@ -178,6 +211,12 @@ fn aistore_sync() {
             for name in ["big", "0/0", "3/3"] {
                 if let Ok(bytes) = fs::read(home.path("back").join(name)) {
                     assert!(bytes == fs::read(home.path("tree").join(name)).unwrap(), "{name}");
+                }
+            }
+            for name in ["0/0", "3/3"] {
+                let found = home.run(["cat", &format!("{there}/{name}")]);
+                if found.code == Some(0) {
+                    assert!(found.bytes == fs::read(home.path("tree").join(name)).unwrap(), "{name}");
                 }
             }
         }
@@ -191,7 +230,7 @@ fn aistore_sync() {
 /// An upload that is killed when some of it has been noted.
 fn killed_upload(home: &Home) {
     for wait in 1..10 {
-        let run = run_and_kill(home, &["cp", "big", "ais://b/big"], Duration::from_millis(300 * wait));
+        let run = run_and_kill(home, &["cp", "big", "ais://bucket/big"], Duration::from_millis(300 * wait));
         if run != Run::Ended && done(home) > 0 {
             return;
         }
@@ -200,27 +239,29 @@ fn killed_upload(home: &Home) {
 }
 
 fn aistore_stale_transfers() {
-    let cluster = cluster();
-    let home = user(&cluster);
+    let site = Platform::Aistore.start();
+    let home = user(&site);
     random_file(home.path("big"), 60 * MIB);
     killed_upload(&home);
     let listed = home.run(["resume"]).ok();
     assert!(listed.out().starts_with("upload of "), "{}", listed.out());
-    assert!(listed.out().contains("big to ais://b/big: "), "{}", listed.out());
+    assert!(listed.out().contains("big to ais://bucket/big: "), "{}", listed.out());
     assert_eq!(home.run(["resume", "--clean", "--older-than", "1d"]).ok().out(), "");
-    assert_eq!(home.run(["resume", "--clean"]).ok().out(), "gave up the transfer of ais://b/big\n");
-    assert!(cluster.journal().count(|entry| entry.operation == "mpt-abort") > 0);
+    assert_eq!(home.run(["resume", "--clean"]).ok().out(), "gave up the transfer of ais://bucket/big\n");
+    assert!(site.server.journal().count(|entry| entry.operation == "mpt-abort") > 0);
     assert_eq!(home.run(["resume"]).ok().out(), "");
     assert!(state(&home).is_empty());
 }
 
 fn aistore_changed_source() {
-    let cluster = cluster();
-    let home = user(&cluster);
+    let site = Platform::Aistore.start();
+    let home = user(&site);
     random_file(home.path("big"), 60 * MIB);
     killed_upload(&home);
     random_file(home.path("big"), 60 * MIB + 5);
-    home.run(["cp", "big", "ais://b/big"]).ok().says(&["starts again", "has changed since the upload began"]);
-    assert!(home.run(["cat", "ais://b/big"]).ok().bytes == fs::read(home.path("big")).unwrap());
+    home.run(["cp", "big", "ais://bucket/big"])
+        .ok()
+        .says(&["starts again", "has changed since the upload began"]);
+    assert!(home.run(["cat", "ais://bucket/big"]).ok().bytes == fs::read(home.path("big")).unwrap());
     assert!(state(&home).is_empty());
 }
