@@ -42,6 +42,8 @@ enum Command {
     Put(ours::put::Args),
     /// Get many small objects
     Small(ours::small::Args),
+    /// List the keys of a bucket, or compare two places
+    Keys(ours::keys::Args),
     /// Work on a bucket of an AIStore cluster
     Cluster(ours::cluster::Args),
     /// Get one small object many times, through a chosen part of the stack
@@ -57,6 +59,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Get(args) => ours::get::run(&args),
         Command::Put(args) => ours::put::run(&args),
         Command::Small(args) => ours::small::run(&args),
+        Command::Keys(args) => ours::keys::run(&args),
         Command::Stack(args) => ours::stack::run(&args),
         Command::Cluster(args) => ours::cluster::run(&args),
     };

@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod get;
+pub(crate) mod keys;
 pub(crate) mod put;
 pub(crate) mod small;
 pub(crate) mod stack;

@@ -47,6 +47,8 @@ pub(super) enum Check {
     Received(u64),
     /// The server sent at least so many bytes.
     Sent(u64),
+    /// The server answered at least so many requests.
+    Requests(u64),
     /// A program of ours knows how to empty the place, before and after, and what must be there.
     Asked { clean: Invocation, verify: Invocation },
 }
@@ -161,7 +163,7 @@ impl Check {
                 }
                 std::fs::create_dir_all(dir).map_err(at(dir))
             }
-            Self::Received(_) | Self::Sent(_) => Ok(()),
+            Self::Received(_) | Self::Sent(_) | Self::Requests(_) => Ok(()),
             Self::Asked { clean, .. } => clean.check(),
         }
     }
@@ -184,6 +186,11 @@ impl Check {
             }
             Self::Received(bytes) => counted("received", sample.server.received, *bytes),
             Self::Sent(bytes) => counted("sent", sample.server.sent, *bytes),
+            Self::Requests(count) if sample.server.requests < *count => {
+                Err(format!("the server answered {} requests instead of {count}", sample.server.requests)
+                    .into())
+            }
+            Self::Requests(_) => Ok(()),
             Self::Asked { verify, .. } => verify.check(),
         }
     }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
@@ -20,6 +21,8 @@ const MEMORY: &str = "/dev/shm";
 pub(super) const BUCKET: &str = "bench";
 pub(super) const KEY: &str = "object";
 pub(super) const SMALL: &str = "small";
+/// Bucket of the files that are compared.
+const TREE: &str = "tree";
 
 #[derive(Debug)]
 pub(super) struct Workspace {
@@ -93,6 +96,23 @@ impl Workspace {
         if !path.join(content::small_name(count - 1)).exists() {
             eprintln!("making {count} small objects");
             content::create_small(&path, count).map_err(at(&path))?;
+        }
+        Ok(path)
+    }
+
+    /// A directory of so many small files that are older than everything the server has. It is a bucket too.
+    pub(super) fn tree(&self, count: u64) -> Result<PathBuf, Failure> {
+        eprintln!("making {count} small files");
+        let path = self.root().join(TREE);
+        let (size, modified) = (64, SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+        for dir in content::small_dirs(count) {
+            std::fs::create_dir_all(path.join(dir)).map_err(at(&path))?;
+        }
+        for number in 0..count {
+            let path = path.join(content::small_name(number));
+            content::create(&path, number + 1, size).map_err(at(&path))?;
+            let file = File::options().write(true).open(&path).map_err(at(&path))?;
+            file.set_modified(modified).map_err(at(&path))?;
         }
         Ok(path)
     }

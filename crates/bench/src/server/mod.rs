@@ -49,6 +49,9 @@ pub(crate) struct Args {
     /// Its private key (PEM)
     #[arg(long, requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// A bucket with so many keys that can be listed and nothing else; any number of times
+    #[arg(long, value_name = "BUCKET=COUNT", value_parser = keys)]
+    keys: Vec<(String, u64)>,
     #[command(flatten)]
     shape: Shape,
 }
@@ -108,7 +111,7 @@ async fn serve(args: &Args) -> Result<(), Failure> {
     println!("{}", serde_json::to_string(&ready)?);
     std::io::stdout().flush()?;
 
-    let site = Arc::new(Site::new(args.root.clone(), args.shape.clone()));
+    let site = Arc::new(Site::new(args.root.clone(), args.shape.clone(), &args.keys));
     let mut connections = JoinSet::new();
     let mut ended = stdin_closed();
     loop {
@@ -141,6 +144,13 @@ async fn converse(socket: tokio::net::TcpStream, tls: Option<TlsAcceptor>, site:
     };
     // Clients close connections in the middle of a body, and may: every error of a socket ends it, no more.
     let _ = Connection::new(wire, site).run().await;
+}
+
+/// `BUCKET=COUNT`.
+fn keys(text: &str) -> Result<(String, u64), String> {
+    let (bucket, count) = text.split_once('=').ok_or("it is not of the form BUCKET=COUNT")?;
+    let count = count.parse().map_err(|error| format!("the number of keys: {error}"))?;
+    Ok((bucket.to_owned(), count))
 }
 
 /// Resolves when whoever started the server is gone or wants it to end.

@@ -23,7 +23,9 @@ pub(super) fn list(bucket: &str, all: &[Listed], request: &Request) -> String {
 
     let mut entries = String::new();
     let (mut count, mut last, mut more) = (0, String::new(), false);
-    for object in all.iter().filter(|o| o.key.starts_with(&prefix)) {
+    // Names are sorted; to look at all of them for each page would take time as the square of their number.
+    let begin = all.partition_point(|object| object.key < prefix || object.key < after);
+    for object in all[begin..].iter().take_while(|object| object.key.starts_with(&prefix)) {
         let rest = &object.key[prefix.len()..];
         let end = if delimiter.is_empty() { None } else { rest.find(&delimiter) };
         let name = end.map_or(&*object.key, |at| &object.key[..prefix.len() + at + delimiter.len()]);

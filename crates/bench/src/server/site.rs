@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Stats;
 use super::shape::Shape;
+use crate::content;
 
 /// Objects up to this size are kept in memory, larger ones as an open file.
 const SMALL: u64 = 64 << 10;
@@ -68,8 +69,10 @@ impl Counter {
 }
 
 impl Site {
-    pub(super) fn new(root: PathBuf, shape: Shape) -> Self {
-        let (open, listings) = (Mutex::default(), Mutex::default());
+    /// Serves what is below `root`; of the buckets in `keys` there are only listings.
+    pub(super) fn new(root: PathBuf, shape: Shape, keys: &[(String, u64)]) -> Self {
+        let listings = keys.iter().map(|(bucket, count)| (bucket.clone(), Arc::new(numbered(*count))));
+        let (open, listings) = (Mutex::default(), Mutex::new(listings.collect()));
         Self { root, shape, count: Counters::default(), open, listings }
     }
 
@@ -100,7 +103,8 @@ impl Site {
     }
 
     pub(super) fn has_bucket(&self, bucket: &str) -> bool {
-        self.path(bucket).is_ok_and(|path| path.is_dir())
+        let listings = self.listings.lock().unwrap_or_else(PoisonError::into_inner);
+        listings.contains_key(bucket) || self.path(bucket).is_ok_and(|path| path.is_dir())
     }
 
     /// All objects of a bucket, by name.
@@ -144,6 +148,11 @@ impl Object {
         };
         Ok(Self { content, size, etag: format!("\"bench-{size:x}\"") })
     }
+}
+
+/// Names that sort as they are counted.
+fn numbered(count: u64) -> Vec<Listed> {
+    (0..count).map(|number| Listed { key: content::small_name(number), size: content::SMALL_SIZE }).collect()
 }
 
 fn walk(dir: &Path, prefix: &str, found: &mut Vec<Listed>) -> io::Result<()> {

@@ -120,6 +120,12 @@ impl Peers {
         })
     }
 
+    /// A call about the keys of buckets, up to their names.
+    pub(in crate::runner) fn keys(&self, peer: Peer, server: &Server, words: &str) -> Option<Invocation> {
+        let call = Invocation::new(self.program(peer)?).words(words);
+        (peer == Peer::Rclone).then(|| rclone_s3(call, server.endpoint()))
+    }
+
     /// A whole bucket of small objects to files.
     pub(in crate::runner) fn small_files(
         &self,

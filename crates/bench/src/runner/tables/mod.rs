@@ -2,6 +2,7 @@
 
 pub(super) mod aistore;
 pub(super) mod download;
+pub(super) mod list;
 pub(super) mod small;
 pub(super) mod stack;
 pub(super) mod tail;
