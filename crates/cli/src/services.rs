@@ -105,12 +105,11 @@ impl Services {
             return Ok(client);
         }
         let settings = &self.settings;
-        let builder = match &settings.accounts.supabase {
-            Some(account) => account.builder(),
-            None => {
-                settings.lacks("supabase-url")?;
-                supabase::ClientBuilder::from_env()
-            }
+        let builder = if let Some(account) = &settings.accounts.supabase {
+            account.builder()
+        } else {
+            settings.lacks("supabase-url")?;
+            supabase::ClientBuilder::from_env()
         };
         let mut builder = builder.configure(|config| settings.limits(config));
         if let Some(size) = settings.part_size {
