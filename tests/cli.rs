@@ -14,8 +14,8 @@ mod cli_support;
 use std::process::ExitCode;
 
 use cli_support::{
-    ais, apolo, authn, bad_input, buckets, comparing, copying, embedded, everywhere, interrupt, listing, moving,
-    odd_trees, pairs, removing, resume, s3, settings, supabase, syncing,
+    ais, apolo, authn, bad_input, buckets, comparing, copying, embedded, everywhere, interrupt, listing,
+    moving, odd_trees, pairs, removing, resume, s3, settings, supabase, syncing,
 };
 use libtest_mimic::{Arguments, Trial};
 
