@@ -80,11 +80,11 @@ fn done(home: &Home) -> usize {
 }
 
 /// Runs the command until it has been killed often enough, then to its end; `check` looks at what is there in between.
-fn until_done(home: &Home, site: &Site, args: &[&str], operation: &str, size: usize, check: &dyn Fn()) {
+fn until_done(home: &Home, site: &Site, args: &[&str], operation: &str, length: usize, check: &dyn Fn()) {
     let mut before = 0;
     for kill in 0..kills() {
         site.server.journal().clear();
-        let run = run_and_kill(home, args, moment(size as u64, kill));
+        let run = run_and_kill(home, args, moment(length as u64, kill));
         if run == Run::Ended {
             // Nothing is left to go on with.
             before = 0;
@@ -110,8 +110,8 @@ fn until_done(home: &Home, site: &Site, args: &[&str], operation: &str, size: us
         let ran = ran.says(&["goes on"]);
         let restarted = ran.err.contains("starts again");
         assert!(
-            restarted || site.moved(operation) <= size - before + PART + IN_FLIGHT,
-            "{} of {size}",
+            restarted || site.moved(operation) <= length - before + PART + IN_FLIGHT,
+            "{} of {length}",
             site.moved(operation)
         );
     }
@@ -144,13 +144,13 @@ fn s3_upload() {
 fn upload(platform: Platform) {
     let site = platform.start();
     let home = user(&site);
-    let size = size(platform);
+    let length = size(platform);
     let (bucket, url) = (site.url(""), site.url("big"));
-    random_file(home.path("big"), size);
-    until_done(&home, &site, &["cp", "big", &url], "mpt-part", size, &|| {
+    random_file(home.path("big"), length);
+    until_done(&home, &site, &["cp", "big", &url], "mpt-part", length, &|| {
         assert_eq!(home.run(["ls", &bucket]).ok().out(), "");
     });
-    assert!(home.run(["cat", &url]).ok().bytes == noise(size as u64 + 1, size));
+    assert!(home.run(["cat", &url]).ok().bytes == noise(length as u64 + 1, length));
     assert!(state(&home).is_empty());
 }
 
@@ -169,15 +169,15 @@ fn s3_download() {
 fn download(platform: Platform) {
     let site = platform.start();
     let home = user(&site);
-    let size = size(platform);
+    let length = size(platform);
     let url = site.url("big");
-    random_file(home.path("big"), size);
+    random_file(home.path("big"), length);
     home.run(["cp", "big", &url]).ok();
     fs::remove_file(home.path("big")).unwrap();
-    until_done(&home, &site, &["cp", &url, "big"], "get", size, &|| {
+    until_done(&home, &site, &["cp", &url, "big"], "get", length, &|| {
         assert!(!home.path("big").exists());
     });
-    assert!(fs::read(home.path("big")).unwrap() == noise(size as u64 + 1, size));
+    assert!(fs::read(home.path("big")).unwrap() == noise(length as u64 + 1, length));
     assert_eq!(names(&home.work()), ["big"]);
     assert!(state(&home).is_empty());
 }
