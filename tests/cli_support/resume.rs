@@ -81,6 +81,9 @@ fn done(home: &Home) -> usize {
 
 /// Runs the command until it has been killed often enough, then to its end; `check` looks at what is there in between.
 fn until_done(home: &Home, site: &Site, args: &[&str], operation: &str, length: usize, check: &dyn Fn()) {
+    // What was under way: a part for each worker. The first part of a download is larger than the others.
+    let largest = if operation == "get" { FIRST } else { PART };
+    let allowed = largest + (WORKERS - 1) * PART + IN_FLIGHT;
     let mut before = 0;
     for kill in 0..kills() {
         site.server.journal().clear();
@@ -98,9 +101,6 @@ fn until_done(home: &Home, site: &Site, args: &[&str], operation: &str, length: 
         }
         assert!(now >= before, "kill {kill}: {now} bytes are left of {before}");
         let twice = site.moved(operation).saturating_sub(now - before);
-        // What was under way: a part for each worker. The first part of a download is larger than the others.
-        let largest = if operation == "get" { FIRST } else { PART };
-        let allowed = largest + (WORKERS - 1) * PART + IN_FLIGHT;
         assert!(twice <= allowed, "kill {kill}: {twice} bytes have to move again, more than {allowed}");
         before = now;
     }
@@ -110,9 +110,10 @@ fn until_done(home: &Home, site: &Site, args: &[&str], operation: &str, length: 
         let ran = ran.says(&["goes on"]);
         let restarted = ran.err.contains("starts again");
         assert!(
-            restarted || site.moved(operation) <= length - before + PART + IN_FLIGHT,
-            "{} of {length}",
-            site.moved(operation)
+            restarted || site.moved(operation) <= length - before + allowed,
+            "{} bytes moved of {length}, though {before} were there:\n{:#?}",
+            site.moved(operation),
+            site.server.journal().filter(|entry| entry.operation == operation)
         );
     }
     assert_eq!(done(home), 0);
