@@ -83,7 +83,7 @@ fn done(home: &Home) -> usize {
 fn until_done(home: &Home, site: &Site, args: &[&str], operation: &str, length: usize, check: &dyn Fn()) {
     // What was under way: a part for each worker. The first part of a download is larger than the others.
     let largest = if operation == "get" { FIRST } else { PART };
-    let allowed = largest + (WORKERS - 1) * PART + IN_FLIGHT;
+    let allowed = largest + (WORKERS - 1) * PART + WORKERS * IN_FLIGHT;
     let mut before = 0;
     for kill in 0..kills() {
         site.server.journal().clear();
