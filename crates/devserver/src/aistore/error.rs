@@ -63,6 +63,16 @@ impl Fail {
         Self::new(StatusCode::NOT_FOUND, message).tcode("ErrNotFound")
     }
 
+    /// A refusal that was asked for.
+    pub(crate) fn injected(status: u16, retry_after: Option<u64>) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+        let fail = Self::new(status, "injected fault");
+        match retry_after {
+            Some(seconds) => fail.header("retry-after", &seconds.to_string()),
+            None => fail,
+        }
+    }
+
     /// Closes the connection.
     pub(crate) fn abort() -> Self {
         Self { abort: true, ..Self::bad("connection closed") }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, RANGE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 
 use super::actmsg::Action;
@@ -14,7 +14,7 @@ use super::query::{Query, decode_path};
 use super::reply::{CHECKSUM_VALUE, Reply};
 use super::{Cluster, NodeInfo, gateway, target};
 use crate::fault::{Candidate, FaultKind, Plan};
-use crate::http::{Abort, Conn, Handler, JournalRef, ReqBody, ResBody, Restart, Source, hang};
+use crate::http::{Abort, Conn, Handler, JournalRef, ReqBody, ResBody, Source, misbehave};
 use crate::journal::JournalEntry;
 
 /// Longest JSON body that is accepted.
@@ -268,33 +268,13 @@ impl Node {
         conn: &Conn,
         operation: &Operation,
     ) -> std::result::Result<Option<Fail>, Abort> {
-        match cx.plan.kind() {
-            Some(FaultKind::Close) => return Err(Abort),
-            Some(FaultKind::StallHead) => {
-                hang().await;
-            }
-            Some(FaultKind::Delay(pause)) => tokio::time::sleep(*pause).await,
-            Some(FaultKind::ByteWrites) => conn.control.write_bytewise(),
-            Some(FaultKind::Restart(pause)) => {
-                let _ = self.info().restarts.send(Restart(*pause)).await;
-                hang().await;
-            }
-            Some(FaultKind::Status { code, retry_after }) => {
-                let status = StatusCode::from_u16(*code).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-                let mut fail = Fail::new(status, "injected fault");
-                if let Some(seconds) = retry_after {
-                    fail = fail.header("retry-after", &seconds.to_string());
-                }
-                return Ok(Some(fail));
-            }
-            Some(FaultKind::Replace) => {
-                if let (Some(bucket), Some(key)) = (&operation.bucket, &operation.key) {
-                    target::replace(cx, bucket, key).await.map_err(|_| Abort)?;
-                }
-            }
-            _ => {}
+        if let (Some(FaultKind::Replace), Some(bucket), Some(key)) =
+            (cx.plan.kind(), &operation.bucket, &operation.key)
+        {
+            target::replace(cx, bucket, key).await.map_err(|_| Abort)?;
         }
-        Ok(None)
+        let refused = misbehave(&cx.plan, conn, &self.info().restarts).await?;
+        Ok(refused.map(|(code, retry_after)| Fail::injected(code, retry_after)))
     }
 
     async fn carry_out(&self, cx: &mut Cx) -> Result<Reply> {

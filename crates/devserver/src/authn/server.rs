@@ -10,8 +10,8 @@ use super::{Call, Service, clusters, config, need_admin, roles, tokens, users};
 use crate::aistore::error::{Fail, Result};
 use crate::aistore::query::decode_path;
 use crate::aistore::reply::{Html, Reply};
-use crate::fault::{Candidate, FaultKind, Plan};
-use crate::http::{Abort, Conn, Handler, JournalRef, ReqBody, ResBody, Restart, Source, hang};
+use crate::fault::{Candidate, Plan};
+use crate::http::{Abort, Conn, Handler, JournalRef, ReqBody, ResBody, Source, misbehave};
 use crate::journal::{JournalEntry, NodeKind};
 use crate::raw;
 
@@ -150,32 +150,6 @@ impl Server {
         Plan::new(self.0.faults.choose(&candidate), false)
     }
 
-    /// Faults that act before, or instead of, carrying the request out.
-    async fn misbehave(&self, plan: &Plan, conn: &Conn) -> std::result::Result<Option<Fail>, Abort> {
-        match plan.kind() {
-            Some(FaultKind::Close) => return Err(Abort),
-            Some(FaultKind::StallHead) => {
-                hang().await;
-            }
-            Some(FaultKind::Delay(pause)) => tokio::time::sleep(*pause).await,
-            Some(FaultKind::ByteWrites) => conn.control.write_bytewise(),
-            Some(FaultKind::Restart(pause)) => {
-                let _ = self.0.restarts.send(Restart(*pause)).await;
-                hang().await;
-            }
-            Some(FaultKind::Status { code, retry_after }) => {
-                let status = StatusCode::from_u16(*code).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-                let mut fail = Fail::new(status, "injected fault");
-                if let Some(seconds) = retry_after {
-                    fail = fail.header("retry-after", &seconds.to_string());
-                }
-                return Ok(Some(fail));
-            }
-            _ => {}
-        }
-        Ok(None)
-    }
-
     async fn respond(&self, call: &Call, raw_path: &str, query: &str) -> Result<Reply> {
         if !well_escaped(raw_path) {
             let refused = Reply::new(StatusCode::BAD_REQUEST)
@@ -231,8 +205,8 @@ impl Handler for Server {
             headers: parts.headers,
             body: read.unwrap_or_default(),
         };
-        let result = match self.misbehave(&plan, &conn).await? {
-            Some(fail) => Err(fail),
+        let result = match misbehave(&plan, &conn, &self.0.restarts).await? {
+            Some((code, retry_after)) => Err(Fail::injected(code, retry_after)),
             None if too_long => Err(Fail::bad(format!("request body is longer than {MAX_BODY} bytes"))),
             None => self.respond(&call, raw_path, query).await,
         };

@@ -5,4 +5,4 @@ mod io;
 mod serve;
 
 pub(crate) use body::{Abort, JournalRef, ReqBody, ResBody, Source};
-pub(crate) use serve::{Conn, Handler, Restart, hang, misbehave, serve};
+pub(crate) use serve::{Conn, Handler, Restart, misbehave, serve};

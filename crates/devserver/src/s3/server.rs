@@ -23,7 +23,7 @@ use super::objects::{FullAt, Skew, object_key};
 use super::{AnyName, Shop, Unsigned, answer, meta};
 use crate::aistore::query::decode_path;
 use crate::fault::{Candidate, FaultKind, Faults, Plan};
-use crate::http::{Abort, Conn, Handler, JournalRef, ReqBody, ResBody, Restart, Source, hang};
+use crate::http::{Abort, Conn, Handler, JournalRef, ReqBody, ResBody, Restart, Source, misbehave};
 use crate::journal::{Journal, JournalEntry, NodeKind};
 use crate::storage::Storage;
 
@@ -103,26 +103,13 @@ impl Server {
         conn: &Conn,
         operation: &Operation,
     ) -> Result<Option<Response<Body>>, Abort> {
-        match plan.kind() {
-            Some(FaultKind::Close) => return Err(Abort),
-            Some(FaultKind::StallHead) => {
-                hang().await;
-            }
-            Some(FaultKind::Delay(pause)) => tokio::time::sleep(*pause).await,
-            Some(FaultKind::ByteWrites) => conn.control.write_bytewise(),
-            Some(FaultKind::Restart(pause)) => {
-                let _ = self.restarts.send(Restart(*pause)).await;
-                hang().await;
-            }
-            Some(FaultKind::Status { code, retry_after }) => return Ok(Some(injected(*code, *retry_after))),
-            Some(FaultKind::Replace) => {
-                if let (Some(bucket), Some(key)) = (&operation.bucket, &operation.key) {
-                    self.shop.replace(bucket, key).await.map_err(|_| Abort)?;
-                }
-            }
-            _ => {}
+        if let (Some(FaultKind::Replace), Some(bucket), Some(key)) =
+            (plan.kind(), &operation.bucket, &operation.key)
+        {
+            self.shop.replace(bucket, key).await.map_err(|_| Abort)?;
         }
-        Ok(None)
+        let refused = misbehave(plan, conn, &self.restarts).await?;
+        Ok(refused.map(|(code, retry_after)| injected(code, retry_after)))
     }
 }
 
