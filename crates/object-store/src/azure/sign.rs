@@ -8,23 +8,22 @@ use longshore_transport::{CredentialProvider, Transport};
 use object_store_0_14::{
     StaticCredentialProvider,
     azure::{AzureAuthorizer, MicrosoftAzureBuilder},
-    client::{HttpRequest, HttpRequestBody},
     path::Path,
     signer::Signer as _,
 };
 
 use super::credentials::AzureCredentials;
-use crate::{TransportConnector, credentials::Source};
+use crate::{
+    TransportConnector,
+    credentials::Source,
+    wire::sign::{failed, move_headers, to_sign},
+};
 
 /// Signs each attempt anew, so that neither credentials nor the time of the signature are old.
 #[derive(Clone, Debug)]
 pub(super) struct Signer {
     pub(super) source: Source<AzureCredentials>,
     pub(super) account: String,
-}
-
-fn failed(error: object_store_0_14::Error) -> Error {
-    Error::new(ErrorKind::Other, "the request could not be signed").with_source(error)
 }
 
 /// Headers that are part of the signature of an account's key.
@@ -45,21 +44,12 @@ fn is_signed(name: &HeaderName) -> bool {
 
 fn sign_parts(parts: &mut Parts, credentials: &AzureCredentials, account: &str) -> Result<()> {
     let credential = credentials.for_signing()?;
-    let mut request = HttpRequest::new(HttpRequestBody::empty());
-    *request.method_mut() = parts.method.clone();
-    *request.uri_mut() = parts.uri.clone();
-    for (name, value) in parts.headers.iter().filter(|(name, _)| is_signed(name)) {
-        request.headers_mut().append(name.clone(), value.clone());
-    }
+    let mut request = to_sign(parts, is_signed);
     AzureAuthorizer::new(&credential, account).try_authorize(&mut request).map_err(failed)?;
     // A shared access signature is in the URL.
     parts.uri = request.uri().clone();
-    for name in [header::AUTHORIZATION, header::DATE, HeaderName::from_static("x-ms-version")] {
-        if let Some(mut value) = request.headers_mut().remove(&name) {
-            value.set_sensitive(name == header::AUTHORIZATION);
-            parts.headers.insert(name, value);
-        }
-    }
+    let public = [header::DATE, HeaderName::from_static("x-ms-version")];
+    move_headers(&mut request, parts, &[header::AUTHORIZATION], &public);
     Ok(())
 }
 

@@ -3,28 +3,27 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, Method, Uri, header, request::Parts};
-use longshore_core_types::{Error, ErrorKind, Result, Secret};
+use longshore_core_types::{Result, Secret};
 use longshore_transport::{CredentialProvider, Transport};
 use object_store_0_14::{
     StaticCredentialProvider,
     aws::{AmazonS3Builder, AwsAuthorizer},
-    client::{HttpRequest, HttpRequestBody},
     path::Path,
     signer::Signer as _,
 };
 
 use super::credentials::AwsCredentials;
-use crate::{TransportConnector, credentials::Source};
+use crate::{
+    TransportConnector,
+    credentials::Source,
+    wire::sign::{failed, move_headers, to_sign},
+};
 
 /// Signs each attempt anew, so that neither keys nor the time of the signature are old.
 #[derive(Clone, Debug)]
 pub(super) struct Signer {
     pub(super) source: Source<AwsCredentials>,
     pub(super) region: String,
-}
-
-fn failed(error: object_store_0_14::Error) -> Error {
-    Error::new(ErrorKind::Other, "the request could not be signed").with_source(error)
 }
 
 /// Headers that are signed. Others may change on the way, as proxies see fit.
@@ -36,22 +35,12 @@ fn is_signed(name: &HeaderName) -> bool {
 /// matter and the entity tag's.
 fn sign_parts(parts: &mut Parts, keys: &AwsCredentials, region: &str) -> Result<()> {
     let credential = keys.for_signing()?;
-    let mut request = HttpRequest::new(HttpRequestBody::empty());
-    *request.method_mut() = parts.method.clone();
-    *request.uri_mut() = parts.uri.clone();
-    for (name, value) in parts.headers.iter().filter(|(name, _)| is_signed(name)) {
-        request.headers_mut().append(name.clone(), value.clone());
-    }
+    let mut request = to_sign(parts, is_signed);
     let authorizer = AwsAuthorizer::new(&credential, "s3", region).with_sign_payload(false);
     authorizer.try_authorize(&mut request, None).map_err(failed)?;
     let secret = [header::AUTHORIZATION, HeaderName::from_static("x-amz-security-token")];
     let public = [HeaderName::from_static("x-amz-date"), HeaderName::from_static("x-amz-content-sha256")];
-    for name in secret.into_iter().chain(public) {
-        if let Some(mut value) = request.headers_mut().remove(&name) {
-            value.set_sensitive(name == header::AUTHORIZATION || name.as_str().ends_with("token"));
-            parts.headers.insert(name, value);
-        }
-    }
+    move_headers(&mut request, parts, &secret, &public);
     Ok(())
 }
 

@@ -7,4 +7,5 @@ pub(crate) mod exact;
 pub(crate) mod query;
 pub(crate) mod read;
 pub(crate) mod request;
+pub(crate) mod sign;
 pub(crate) mod xml;
