@@ -20,13 +20,12 @@ use longshore::{
 
 use super::{
     sync::{How, Root, roots},
-    trees::FilterArgs,
+    trees::{FilterArgs, ProfileArgs, Side},
 };
 use crate::{
     app::App,
     failure::{Exit, Failure},
     output::Message,
-    services::Services,
     units::count,
 };
 
@@ -72,13 +71,8 @@ pub(crate) struct DiffArgs {
     #[arg(long, value_name = "FILE")]
     sumfile: Option<String>,
 
-    /// Settings of this section of the configuration file for SOURCE
-    #[arg(long, value_name = "NAME")]
-    src_profile: Option<String>,
-
-    /// Settings of this section of the configuration file for DESTINATION
-    #[arg(long, value_name = "NAME")]
-    dst_profile: Option<String>,
+    #[command(flatten)]
+    profiles: ProfileArgs,
 
     #[command(flatten)]
     filter: FilterArgs,
@@ -97,17 +91,12 @@ pub(crate) async fn run(app: &App, args: DiffArgs) -> Result<(), Failure> {
     Err(Failure::new(Exit::Failed, count(differences, "difference")))
 }
 
-fn services(app: &App, profile: Option<&str>) -> Result<Option<Services>, Failure> {
-    let Some(name) = profile else { return Ok(None) };
-    Ok(Some(Services::new(&app.settings.with_profile(name)?, &app.out)))
-}
-
 async fn between(app: &App, args: &DiffArgs, destination: &str) -> Result<u64, Failure> {
     let (from, to) = roots(&args.source, destination)?;
-    let (own_from, own_to) =
-        (services(app, args.src_profile.as_deref())?, services(app, args.dst_profile.as_deref())?);
-    let source = from.place(own_from.as_ref().unwrap_or(&app.services)).await?;
-    let target = to.place(own_to.as_ref().unwrap_or(&app.services)).await?;
+    let from_services = Side::of(app, args.profiles.source.as_deref())?;
+    let to_services = Side::of(app, args.profiles.destination.as_deref())?;
+    let source = from.place(&from_services).await?;
+    let target = to.place(&to_services).await?;
     let compare = if args.checksum { Compare::Checksum } else { args.compare.into() };
     let differences = Arc::new(AtomicU64::new(0));
     let (out, counted) = (app.out.clone(), Arc::clone(&differences));
@@ -115,7 +104,7 @@ async fn between(app: &App, args: &DiffArgs, destination: &str) -> Result<u64, F
         .transfer(1)?
         .sync(source, target)
         .compare(compare)
-        .server_side(own_from.is_none() && own_to.is_none())
+        .server_side(from_services.is_common() && to_services.is_common())
         .filter(args.filter.filter()?)
         .dry_run(true)
         .observe(move |action| {
@@ -160,9 +149,9 @@ enum Found {
 }
 
 async fn against_sums(app: &App, args: &DiffArgs, sums: &str) -> Result<u64, Failure> {
-    let own = services(app, args.src_profile.as_deref())?;
+    let services = Side::of(app, args.profiles.source.as_deref())?;
     let root = Root::parse(&args.source)?;
-    let place = root.place(own.as_ref().unwrap_or(&app.services)).await?;
+    let place = root.place(&services).await?;
     let filter = args.filter.filter()?;
     let file = File::open(sums).map_err(|error| Failure::io(format!("cannot read {sums}"), error))?;
     let lines = BufReader::new(file).lines().enumerate().filter_map(|(number, line)| {

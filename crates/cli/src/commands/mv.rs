@@ -8,7 +8,7 @@ use super::{
         attributes::Wanted,
         plan::{Mode, plan},
     },
-    trees::{FilterArgs, Report, Task, Trees},
+    trees::{FilterArgs, ProfileArgs, Report, Task, Trees},
 };
 use crate::{
     app::App,
@@ -61,13 +61,8 @@ pub(crate) struct MvArgs {
     #[arg(long, value_name = "FILE")]
     report: Option<String>,
 
-    /// Settings of this section of the configuration file for SOURCE
-    #[arg(long, value_name = "NAME")]
-    src_profile: Option<String>,
-
-    /// Settings of this section of the configuration file for DESTINATION
-    #[arg(long, value_name = "NAME")]
-    dst_profile: Option<String>,
+    #[command(flatten)]
+    profiles: ProfileArgs,
 
     #[command(flatten)]
     filter: FilterArgs,
@@ -81,17 +76,17 @@ pub(crate) async fn run(app: &App, args: MvArgs) -> Result<(), Failure> {
         return Err(Failure::usage("standard input and output cannot be moved"));
     }
     for place in &sources {
-        if let (Location::Store(url), None) = (place, &args.src_profile) {
+        if let (Location::Store(url), None) = (place, &args.profiles.source) {
             app.services.require_chosen(url)?;
         }
     }
-    if let (Location::Store(url), None) = (&destination, &args.dst_profile) {
+    if let (Location::Store(url), None) = (&destination, &args.profiles.destination) {
         app.services.require_chosen(url)?;
     }
     let steps = plan(
         &sources,
         &destination,
-        Mode { recursive: args.recursive, glob: !args.no_glob, apart: args.src_profile != args.dst_profile },
+        Mode { recursive: args.recursive, glob: !args.no_glob, apart: args.profiles.differ() },
     )?;
     let task = Task {
         done: "moved",
@@ -103,6 +98,5 @@ pub(crate) async fn run(app: &App, args: MvArgs) -> Result<(), Failure> {
         report: args.report.as_deref().map(Report::create).transpose()?,
         ..Task::default()
     };
-    let profiles = (args.src_profile.as_deref(), args.dst_profile.as_deref());
-    Trees::new(app, profiles, task)?.run(steps).await
+    Trees::new(app, &args.profiles, task)?.run(steps).await
 }

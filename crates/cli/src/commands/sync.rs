@@ -10,7 +10,7 @@ use longshore::{
 
 use super::{
     cp::attributes::Wanted,
-    trees::{FilterArgs, Report, Task, Trees},
+    trees::{FilterArgs, ProfileArgs, Report, Task, Trees},
 };
 use crate::{
     app::App,
@@ -77,13 +77,8 @@ pub(crate) struct SyncArgs {
     #[arg(long, value_name = "FILE")]
     report: Option<String>,
 
-    /// Settings of this section of the configuration file for SOURCE
-    #[arg(long, value_name = "NAME")]
-    src_profile: Option<String>,
-
-    /// Settings of this section of the configuration file for DESTINATION
-    #[arg(long, value_name = "NAME")]
-    dst_profile: Option<String>,
+    #[command(flatten)]
+    profiles: ProfileArgs,
 
     #[command(flatten)]
     filter: FilterArgs,
@@ -163,7 +158,7 @@ pub(crate) fn roots(source: &str, destination: &str) -> Result<(Root, Root), Fai
 pub(crate) async fn run(app: &App, args: SyncArgs) -> Result<(), Failure> {
     let (from, to) = roots(&args.source, &args.destination)?;
     if args.delete {
-        for (root, profile) in [(&from, &args.src_profile), (&to, &args.dst_profile)] {
+        for (root, profile) in [(&from, &args.profiles.source), (&to, &args.profiles.destination)] {
             if let (Some(url), None) = (root.url(), profile) {
                 app.services.require_chosen(url)?;
             }
@@ -181,6 +176,5 @@ pub(crate) async fn run(app: &App, args: SyncArgs) -> Result<(), Failure> {
         report: args.report.as_deref().map(Report::create).transpose()?,
         ..Task::default()
     };
-    let profiles = (args.src_profile.as_deref(), args.dst_profile.as_deref());
-    Trees::new(app, profiles, task)?.sync(&from, &to).await
+    Trees::new(app, &args.profiles, task)?.sync(&from, &to).await
 }

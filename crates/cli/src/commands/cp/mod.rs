@@ -13,7 +13,7 @@ use self::{
     mover::Mover,
     plan::{Mode, plan},
 };
-use super::trees::{FilterArgs, Report, Task, Trees};
+use super::trees::{FilterArgs, ProfileArgs, Report, Task, Trees};
 use crate::{
     app::App,
     failure::{Failure, parse_location},
@@ -110,13 +110,8 @@ pub(crate) struct CpArgs {
     #[arg(long, value_name = "FILE")]
     report: Option<String>,
 
-    /// Settings of this section of the configuration file for SOURCE
-    #[arg(long, value_name = "NAME")]
-    src_profile: Option<String>,
-
-    /// Settings of this section of the configuration file for DESTINATION
-    #[arg(long, value_name = "NAME")]
-    dst_profile: Option<String>,
+    #[command(flatten)]
+    profiles: ProfileArgs,
 
     #[command(flatten)]
     filter: FilterArgs,
@@ -130,8 +125,7 @@ impl CpArgs {
             || self.no_clobber
             || self.update
             || self.report.is_some()
-            || self.src_profile.is_some()
-            || self.dst_profile.is_some()
+            || self.profiles.are_set()
             || self.filter.is_set()
     }
 
@@ -149,8 +143,7 @@ pub(crate) async fn run(app: &App, args: CpArgs) -> Result<(), Failure> {
     let sources: Vec<Location> =
         args.sources.iter().map(|text| parse_location(text)).collect::<Result<_, _>>()?;
     let destination = parse_location(&args.destination)?;
-    let mode =
-        Mode { recursive: args.recursive, glob: !args.no_glob, apart: args.src_profile != args.dst_profile };
+    let mode = Mode { recursive: args.recursive, glob: !args.no_glob, apart: args.profiles.differ() };
     let steps = plan(&sources, &destination, mode)?;
     if args.is_choosy() {
         let task = Task {
@@ -165,8 +158,7 @@ pub(crate) async fn run(app: &App, args: CpArgs) -> Result<(), Failure> {
             report: args.report.as_deref().map(Report::create).transpose()?,
             ..Task::default()
         };
-        let profiles = (args.src_profile.as_deref(), args.dst_profile.as_deref());
-        return Trees::new(app, profiles, task)?.run(steps).await;
+        return Trees::new(app, &args.profiles, task)?.run(steps).await;
     }
     Mover::new(app, &args, &steps)?.run(steps).await
 }

@@ -12,6 +12,29 @@ use serde::Deserialize;
 
 use crate::{commands::resume::parse_age, failure::Failure, units::parse_size};
 
+/// Which settings hold for either end.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ProfileArgs {
+    /// Settings of this section of the configuration file for SOURCE
+    #[arg(long = "src-profile", value_name = "NAME")]
+    pub(crate) source: Option<String>,
+
+    /// Settings of this section of the configuration file for DESTINATION
+    #[arg(long = "dst-profile", value_name = "NAME")]
+    pub(crate) destination: Option<String>,
+}
+
+impl ProfileArgs {
+    pub(crate) fn are_set(&self) -> bool {
+        self.source.is_some() || self.destination.is_some()
+    }
+
+    /// Whether one URL may mean two things.
+    pub(crate) fn differ(&self) -> bool {
+        self.source != self.destination
+    }
+}
+
 /// Which items are meant.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Which items")]

@@ -20,7 +20,10 @@ use longshore::{
     },
 };
 
-pub(crate) use self::{args::FilterArgs, report::Report};
+pub(crate) use self::{
+    args::{FilterArgs, ProfileArgs},
+    report::Report,
+};
 use super::cp::{attributes::Wanted, mover::tell_event, plan::Step};
 use crate::{
     app::App,
@@ -54,7 +57,7 @@ pub(crate) struct Task {
 }
 
 /// The services of one side.
-enum Side<'a> {
+pub(crate) enum Side<'a> {
     Common(&'a Services),
     Own(Box<Services>),
 }
@@ -71,7 +74,7 @@ impl Deref for Side<'_> {
 }
 
 impl<'a> Side<'a> {
-    fn of(app: &'a App, profile: Option<&str>) -> Result<Self, Failure> {
+    pub(crate) fn of(app: &'a App, profile: Option<&str>) -> Result<Self, Failure> {
         match profile {
             None => Ok(Self::Common(&app.services)),
             Some(name) => {
@@ -79,6 +82,11 @@ impl<'a> Side<'a> {
                 Ok(Self::Own(Box::new(Services::new(&settings, &app.out))))
             }
         }
+    }
+
+    /// Whether no profile was named, so that one URL means one thing on both sides.
+    pub(crate) fn is_common(&self) -> bool {
+        matches!(self, Self::Common(_))
     }
 }
 
@@ -99,16 +107,11 @@ pub(crate) struct Trees<'a> {
 }
 
 impl<'a> Trees<'a> {
-    /// `profiles` are those of the source and of the destination.
-    pub(crate) fn new(
-        app: &'a App,
-        profiles: (Option<&str>, Option<&str>),
-        task: Task,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn new(app: &'a App, profiles: &ProfileArgs, task: Task) -> Result<Self, Failure> {
         Ok(Self {
             app,
-            from: Side::of(app, profiles.0)?,
-            to: Side::of(app, profiles.1)?,
+            from: Side::of(app, profiles.source.as_deref())?,
+            to: Side::of(app, profiles.destination.as_deref())?,
             writer: app.transfer(2)?,
             reader: app.transfer(2)?,
             board: Board::new(&app.out, app.settings.progress),
@@ -122,7 +125,7 @@ impl<'a> Trees<'a> {
 
     /// Whether the sides are the same services, so that one URL means one thing.
     fn is_common(&self) -> bool {
-        matches!((&self.from, &self.to), (Side::Common(_), Side::Common(_)))
+        self.from.is_common() && self.to.is_common()
     }
 
     /// Carries out the steps one after the other, and says how it went.
