@@ -37,8 +37,15 @@ fn main() -> ExitCode {
     let backends = backends.into_iter().map(|make| make()).chain(azure::backend());
     let mut trials: Vec<Trial> = backends.flat_map(|backend| backend.trials(&context)).collect();
     trials.extend(faults::trials(&context));
-    let stores: [fn() -> Backend; 6] =
-        [memory::backend, aistore::backend, supabase::backend, s3::backend, http::backend, http::plain];
+    let stores: [fn() -> Backend; 7] = [
+        memory::backend,
+        aistore::backend,
+        supabase::backend,
+        s3::backend,
+        apolo::backend,
+        http::backend,
+        http::plain,
+    ];
     trials.extend(transfers::trials(&context, stores.map(|make| make())));
     libtest_mimic::run(&args, trials).exit_code()
 }

@@ -93,7 +93,9 @@ fn synchronized_with_removal() {
         fs::remove_file(home.path("tree/d/b")).unwrap();
         random_file(home.path("tree/new"), 7);
         let dry = home.run(["sync", "-n", "--delete", "tree", &there]).ok().out();
-        assert!(dry.contains(&format!("would remove {}", site.url("t/d/b"))), "{dry}");
+        // By the store's own name, which can be longer than the one that was typed.
+        let removal = |line: &str| line.starts_with("would remove ") && line.ends_with("bucket/t/d/b");
+        assert!(dry.lines().any(removal), "{dry}");
         assert_eq!(listed(home, &there).len(), 3);
         home.run(["sync", "--delete", "tree", &there]).ok().says(&["1 removed"]);
         home.run(["sync", "--delete", &there, "back"]).ok().says(&["1 removed"]);

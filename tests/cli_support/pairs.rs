@@ -54,7 +54,8 @@ fn travels(source: &Site, target: &Site, pair: &str) {
 
 /// Keys with capital letters cannot be headers, so no S3 service holds them.
 fn what_cannot_be_held_is_counted() {
-    for (to, lost) in [(Platform::Aistore, None), (Platform::Supabase, None), (Platform::S3, Some(1))] {
+    for to in Platform::ALL {
+        let lost = matches!(to, Platform::S3 | Platform::Apolo).then_some(1);
         let (source, target) = (Platform::Aistore.start(), to.start());
         let home = knows(&source, &target);
         random_file(home.path("x.txt"), 10);
@@ -74,9 +75,12 @@ fn what_cannot_be_held_is_counted() {
 fn a_profile_without_the_service_says_so() {
     let home = Home::new();
     home.configure("[profile.none]\nconcurrency = 2\n[profile.half]\ns3-access-key = \"k\"\n");
-    for (url, setting) in
-        [("ais://b/x", "`endpoint`"), ("supabase://b/x", "`supabase-url`"), ("s3://b/x", "`s3-endpoint`")]
-    {
+    for (url, setting) in [
+        ("ais://b/x", "`endpoint`"),
+        ("supabase://b/x", "`supabase-url`"),
+        ("s3://b/x", "`s3-endpoint`"),
+        ("blob:b/x", "`apolo-token`"),
+    ] {
         let ran = home.run(["cp", "--src-profile", "none", url, "here"]).exits(2);
         ran.says(&["profile `none`", "says no", setting]);
     }

@@ -13,6 +13,7 @@ pub(crate) enum Platform {
     Aistore,
     Supabase,
     S3,
+    Apolo,
 }
 
 /// A server of one platform, with a bucket.
@@ -22,7 +23,7 @@ pub(crate) struct Site {
 }
 
 impl Platform {
-    pub(crate) const ALL: [Self; 3] = [Self::Aistore, Self::Supabase, Self::S3];
+    pub(crate) const ALL: [Self; 4] = [Self::Aistore, Self::Supabase, Self::S3, Self::Apolo];
 
     /// A server of its own, which ends with the site.
     pub(crate) fn start(self) -> Site {
@@ -32,6 +33,7 @@ impl Platform {
             Self::Aistore => start(builder),
             Self::Supabase => start(builder.supabase("127.0.0.1:0")),
             Self::S3 => start(builder.s3("127.0.0.1:0")),
+            Self::Apolo => start(builder.apolo("127.0.0.1:0")),
         };
         let site = Site { platform: self, server };
         site.make_bucket();
@@ -43,6 +45,7 @@ impl Platform {
             Self::Aistore => "ais",
             Self::Supabase => "supabase",
             Self::S3 => "s3",
+            Self::Apolo => "blob",
         }
     }
 }
@@ -72,7 +75,9 @@ impl Site {
     /// URL of an object or a prefix in the bucket.
     pub(crate) fn url(&self, key: &str) -> String {
         let slash = if key.is_empty() { "" } else { "/" };
-        format!("{}://bucket{slash}{key}", self.platform.scheme())
+        // The names of Apolo begin with a cluster unless they are short.
+        let slashes = if self.platform == Platform::Apolo { "" } else { "//" };
+        format!("{}:{slashes}bucket{slash}{key}", self.platform.scheme())
     }
 
     /// Somebody whose environment names the service.
@@ -89,6 +94,11 @@ impl Site {
                     .with("AWS_ACCESS_KEY_ID", access_key)
                     .with("AWS_SECRET_ACCESS_KEY", secret)
             }
+            Platform::Apolo => home
+                .with("APOLO_API_URL", self.server.apolo_url().expect("a service"))
+                .with("APOLO_TOKEN", self.server.apolo_settings().token("alice"))
+                .with("APOLO_ORG", "acme")
+                .with("APOLO_PROJECT", "proj1"),
         }
     }
 
@@ -106,6 +116,11 @@ impl Site {
                 let url = self.server.s3_url().expect("an endpoint");
                 format!("s3-endpoint = {url:?}\ns3-access-key = {access_key:?}\ns3-secret-key = {secret:?}\n")
             }
+            Platform::Apolo => format!(
+                "apolo-url = {:?}\napolo-token = {:?}\napolo-org = \"acme\"\napolo-project = \"proj1\"\n",
+                self.server.apolo_url().expect("a service"),
+                self.server.apolo_settings().token("alice")
+            ),
         };
         format!("[profile.{name}]\n{settings}")
     }
@@ -115,7 +130,8 @@ impl Site {
         let node = match self.platform {
             Platform::Aistore => NodeKind::Target,
             Platform::Supabase => NodeKind::Supabase,
-            Platform::S3 => NodeKind::S3,
+            // The objects of Apolo's buckets lie on S3.
+            Platform::S3 | Platform::Apolo => NodeKind::S3,
         };
         let entries =
             self.server.journal().filter(|entry| entry.node == node && entry.operation == operation);

@@ -7,7 +7,7 @@ use std::{fs, path::Path, time::Duration};
 use super::{Home, Platform, assert_same, cases, names, noise, platforms::Site, random_file};
 
 cases! { aistore_upload aistore_download aistore_sync supabase_upload supabase_download supabase_sync s3_upload
-s3_download s3_sync aistore_stale_transfers aistore_changed_source }
+s3_download s3_sync apolo_upload apolo_download apolo_sync aistore_stale_transfers aistore_changed_source }
 
 const MIB: usize = 1 << 20;
 /// Part size and number of workers of the runs.
@@ -142,6 +142,10 @@ fn s3_upload() {
     upload(Platform::S3);
 }
 
+fn apolo_upload() {
+    upload(Platform::Apolo);
+}
+
 fn upload(platform: Platform) {
     let site = platform.start();
     let home = user(&site);
@@ -165,6 +169,10 @@ fn supabase_download() {
 
 fn s3_download() {
     download(Platform::S3);
+}
+
+fn apolo_download() {
+    download(Platform::Apolo);
 }
 
 fn download(platform: Platform) {
@@ -193,6 +201,10 @@ fn supabase_sync() {
 
 fn s3_sync() {
     sync(Platform::S3);
+}
+
+fn apolo_sync() {
+    sync(Platform::Apolo);
 }
 
 fn sync(platform: Platform) {

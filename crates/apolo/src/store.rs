@@ -11,7 +11,8 @@ use longshore_blob_api::{
     SignRequest, SignedRequest, UploadPage,
 };
 use longshore_core_types::{
-    BucketName, Error, ErrorKind, ObjectKey, ObjectMeta, Payload, Resource, Result, Scheme, StoreUrl,
+    BucketName, Error, ErrorKind, ObjectKey, ObjectMeta, Payload, Pressure, Resource, Result, Scheme,
+    StoreUrl,
 };
 
 use crate::{
@@ -158,6 +159,10 @@ impl BlobStore for Store {
 
     fn url(&self) -> StoreUrl {
         self.0.url.clone()
+    }
+
+    fn pressure(&self) -> Option<Pressure> {
+        self.0.behind.pressure()
     }
 
     async fn head(&self, key: &ObjectKey, opts: HeadOptions) -> Result<ObjectMeta> {

@@ -1,7 +1,7 @@
 //! Services that a profile names beside an AIStore cluster.
 
 use longshore::{
-    AnyStore, Secret, StoreUrl,
+    AnyStore, Secret, StoreUrl, apolo,
     object_store::s3::{AwsCredentials, S3Builder},
     supabase,
 };
@@ -13,6 +13,7 @@ use crate::{failure::Failure, settings::Settings};
 pub(crate) struct Accounts {
     pub(crate) supabase: Option<SupabaseAccount>,
     pub(crate) s3: Option<S3Account>,
+    pub(crate) apolo: Option<ApoloAccount>,
 }
 
 /// A Supabase project.
@@ -30,6 +31,36 @@ pub(crate) struct S3Account {
     pub(crate) region: Option<String>,
     /// Buckets are asked anonymously if there is none.
     pub(crate) key: Option<(String, Secret)>,
+}
+
+/// A user of the Apolo platform. What is not said is chosen as the platform's own client does.
+#[derive(Clone, Debug)]
+pub(crate) struct ApoloAccount {
+    pub(crate) url: Option<String>,
+    pub(crate) token: Secret,
+    pub(crate) cluster: Option<String>,
+    pub(crate) org: Option<String>,
+    pub(crate) project: Option<String>,
+}
+
+impl ApoloAccount {
+    pub(crate) fn builder(&self) -> apolo::ClientBuilder {
+        let Self { url, token, cluster, org, project } = self.clone();
+        let mut builder = apolo::Client::builder().token(token);
+        if let Some(url) = url {
+            builder = builder.api_url(url);
+        }
+        if let Some(cluster) = cluster {
+            builder = builder.cluster(cluster);
+        }
+        if let Some(org) = org {
+            builder = builder.org(org);
+        }
+        if let Some(project) = project {
+            builder = builder.project(project);
+        }
+        builder
+    }
 }
 
 impl SupabaseAccount {

@@ -132,14 +132,14 @@ impl Services {
     pub(crate) async fn apolo(&self) -> Result<&apolo::Client, Failure> {
         let connect = || async {
             let settings = &self.settings;
-            let builder = apolo::ClientBuilder::from_env().configure(|mut config| {
-                config.timeouts.connect = settings.connect_timeout.or(config.timeouts.connect);
-                config.timeouts.head = settings.idle_timeout.or(config.timeouts.head);
-                config.timeouts.idle = settings.idle_timeout.or(config.timeouts.idle);
-                config.retry.max_attempts = settings.attempts.unwrap_or(config.retry.max_attempts);
-                config
-            });
-            builder.connect().await.map_err(|error| {
+            let builder = if let Some(account) = &settings.accounts.apolo {
+                account.builder()
+            } else {
+                settings.lacks("apolo-token")?;
+                apolo::ClientBuilder::from_env()
+            };
+            let client = builder.configure(|config| settings.limits(config)).connect().await;
+            client.map_err(|error| {
                 Failure::of("", error)
                     .or_hint("log in with `apolo login`, or set APOLO_API_URL and APOLO_TOKEN")
             })

@@ -16,7 +16,7 @@ use longshore::{
 use serde::Deserialize;
 
 use crate::{
-    accounts::{Accounts, S3Account, SupabaseAccount},
+    accounts::{Accounts, ApoloAccount, S3Account, SupabaseAccount},
     app::Global,
     failure::Failure,
     units::{parse_duration, parse_rate, parse_size},
@@ -187,6 +187,12 @@ struct Profile {
     s3_access_key: Option<String>,
     #[serde(deserialize_with = "secret")]
     s3_secret_key: Option<Secret>,
+    apolo_url: Option<String>,
+    #[serde(deserialize_with = "secret")]
+    apolo_token: Option<Secret>,
+    apolo_cluster: Option<String>,
+    apolo_org: Option<String>,
+    apolo_project: Option<String>,
     verify: Option<String>,
     progress: Option<String>,
 }
@@ -338,7 +344,19 @@ impl Profile {
             region,
             key,
         });
+        let (url, cluster) = (self.apolo_url.clone(), self.apolo_cluster.clone());
+        let (org, project) = (self.apolo_org.clone(), self.apolo_project.clone());
+        let apolo = match &self.apolo_token {
+            Some(token) => Some(ApoloAccount { url, token: token.clone(), cluster, org, project }),
+            None if [url, cluster, org, project].iter().any(Option::is_some) => {
+                return Err(lacks("apolo-token"));
+            }
+            None => None,
+        };
         Ok(Accounts {
+            apolo: apolo.filter(|_| {
+                !any(&["APOLO_API_URL", "APOLO_TOKEN", "APOLO_PASSED_CONFIG", "NEURO_PASSED_CONFIG"])
+            }),
             supabase: supabase
                 .filter(|_| !any(&["SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_KEY"])),
             s3: s3.filter(|_| {
