@@ -1,10 +1,13 @@
-//! A directory that many files are written into.
+//! A directory that many files are written into, or looked at in.
 
+#[cfg(unix)]
+use std::time::Duration;
 use std::{
     ffi::OsStr,
-    fs::File,
+    fs::{File, Metadata},
     io,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 /// Holds its directory open where the system can, so that the way there is walked once and not for every file.
@@ -13,6 +16,62 @@ pub(crate) struct Dir {
     path: PathBuf,
     #[cfg(unix)]
     handle: std::os::fd::OwnedFd,
+}
+
+/// What a walk has to know of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub(crate) kind: Kind,
+    pub(crate) size: u64,
+    pub(crate) modified: Option<SystemTime>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    File,
+    Directory,
+    Link,
+    /// A socket, a pipe, a device.
+    Special,
+}
+
+impl From<&Metadata> for Stat {
+    fn from(meta: &Metadata) -> Self {
+        let kind = match meta.file_type() {
+            kind if kind.is_file() => Kind::File,
+            kind if kind.is_dir() => Kind::Directory,
+            kind if kind.is_symlink() => Kind::Link,
+            _ => Kind::Special,
+        };
+        Self { kind, size: meta.len(), modified: meta.modified().ok() }
+    }
+}
+
+#[cfg(unix)]
+impl From<&rustix::fs::Stat> for Stat {
+    fn from(stat: &rustix::fs::Stat) -> Self {
+        use rustix::fs::FileType;
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Kind::File,
+            FileType::Directory => Kind::Directory,
+            FileType::Symlink => Kind::Link,
+            _ => Kind::Special,
+        };
+        Self { kind, size: u64::try_from(stat.st_size).unwrap_or(0), modified: modified(stat) }
+    }
+}
+
+#[cfg(unix)]
+fn modified(stat: &rustix::fs::Stat) -> Option<SystemTime> {
+    let whole = Duration::from_secs(stat.st_mtime.unsigned_abs());
+    let whole = if stat.st_mtime < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(whole)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(whole)
+    };
+    #[allow(clippy::useless_conversion, reason = "the type is not the same on all systems")]
+    let rest = u64::try_from(stat.st_mtime_nsec).ok()?;
+    whole?.checked_add(Duration::from_nanos(rest))
 }
 
 #[cfg(unix)]
@@ -36,6 +95,12 @@ impl Dir {
         Ok(rustix::fs::renameat(&self.handle, from, &self.handle, to)?)
     }
 
+    /// Looks at an entry itself, not at where a link leads.
+    pub(crate) fn stat(&self, name: &OsStr) -> io::Result<Stat> {
+        let stat = rustix::fs::statat(&self.handle, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(Stat::from(&stat))
+    }
+
     pub(crate) fn remove(&self, name: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.handle, name, rustix::fs::AtFlags::empty())?)
     }
@@ -53,6 +118,10 @@ impl Dir {
 
     pub(crate) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         std::fs::rename(self.path.join(from), self.path.join(to))
+    }
+
+    pub(crate) fn stat(&self, name: &OsStr) -> io::Result<Stat> {
+        std::fs::symlink_metadata(self.path.join(name)).map(|meta| Stat::from(&meta))
     }
 
     pub(crate) fn remove(&self, name: &OsStr) -> io::Result<()> {
@@ -84,6 +153,41 @@ impl Dir {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn entries_are_what_the_system_says() {
+        let temp = tempfile::tempdir().unwrap();
+        std::fs::create_dir(temp.path().join("d")).unwrap();
+        std::os::unix::fs::symlink("nowhere", temp.path().join("l")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(temp.path().join("s")).unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        for (name, seconds) in [("now", None), ("early", Some(1)), ("earlier", Some(-1))] {
+            std::fs::write(temp.path().join(name), "12345").unwrap();
+            let half = Duration::from_millis(1500);
+            let time = seconds.map(|seconds| match seconds {
+                1 => SystemTime::UNIX_EPOCH + half,
+                _ => SystemTime::UNIX_EPOCH - half,
+            });
+            if let Some(time) = time {
+                let file = File::options().write(true).open(temp.path().join(name)).unwrap();
+                file.set_modified(time).unwrap();
+                assert_eq!(dir.stat(OsStr::new(name)).unwrap().modified, Some(time));
+            }
+        }
+        for (name, kind) in [
+            ("now", Kind::File),
+            ("earlier", Kind::File),
+            ("d", Kind::Directory),
+            ("l", Kind::Link),
+            ("s", Kind::Special),
+        ] {
+            let meta = std::fs::symlink_metadata(temp.path().join(name)).unwrap();
+            let stat = dir.stat(OsStr::new(name)).unwrap();
+            assert_eq!((stat, stat.kind), (Stat::from(&meta), kind), "{name}");
+        }
+        assert_eq!(dir.stat(OsStr::new("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
 
     #[test]
     fn a_new_name_is_nobodys() {

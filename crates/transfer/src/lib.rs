@@ -5,6 +5,7 @@
 //! builder: await it, or start it in the background and keep the handle.
 #![doc = include_str!("../README.md")]
 
+mod batches;
 mod body;
 mod budget;
 mod cancel;

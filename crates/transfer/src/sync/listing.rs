@@ -1,21 +1,22 @@
 //! What is in a place, in the order of the names.
 
-use std::{collections::HashSet, path::PathBuf, time::SystemTime};
+use std::{collections::HashSet, path::Path, time::SystemTime};
 
 use longshore_blob_api::{AnyStore, BlobStore, Entry as BlobEntry, ListDetail, ListOptions};
 use longshore_core_types::{Checksum, Error, ErrorKind, Result};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::task::JoinSet;
 
 use super::{Place, merge::Listing, sorted::Sorter};
 use crate::{
+    batches::{self, Gone},
     context::Context,
     error::local_fault,
     progress::SkipReason,
     tree::{Found, SymlinkPolicy, key_of, walk_in_order},
 };
 
-/// So many entries are read ahead of the merge.
-const AHEAD: usize = 256;
+/// So many batches of entries are read ahead of the merge.
+const AHEAD: usize = 2;
 
 /// A file or object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +63,7 @@ pub(super) enum Listed {
 
 /// A listing that is read in the background, a little ahead.
 pub(super) struct Reader {
-    lines: mpsc::Receiver<Listed>,
+    lines: batches::Receiver<Listed>,
     /// Owns the task that reads a store; it ends with this.
     _task: JoinSet<()>,
     ended: bool,
@@ -77,36 +78,36 @@ impl Reader {
         detail: ListDetail,
         may_be_missing: bool,
     ) -> Result<Self> {
-        let (sender, receiver) = mpsc::channel(AHEAD);
         let mut task = JoinSet::new();
-        match place {
-            Place::Local(root) if may_be_missing && !root.exists() => {
-                // Nobody else will send anything, and there is room.
-                let _ = sender.try_send(Listed::End);
-            }
+        let receiver = match place {
+            Place::Local(root) if may_be_missing && !root.exists() => return Ok(Self::nothing()),
             Place::Local(root) => {
-                let found = walk_in_order(root.clone(), links)?;
-                task.spawn(files(root.clone(), found, sender));
+                let below = root.clone();
+                walk_in_order(root.clone(), links, move |found| line(&below, found))?
             }
             Place::Store { store, prefix } => {
+                let (mut sender, found) = batches::channel(AHEAD);
                 let (store, prefix, context) = (store.clone(), prefix.clone(), context.clone());
                 task.spawn(async move {
-                    let last = match objects(&store, prefix, detail, &context, &sender).await {
+                    let last = match objects(&store, prefix, detail, &context, &mut sender).await {
                         Ok(()) => Listed::End,
-                        Err(Some(error)) => Listed::Broken(error),
-                        Err(None) => return,
+                        Err(Ended::Fault(error)) => Listed::Broken(error),
+                        Err(Ended::Gone) => return,
                     };
-                    // Nobody listens any more.
-                    let _ = sender.send(last).await;
+                    if sender.send(last).await.is_ok() {
+                        // Nobody listens any more, if that fails.
+                        let _ = sender.flush().await;
+                    }
                 });
+                found
             }
-        }
+        };
         Ok(Self { lines: receiver, _task: task, ended: false })
     }
 
     /// A place that has nothing, because nobody asked what it has.
     pub(super) fn nothing() -> Self {
-        let (_, lines) = mpsc::channel(1);
+        let (_, lines) = batches::channel(1);
         Self { lines, _task: JoinSet::new(), ended: true }
     }
 }
@@ -125,34 +126,48 @@ impl Listing for Reader {
     }
 }
 
-async fn files(root: PathBuf, mut found: mpsc::Receiver<Found>, sender: mpsc::Sender<Listed>) {
-    while let Some(found) = found.recv().await {
-        let name = |path: &PathBuf| key_of("", path.strip_prefix(&root).unwrap_or(path));
-        let line = match found {
-            Found::File { path, size, modified } => match name(&path) {
-                Ok(name) => Listed::Entry(Entry { name, size, modified, checksums: Vec::new() }),
-                Err(error) => Listed::Failed { name: path.display().to_string(), error },
-            },
-            Found::Skipped { path, reason } => {
-                Listed::Skipped { name: name(&path).unwrap_or_else(|_| path.display().to_string()), reason }
-            }
-            Found::Failed { path, error } => Listed::Failed { name: path.display().to_string(), error },
-            Found::End => Listed::End,
-        };
-        if sender.send(line).await.is_err() {
-            return;
+/// What was found below a directory, as a line.
+fn line(root: &Path, found: Found) -> Listed {
+    let name = |path: &Path| key_of("", path.strip_prefix(root).unwrap_or(path));
+    match found {
+        Found::File { path, size, modified } => match name(&path) {
+            Ok(name) => Listed::Entry(Entry { name, size, modified, checksums: Vec::new() }),
+            Err(error) => Listed::Failed { name: path.display().to_string(), error },
+        },
+        Found::Skipped { path, reason } => {
+            Listed::Skipped { name: name(&path).unwrap_or_else(|_| path.display().to_string()), reason }
         }
+        Found::Failed { path, error } => Listed::Failed { name: path.display().to_string(), error },
+        Found::End => Listed::End,
     }
 }
 
-/// `Err(None)` if nobody listens any more.
+/// Why a listing has no end.
+enum Ended {
+    Fault(Error),
+    /// Nobody listens any more.
+    Gone,
+}
+
+impl From<Error> for Ended {
+    fn from(error: Error) -> Self {
+        Self::Fault(error)
+    }
+}
+
+impl From<Gone> for Ended {
+    fn from(_: Gone) -> Self {
+        Self::Gone
+    }
+}
+
 async fn objects(
     store: &AnyStore,
     prefix: String,
     detail: ListDetail,
     context: &Context,
-    sender: &mpsc::Sender<Listed>,
-) -> Result<(), Option<Error>> {
+    lines: &mut batches::Sender<Listed>,
+) -> Result<(), Ended> {
     let mut unordered = (!store.capability().list_ordered).then(Sorter::default);
     let options = ListOptions::prefix(&*prefix).with_detail(detail);
     let (mut token, mut seen) = (None, HashSet::new());
@@ -161,13 +176,13 @@ async fn objects(
         let page = context.ask(store.list_page(&options, token.clone())).await?;
         if page.incomplete && !warned {
             warned = true;
-            sender.send(Listed::Incomplete).await.map_err(|_| None)?;
+            lines.send(Listed::Incomplete).await?;
         }
         for entry in page.entries {
             let BlobEntry::Object(meta) = entry else { continue };
             let Some(name) = meta.key.as_str().strip_prefix(&*prefix) else {
                 let text = format!("the listing holds a name that does not start with {prefix:?}");
-                return Err(Some(Error::new(ErrorKind::Protocol, text)));
+                return Err(Error::new(ErrorKind::Protocol, text).into());
             };
             let entry = Entry {
                 name: name.to_owned(),
@@ -177,22 +192,24 @@ async fn objects(
             };
             match &mut unordered {
                 Some(sorter) => sorter.push(entry)?,
-                None => sender.send(Listed::Entry(entry)).await.map_err(|_| None)?,
+                None => lines.send(Listed::Entry(entry)).await?,
             }
         }
+        // The next page may take a while.
+        lines.flush().await?;
         match page.next {
             None => break,
             // Where there is an order, whoever merges notices that a listing goes back.
             next if next == token || unordered.is_some() && !seen.insert(next.clone()) => {
                 let text = format!("the listing of {} repeats itself", store.url().with_key(&*prefix));
-                return Err(Some(Error::new(ErrorKind::Protocol, text)));
+                return Err(Error::new(ErrorKind::Protocol, text).into());
             }
             next => token = next,
         }
     }
     if let Some(sorter) = unordered {
         for entry in sorter.sorted()? {
-            sender.send(Listed::Entry(entry?)).await.map_err(|_| None)?;
+            lines.send(Listed::Entry(entry?)).await?;
         }
     }
     Ok(())

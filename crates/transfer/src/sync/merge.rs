@@ -64,7 +64,8 @@ impl<L: Listing> Head<L> {
                     self.state = State::Ended;
                     return Some(Step::Broken(self.side, error));
                 }
-                self.last = Some(entry.name.clone());
+                // In the memory of the name before it.
+                self.last.get_or_insert_default().clone_from(&entry.name);
                 self.state = State::Entry(entry);
                 None
             }

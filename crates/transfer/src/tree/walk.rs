@@ -1,24 +1,27 @@
 //! The files below a directory, as they are found.
 
 use std::{
+    cmp::Ordering,
     ffi::OsString,
-    fs::{self, Metadata, ReadDir},
+    fs::{self, ReadDir},
     io,
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
 use longshore_core_types::{Error, Result};
-use tokio::sync::mpsc;
 
 use crate::{
+    batches::{self, Gone},
+    dir::{Dir, Kind, Stat},
     error::{local, local_fault},
     part_file,
     progress::SkipReason,
 };
 
-/// So many entries are read ahead of those that use them.
-const AHEAD: usize = 256;
+/// So many batches of entries are read ahead of those that use them: more than a page of a listing, with which they may
+/// be compared, so that whoever walks goes on while others wait for the next page.
+const AHEAD: usize = 8;
 
 /// What to do about symbolic links in a tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,20 +57,29 @@ pub(crate) enum Found {
 /// Walks a directory on a thread of its own, a few entries ahead of the receiver.
 ///
 /// An error if the directory itself cannot be read. The thread ends when the receiver is dropped.
-pub(super) fn walk(root: PathBuf, links: SymlinkPolicy) -> Result<mpsc::Receiver<Found>> {
-    start(root, links, false)
+pub(super) fn walk(root: PathBuf, links: SymlinkPolicy) -> Result<batches::Receiver<Found>> {
+    start(root, links, false, |found| found)
 }
 
 /// The same in the byte order of the names that the files have as objects, with the names of one directory of each
-/// level in memory.
-pub(crate) fn walk_in_order(root: PathBuf, links: SymlinkPolicy) -> Result<mpsc::Receiver<Found>> {
-    start(root, links, true)
+/// level in memory. What is found becomes something else on that thread.
+pub(crate) fn walk_in_order<T: Send + 'static>(
+    root: PathBuf,
+    links: SymlinkPolicy,
+    into: impl Fn(Found) -> T + Send + 'static,
+) -> Result<batches::Receiver<T>> {
+    start(root, links, true, into)
 }
 
-fn start(root: PathBuf, links: SymlinkPolicy, ordered: bool) -> Result<mpsc::Receiver<Found>> {
+fn start<T: Send + 'static>(
+    root: PathBuf,
+    links: SymlinkPolicy,
+    ordered: bool,
+    into: impl Fn(Found) -> T + Send + 'static,
+) -> Result<batches::Receiver<T>> {
     let first = fs::read_dir(&root).map_err(|error| local("read the directory", &root, error))?;
-    let (sender, receiver) = mpsc::channel(AHEAD);
-    let walker = Walker { links, ordered, sender };
+    let (sender, receiver) = batches::channel(AHEAD);
+    let mut walker = Walker { links, ordered, sender, into };
     std::thread::Builder::new()
         .name("longshore-walk".into())
         .spawn(move || {
@@ -80,48 +92,67 @@ fn start(root: PathBuf, links: SymlinkPolicy, ordered: bool) -> Result<mpsc::Rec
     Ok(receiver)
 }
 
-struct Walker {
+struct Walker<T, F> {
     links: SymlinkPolicy,
     ordered: bool,
-    sender: mpsc::Sender<Found>,
+    sender: batches::Sender<T>,
+    into: F,
 }
-
-/// The receiver is gone.
-struct Gone;
 
 /// The entries of a directory.
 enum Level {
     AsRead(ReadDir),
-    Sorted(std::vec::IntoIter<(OsString, bool)>),
+    Sorted(Dir, std::vec::IntoIter<Name>),
+}
+
+/// An entry and what there is to see of it.
+struct Seen {
+    path: PathBuf,
+    stat: io::Result<Stat>,
 }
 
 impl Level {
-    fn next(&mut self, directory: &Path) -> Option<io::Result<PathBuf>> {
+    fn next(&mut self, directory: &Path) -> Option<io::Result<Seen>> {
         match self {
-            Self::AsRead(entries) => entries.next().map(|entry| entry.map(|entry| entry.path())),
-            Self::Sorted(names) => names.next().map(|(name, _)| Ok(directory.join(name))),
+            Self::AsRead(entries) => entries.next().map(|entry| {
+                let entry = entry?;
+                Ok(Seen { path: entry.path(), stat: entry.metadata().map(|meta| Stat::from(&meta)) })
+            }),
+            // The way to the directory is not walked for each of its entries.
+            Self::Sorted(handle, names) => names
+                .next()
+                .map(|(name, _)| Ok(Seen { path: directory.join(&name), stat: handle.stat(&name) })),
         }
     }
 }
 
+/// Of an entry, and whether it is a directory.
+type Name = (OsString, bool);
+
 /// What is below a directory has its name and a slash in front.
-fn sort_key((name, is_dir): &(OsString, bool)) -> impl Iterator<Item = u8> {
-    let slash: &[u8] = if *is_dir { b"/" } else { b"" };
-    name.as_encoded_bytes().iter().chain(slash).copied()
+fn in_order((a, a_is_dir): &Name, (b, b_is_dir): &Name) -> Ordering {
+    let slash = |is_dir| if is_dir { &b"/"[..] } else { b"" };
+    let (a, b) = (a.as_encoded_bytes(), b.as_encoded_bytes());
+    let both = a.len().min(b.len());
+    a[..both]
+        .cmp(&b[..both])
+        .then_with(|| a[both..].iter().chain(slash(*a_is_dir)).cmp(b[both..].iter().chain(slash(*b_is_dir))))
 }
 
-impl Walker {
+impl<T, F: Fn(Found) -> T> Walker<T, F> {
     /// Depth first, holding one directory for each level.
-    fn run(&self, root: PathBuf, first: ReadDir) -> std::result::Result<(), Gone> {
-        let level = self.level(&root, first)?;
-        let mut open = vec![(root, level)];
+    fn run(&mut self, root: PathBuf, first: ReadDir) -> std::result::Result<(), Gone> {
+        let mut open = Vec::new();
+        if let Some(level) = self.level(&root, first)? {
+            open.push((root, level));
+        }
         while let Some((directory, entries)) = open.last_mut() {
-            let path = match entries.next(directory) {
+            let seen = match entries.next(directory) {
                 None => {
                     open.pop();
                     continue;
                 }
-                Some(Ok(path)) => path,
+                Some(Ok(seen)) => seen,
                 Some(Err(error)) => {
                     let path = directory.clone();
                     open.pop();
@@ -129,23 +160,33 @@ impl Walker {
                     continue;
                 }
             };
-            if let Some(below) = self.entry(path)? {
+            if let Some(below) = self.entry(seen)? {
                 match fs::read_dir(&below) {
                     Ok(entries) => {
-                        let level = self.level(&below, entries)?;
-                        open.push((below, level));
+                        if let Some(level) = self.level(&below, entries)? {
+                            open.push((below, level));
+                        }
                     }
                     Err(error) => self.failed("read the directory", below, error)?,
                 }
             }
         }
-        self.send(Found::End)
+        self.send(Found::End)?;
+        self.sender.blocking_flush()
     }
 
-    fn level(&self, directory: &Path, entries: ReadDir) -> std::result::Result<Level, Gone> {
+    /// `None` for a directory that failed.
+    fn level(&mut self, path: &Path, entries: ReadDir) -> std::result::Result<Option<Level>, Gone> {
         if !self.ordered {
-            return Ok(Level::AsRead(entries));
+            return Ok(Some(Level::AsRead(entries)));
         }
+        let handle = match Dir::open(path) {
+            Ok(handle) => handle,
+            Err(error) => {
+                self.failed("read the directory", path.to_owned(), error)?;
+                return Ok(None);
+            }
+        };
         let mut names = Vec::new();
         for entry in entries {
             match entry {
@@ -155,19 +196,19 @@ impl Walker {
                     names.push((entry.file_name(), is_dir));
                 }
                 Err(error) => {
-                    self.failed("read the directory", directory.to_owned(), error)?;
+                    self.failed("read the directory", path.to_owned(), error)?;
                     break;
                 }
             }
         }
-        names.sort_unstable_by(|a, b| sort_key(a).cmp(sort_key(b)));
-        Ok(Level::Sorted(names.into_iter()))
+        names.sort_unstable_by(in_order);
+        Ok(Some(Level::Sorted(handle, names.into_iter())))
     }
 
     /// Reports an entry; a directory is returned instead.
-    fn entry(&self, path: PathBuf) -> std::result::Result<Option<PathBuf>, Gone> {
-        let meta = match fs::symlink_metadata(&path) {
-            Ok(meta) => meta,
+    fn entry(&mut self, Seen { path, stat }: Seen) -> std::result::Result<Option<PathBuf>, Gone> {
+        let stat = match stat {
+            Ok(stat) => stat,
             // A download that got its final name since the directory was read: nothing is missing.
             Err(error) if error.kind() == io::ErrorKind::NotFound && is_unfinished(&path) => {
                 let found = Found::Skipped { path, reason: SkipReason::UnfinishedDownload };
@@ -175,10 +216,11 @@ impl Walker {
             }
             Err(error) => return self.failed("inspect", path, error).map(|()| None),
         };
-        if meta.is_dir() {
-            return Ok(Some(path));
-        }
-        let found = if meta.is_symlink() { self.link(path) } else { file(path, &meta) };
+        let found = match stat.kind {
+            Kind::Directory => return Ok(Some(path)),
+            Kind::Link => self.link(path),
+            Kind::File | Kind::Special => file(path, stat),
+        };
         self.send(found)?;
         Ok(None)
     }
@@ -189,28 +231,28 @@ impl Walker {
         }
         match fs::metadata(&path) {
             Ok(meta) if meta.is_dir() => Found::Skipped { path, reason: SkipReason::Symlink },
-            Ok(meta) => file(path, &meta),
+            Ok(meta) => file(path, Stat::from(&meta)),
             Err(error) => Found::Failed { error: local("follow the link", &path, error), path },
         }
     }
 
-    fn failed(&self, tried: &str, path: PathBuf, error: io::Error) -> std::result::Result<(), Gone> {
+    fn failed(&mut self, tried: &str, path: PathBuf, error: io::Error) -> std::result::Result<(), Gone> {
         self.send(Found::Failed { error: local(tried, &path, error), path })
     }
 
-    fn send(&self, found: Found) -> std::result::Result<(), Gone> {
-        self.sender.blocking_send(found).map_err(|_| Gone)
+    fn send(&mut self, found: Found) -> std::result::Result<(), Gone> {
+        self.sender.blocking_send((self.into)(found))
     }
 }
 
-fn file(path: PathBuf, meta: &Metadata) -> Found {
-    if !meta.is_file() {
+fn file(path: PathBuf, stat: Stat) -> Found {
+    if stat.kind != Kind::File {
         return Found::Skipped { path, reason: SkipReason::SpecialFile };
     }
     if is_unfinished(&path) {
         return Found::Skipped { path, reason: SkipReason::UnfinishedDownload };
     }
-    Found::File { size: meta.len(), modified: meta.modified().ok(), path }
+    Found::File { path, size: stat.size, modified: stat.modified }
 }
 
 fn is_unfinished(path: &Path) -> bool {
@@ -266,16 +308,24 @@ mod tests {
         assert_eq!(skipping.iter().filter(|line| line.contains("symbolic link")).count(), 3);
     }
 
-    #[test]
-    fn a_download_that_ends_while_the_directory_is_read_is_no_fault() {
+    #[tokio::test]
+    async fn a_download_that_ends_while_the_directory_is_read_is_no_fault() {
         let dir = tempfile::tempdir().unwrap();
-        let (sender, mut found) = mpsc::channel(2);
-        let walker = Walker { links: SymlinkPolicy::Skip, ordered: true, sender };
-        for name in [".x.longshore-part", "x"] {
-            assert!(walker.entry(dir.path().join(name)).is_ok());
-        }
-        assert!(matches!(found.try_recv(), Ok(Found::Skipped { .. })));
-        assert!(matches!(found.try_recv(), Ok(Found::Failed { .. })));
+        let (sender, mut found) = batches::channel(2);
+        let root = dir.path().to_owned();
+        let thread = std::thread::spawn(move || {
+            let mut walker =
+                Walker { links: SymlinkPolicy::Skip, ordered: true, sender, into: |found| found };
+            for name in [".x.longshore-part", "x"] {
+                let path = root.join(name);
+                let stat = fs::symlink_metadata(&path).map(|meta| Stat::from(&meta));
+                assert!(walker.entry(Seen { path, stat }).is_ok());
+            }
+            walker.sender.blocking_flush().unwrap();
+        });
+        assert!(matches!(found.recv().await, Some(Found::Skipped { .. })));
+        assert!(matches!(found.recv().await, Some(Found::Failed { .. })));
+        thread.join().unwrap();
     }
 
     #[tokio::test]
@@ -289,7 +339,8 @@ mod tests {
         }
         fs::write(dir.path().join("b/c"), "").unwrap();
         names.sort_unstable();
-        let mut found = walk_in_order(dir.path().to_owned(), SymlinkPolicy::default()).unwrap();
+        let mut found =
+            walk_in_order(dir.path().to_owned(), SymlinkPolicy::default(), |found| found).unwrap();
         let mut order = Vec::new();
         while let Some(found) = found.recv().await {
             if let Found::File { path, .. } = found {
