@@ -52,6 +52,7 @@ pub use copy::{CopyObject, CopyOutcome, MODIFIED_KEY};
 pub use download::{Body, Download, DownloadHandle, DownloadOutcome};
 pub use error::TransferError;
 pub use handle::TransferHandle;
+pub use part_file::is_unfinished;
 pub use plan::PartSize;
 pub use progress::{Direction, Item, Progress, ProgressSink, SkipReason, TransferEvent};
 pub use report::{BatchReport, FailurePolicy};
@@ -59,7 +60,7 @@ pub use retry::RetryPolicy;
 pub use sink::Sink;
 pub use source::Source;
 pub use sync::{Compare, End, Entry, Moved, Place, Sync, SyncAction, SyncReport};
-pub use tree::{DownloadDir, Filter, FilterBuilder, SymlinkPolicy, UploadDir};
+pub use tree::{DownloadDir, Filter, FilterBuilder, SymlinkPolicy, UploadDir, path_below};
 pub use upload::{Upload, UploadHandle, UploadOutcome};
 
 /// What all transfers of a program share: limits and settings. Cloning shares them too.

@@ -14,7 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use longshore_core_types::{Error, ErrorKind, ObjectMeta, Result, StoreUrl, checksum::Hasher};
+use longshore_core_types::{ChecksumKind, Error, ErrorKind, ObjectMeta, Result, StoreUrl, checksum::Hasher};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -25,6 +25,7 @@ use crate::{
     error::{local, local_fault, task_failed},
     file_io::{self, Identity},
     slab::SLAB,
+    upload::crc32c,
 };
 
 /// Ends the name of a download that has not ended.
@@ -145,6 +146,35 @@ impl PartFile {
             tokio::task::spawn_blocking(move || file_io::allocate(&file, size)).await.map_err(task_failed)?
         };
         allocated.map_err(|error| local(&format!("reserve {size} bytes for"), &self.target, error))
+    }
+
+    /// Bytes of the file that is to be replaced, if there is one.
+    pub(crate) fn target_length(&self) -> Option<u64> {
+        fs::metadata(&self.target).ok().filter(fs::Metadata::is_file).map(|meta| meta.len())
+    }
+
+    /// Begins with so many bytes of the file that is to be replaced, and returns their crc32c.
+    pub(crate) async fn adopt(&self, length: u64) -> Result<u32> {
+        let (to, target) = (Arc::clone(&self.file), self.target.clone());
+        let copied = tokio::task::spawn_blocking(move || {
+            let from = File::open(&target)?;
+            let mut hasher = Hasher::new(ChecksumKind::Crc32c);
+            let mut buffer = vec![0; SLAB];
+            let mut at = 0;
+            while at < length {
+                let wanted = usize::try_from(length - at).unwrap_or(usize::MAX).min(buffer.len());
+                let read = file_io::read_at(&from, &mut buffer[..wanted], at)?;
+                if read == 0 {
+                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+                }
+                file_io::write_at(&to, &buffer[..read], at)?;
+                hasher.update(&buffer[..read]);
+                at += read as u64;
+            }
+            Ok(crc32c(&hasher.finish()).unwrap_or_default())
+        });
+        let copied = copied.await.map_err(task_failed)?;
+        copied.map_err(|error| local("copy the beginning of", &self.target, error))
     }
 
     /// Forgets everything that was written.
@@ -428,7 +458,8 @@ pub(crate) fn temporary_name(name: &OsStr) -> OsString {
 }
 
 /// Whether a name is that of a download that has not ended, or of something that belongs to one.
-pub(crate) fn is_unfinished(name: &str) -> bool {
+/// Whether a file of this name is a download that has not ended, or belongs to one.
+pub fn is_unfinished(name: &str) -> bool {
     let name = name.strip_suffix(".tmp").unwrap_or(name);
     let name = name.strip_suffix(".json").unwrap_or(name);
     name.starts_with('.') && name.ends_with(SUFFIX)

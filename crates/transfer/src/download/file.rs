@@ -25,6 +25,8 @@ pub(crate) struct FileOptions {
     pub(crate) keep_modified: bool,
     /// The time at which the object was stored, which is what listings show, rather than what its metadata says.
     pub(crate) as_listed: bool,
+    /// A shorter file that is there is the beginning of the object.
+    pub(crate) go_on: bool,
 }
 
 /// Downloads to `target`; begins anew if the object was replaced, or once if what arrived is wrong.
@@ -36,10 +38,11 @@ pub(crate) async fn to_file<S: BlobStore + Clone>(
 ) -> Result<DownloadOutcome> {
     let (file, mut saved) = PartFile::create(target, subject.context.config())?;
     let file = Arc::new(file);
+    let mut begun = options.go_on;
     let mut restarts = subject.context.config().retry.restarts;
     let mut corrupt = 1;
     loop {
-        let error = match Box::pin(once(subject, &file, saved.take(), options, reporter)).await {
+        let error = match Box::pin(once(subject, &file, saved.take(), begun, options, reporter)).await {
             Ok(outcome) => return Ok(outcome),
             Err(Failure::Replaced(error)) if restarts > 0 => {
                 restarts -= 1;
@@ -57,6 +60,7 @@ pub(crate) async fn to_file<S: BlobStore + Clone>(
                 return Err(error.after(reporter.done()));
             }
         };
+        begun = false;
         reporter.restarted(error);
         file.clear().await?;
     }
@@ -66,6 +70,7 @@ async fn once<S: BlobStore + Clone>(
     subject: &Arc<Subject<S>>,
     file: &Arc<PartFile>,
     saved: Option<SavedDownload>,
+    begun: bool,
     options: FileOptions,
     reporter: &ItemReporter,
 ) -> Result<DownloadOutcome, Failure> {
@@ -87,6 +92,11 @@ async fn once<S: BlobStore + Clone>(
             }
             Err(failure) => return Err(failure),
         }
+    } else if let Some(there) = file.target_length().filter(|_| begun)
+        && let Some((version, cut)) = subject.beyond(there).await?
+    {
+        drop(admission);
+        return adopt(&version, file, cut, options, reporter).await;
     }
     let (version, cut, opened) = subject.open().await?;
     let size = cut.end - cut.start;
@@ -116,6 +126,32 @@ async fn resume<S: BlobStore + Clone>(
     file.allocate(size).await?;
     let reader = file.reader();
     let parts = tokio::task::spawn_blocking(move || saved.parts(&reader)).await.map_err(task_failed)?;
+    go_on(version, file, cut, parts, options, reporter).await
+}
+
+/// Takes the file that is there for the first part, and fetches the others.
+async fn adopt<S: BlobStore + Clone>(
+    version: &Arc<Version<S>>,
+    file: &Arc<PartFile>,
+    cut: Cut,
+    options: FileOptions,
+    reporter: &ItemReporter,
+) -> Result<DownloadOutcome, Failure> {
+    reporter.planned(cut.end, cut.parts(), cut.part.min(cut.end));
+    file.allocate(cut.end).await?;
+    let sum = file.adopt(cut.first_end).await?;
+    go_on(version, file, cut, BTreeMap::from([(0, sum)]), options, reporter).await
+}
+
+/// Fetches all but these parts, which are in the file.
+async fn go_on<S: BlobStore + Clone>(
+    version: &Arc<Version<S>>,
+    file: &Arc<PartFile>,
+    cut: Cut,
+    parts: BTreeMap<u64, u32>,
+    options: FileOptions,
+    reporter: &ItemReporter,
+) -> Result<DownloadOutcome, Failure> {
     let resumed = parts.keys().map(|index| cut.size(*index)).sum();
     reporter.resumed(resumed);
     let board = Board::new(Arc::clone(version), Arc::clone(file), cut, reporter.clone(), parts)?;

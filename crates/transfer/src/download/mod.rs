@@ -129,6 +129,16 @@ impl<S: BlobStore + Clone> Download<S> {
         self
     }
 
+    /// Takes a file that is there, and is shorter than the object, for its beginning, and fetches the rest alone. It is
+    /// copied first, so it stays what it is until the whole has its name. If the store states a checksum which the whole
+    /// does not have, the object is fetched from its first byte. Default off: what is there is replaced.
+    ///
+    /// Where no checksum is stated nobody looks whether the file is the beginning of this object: the caller has to know.
+    pub fn continue_file(mut self, on: bool) -> Self {
+        self.file.go_on = on;
+        self
+    }
+
     /// The object has so many bytes, as a listing says: a small one is then fetched without a range. A wrong
     /// size costs time, nothing else.
     pub fn size_hint(mut self, bytes: u64) -> Self {
@@ -146,7 +156,10 @@ impl<S: BlobStore + Clone> Download<S> {
     fn is_small(&self) -> bool {
         let config = self.context.config();
         let most = SMALL.min(config.serial_download);
-        self.range.is_none() && !config.durable && self.size_hint.is_some_and(|size| size <= most)
+        self.range.is_none()
+            && !config.durable
+            && !self.file.go_on
+            && self.size_hint.is_some_and(|size| size <= most)
     }
 
     /// The first answer is here already, as part of a request that somebody else was admitted for.

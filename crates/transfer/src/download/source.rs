@@ -227,6 +227,26 @@ impl<S: BlobStore + Clone> Subject<S> {
         Ok(Arc::new(Version { subject: Arc::clone(self), meta, pin, expected, ranged: true, measured }))
     }
 
+    /// The object, if it goes on behind so many bytes, and how to cut it: what is there is the first part.
+    pub(crate) async fn beyond(
+        self: &Arc<Self>,
+        there: u64,
+    ) -> Result<Option<(Arc<Version<S>>, Cut)>, Failure> {
+        if there == 0 || self.only.is_some() || !self.store.capability().ranged_get {
+            return Ok(None);
+        }
+        let meta = self.context.within_grace(self.store.head(&self.key, HeadOptions::default())).await?;
+        if meta.size <= there {
+            return Ok(None);
+        }
+        let part = download_part(meta.size - there, self.context.config().part_size, meta.chunk_size);
+        let cut = Cut { start: 0, first_end: there, part, end: meta.size };
+        let expected = self.expected(&meta, true)?;
+        let (pin, measured) = (Pin::from(&meta), self.measured());
+        let version = Version { subject: Arc::clone(self), meta, pin, expected, ranged: true, measured };
+        Ok(Some((Arc::new(version), cut)))
+    }
+
     fn measured(&self) -> Arc<Measured> {
         self.context.engine.measured(&self.store.url())
     }

@@ -35,7 +35,7 @@ use crate::{
     error::{Result, TransferError},
     handle::TransferHandle,
     progress::{Direction, ProgressSink, Reporter, SkipReason},
-    tree::{Filter, SymlinkPolicy, as_prefix},
+    tree::{Filter, SymlinkPolicy, as_prefix, path_below},
 };
 
 /// Where a tree is.
@@ -67,11 +67,7 @@ impl Place {
     /// The file or object of this name.
     fn end(&self, name: &str) -> CoreResult<End> {
         match self {
-            Self::Local(root) => match crate::tree::place(name)? {
-                crate::tree::Place::File(path) | crate::tree::Place::Directory(path) => {
-                    Ok(End::File(root.join(path)))
-                }
-            },
+            Self::Local(root) => Ok(End::File(root.join(path_below(name)?))),
             Self::Store { store, prefix } => {
                 Ok(End::Object(store.clone(), ObjectKey::new(format!("{prefix}{name}"))?))
             }

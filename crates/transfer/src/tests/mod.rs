@@ -1,5 +1,6 @@
 //! Whole transfers over a store in memory.
 
+mod continued;
 mod download;
 mod faults;
 mod late;

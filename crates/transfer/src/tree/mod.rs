@@ -12,13 +12,14 @@ mod walk;
 
 pub(crate) use self::{
     clash::{Fold, Taken},
-    names::{Place, as_prefix, key_of, place},
+    names::{as_prefix, key_of},
     offenders::Offenders,
     walk::{Found, walk_in_order},
 };
 pub use self::{
     download::DownloadDir,
     filter::{Filter, FilterBuilder},
+    names::path_below,
     upload::UploadDir,
     walk::SymlinkPolicy,
 };

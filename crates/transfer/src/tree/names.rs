@@ -67,6 +67,16 @@ pub(crate) fn place(name: &str) -> Result<Place> {
     Ok(if directory { Place::Directory(path) } else { Place::File(path) })
 }
 
+/// Where below a directory an object of this name belongs, as [`DownloadDir`](crate::DownloadDir) places it.
+///
+/// [`ErrorKind::InvalidInput`] for a name that would lead out of the directory, or that is no path: with a part `..`, an
+/// empty part, a leading `/`, or a NUL byte. A slash at its end, which stands for a directory, makes no difference.
+pub fn path_below(name: &str) -> Result<PathBuf> {
+    match place(name)? {
+        Place::File(path) | Place::Directory(path) => Ok(path),
+    }
+}
+
 /// Whether `part` is a single component of a path; on some systems `C:` or `a\b` are more than that.
 fn is_one_component(part: &str) -> bool {
     let mut components = Path::new(part).components();
