@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use http::response::Parts;
 use longshore_core_types::{CallInfo, Error, ErrorKind, Result};
-use longshore_transport::{ResponseBody, Transport, TransportConfig, body};
+use longshore_transport::{HttpService, ResponseBody, Transport, TransportConfig, body};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -36,6 +36,8 @@ pub(crate) struct Inner {
     pub(crate) project: Option<String>,
     /// How requests to the stores behind buckets go out.
     pub(crate) config: TransportConfig,
+    /// What sends them, if it is not our HTTP client.
+    pub(crate) service: Option<HttpService>,
 }
 
 impl Client {
@@ -54,8 +56,9 @@ impl Client {
         &self.0
     }
 
-    pub(crate) fn config(&self) -> &TransportConfig {
-        &self.0.config
+    /// How requests to the stores behind buckets go out.
+    pub(crate) fn outgoing(&self) -> (TransportConfig, Option<HttpService>) {
+        (self.0.config.clone(), self.0.service.clone())
     }
 
     /// The cluster that it asks.

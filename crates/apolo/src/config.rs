@@ -186,6 +186,7 @@ impl ClientBuilder {
             faults.push("no Apolo token is set (APOLO_TOKEN or APOLO_PASSED_CONFIG)".to_owned());
             return Err(Error::new(ErrorKind::InvalidConfig, faults.join("; ")));
         };
+        let service = self.builder.replaced().cloned();
         let transport = self.builder.config(self.config.clone()).credentials(Shared(credentials)).build();
         let transport = transport.map_err(|error| faults.push(error.chain())).ok();
         let (Some(api), Some(transport), true) = (api, transport, faults.is_empty()) else {
@@ -200,6 +201,7 @@ impl ClientBuilder {
                 org: self.org,
                 project: self.project,
                 config: self.config,
+                service,
             }));
         }
         let request = Request::new(Method::GET, "/config", "apolo.platform.config", Idempotency::Idempotent);
@@ -210,7 +212,7 @@ impl ClientBuilder {
             Error::new(ErrorKind::Protocol, format!("the platform names a wrong address: {why}"))
         })?;
         let cluster = cluster.name.clone();
-        Ok(Client::from_inner(Inner { transport, base, cluster, org, project, config: self.config }))
+        Ok(Client::from_inner(Inner { transport, base, cluster, org, project, config: self.config, service }))
     }
 }
 

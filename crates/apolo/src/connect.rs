@@ -1,43 +1,8 @@
 //! The store behind a bucket.
 
-use longshore_blob_api::AnyStore;
 use longshore_core_types::{Error, ErrorKind, Result};
-use longshore_object_store::{
-    credentials::CredentialSource,
-    s3::{AwsCredentials, S3Builder},
-};
 
-use crate::{
-    client::Client,
-    model::{Bucket, CredentialMap},
-    renewing::Renewing,
-    store::Store,
-    uri::BlobUri,
-};
-
-fn need<'a>(map: &'a CredentialMap, name: &str) -> Result<&'a str> {
-    let lack = || Error::new(ErrorKind::Protocol, format!("the credentials of the bucket lack {name}"));
-    map.get(name).ok_or_else(lack)
-}
-
-/// Keys of a store with the API of S3.
-#[derive(Debug)]
-struct S3Keys(Renewing);
-
-impl CredentialSource<AwsCredentials> for S3Keys {
-    async fn credentials(&self) -> Result<AwsCredentials> {
-        let map = self.0.get().await?;
-        let keys = AwsCredentials::new(need(&map, "access_key_id")?, need(&map, "secret_access_key")?);
-        Ok(match map.get("session_token") {
-            Some(token) => keys.with_session_token(token),
-            None => keys,
-        })
-    }
-
-    fn invalidate(&self) {
-        self.0.invalidate();
-    }
-}
+use crate::{behind, client::Client, model::Bucket, renewing::Renewing, store::Store, uri::BlobUri};
 
 /// Whether it is the id of a bucket: `bucket-` and a UUID.
 fn is_id(name: &str) -> bool {
@@ -78,31 +43,17 @@ impl Client {
     /// The objects of a bucket, as a longshore store. Asks for credentials once; they are renewed before they expire,
     /// also in the middle of a transfer.
     ///
-    /// [`ErrorKind::Unsupported`] for buckets on Azure and Google Cloud Storage, which this crate does not reach yet.
+    /// [`ErrorKind::Unsupported`] for buckets on a provider that this version does not know, [`ErrorKind::Protocol`] for
+    /// credentials that lack what the provider wants.
     pub async fn store(&self, bucket: &Bucket) -> Result<Store> {
         const OPERATION: &str = "apolo.bucket.store";
-        if !bucket.provider.is_s3() {
-            let message = format!("objects of buckets on {} cannot be reached yet", bucket.provider);
-            return Err(Error::new(ErrorKind::Unsupported, message).with_operation(OPERATION));
-        }
         let found = self.buckets().temporary_credentials(&bucket.id).await?;
         let map = found.credentials.clone();
         let keys = Renewing::new(self.clone(), found);
-        let inner = self.s3(&map, keys.clone()).map_err(|error| error.with_operation(OPERATION))?;
-        Store::new(self.clone(), bucket, inner, keys)
-    }
-
-    fn s3(&self, map: &CredentialMap, keys: Renewing) -> Result<AnyStore> {
-        let mut builder = S3Builder::new(need(map, "bucket_name")?);
-        if let Some(region) = map.get("region_name") {
-            builder = builder.region(region);
-        }
-        if let Some(endpoint) = map.get("endpoint_url") {
-            builder = builder.endpoint(endpoint);
-        }
-        // What is missing is said now rather than with the first request.
-        need(map, "access_key_id").and_then(|_| need(map, "secret_access_key"))?;
-        let config = self.config().clone();
-        Ok(AnyStore::new(builder.configure(|_| config).credential_source(S3Keys(keys)).build()?))
+        let inner = behind::open(self, &bucket.provider, &map, keys.clone());
+        // The service signs with what it keeps: of imported buckets, with a key that they came with.
+        let key = ["access_key_id", "credential", "key_data"].iter().any(|name| map.get(name).is_some());
+        let signs = !bucket.imported || key;
+        Store::new(self.clone(), bucket, inner.map_err(|error| error.with_operation(OPERATION))?, keys, signs)
     }
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod behind;
 mod buckets;
 mod client;
 mod config;

@@ -18,11 +18,11 @@ use longshore_core_types::{
 use crate::{
     client::Client,
     encoded::{decode, encode},
-    model::Bucket,
+    model::{Bucket, Provider},
     renewing::Renewing,
 };
 
-/// Characters of keys for which the service's signed URLs are wrong.
+/// Characters of keys for which the service's signed URLs are wrong where the path of the URL is signed.
 const UNSIGNABLE: &[char] = &['&', '=', '!', '\'', '(', ')', '*', '@', ':', ';', ',', '$'];
 
 /// One bucket as a store, made by [`Client::store`]; requests go to its provider, with credentials that renew themselves.
@@ -41,15 +41,41 @@ struct Inner {
     name: BucketName,
     capability: Capability,
     encoded: bool,
+    /// Which URLs the service signs.
+    signs: Signs,
+}
+
+/// Which URLs the service signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signs {
+    Nothing,
+    /// Those of keys without [`UNSIGNABLE`] characters.
+    MostKeys,
+    AllKeys,
 }
 
 impl Store {
-    pub(crate) fn new(client: Client, bucket: &Bucket, inner: AnyStore, keys: Renewing) -> Result<Self> {
+    /// `signs` says whether the service can sign URLs of this bucket.
+    pub(crate) fn new(
+        client: Client,
+        bucket: &Bucket,
+        inner: AnyStore,
+        keys: Renewing,
+        signs: bool,
+    ) -> Result<Self> {
         let name = BucketName::new(bucket.name.as_ref().unwrap_or(&bucket.id))?;
         let url = bucket.uri().parse()?;
-        let capability = inner.capability().clone();
+        let mut capability = inner.capability().clone();
+        capability.sign_get |= signs;
+        let signs = match bucket.provider {
+            _ if !signs => Signs::Nothing,
+            // What is signed there is the name, not the path of the URL.
+            Provider::Azure => Signs::AllKeys,
+            _ => Signs::MostKeys,
+        };
         let id = bucket.id.clone();
-        Ok(Self(Arc::new(Inner { client, behind: inner, keys, id, url, name, capability, encoded: false })))
+        let behind = inner;
+        Ok(Self(Arc::new(Inner { client, behind, keys, id, url, name, capability, encoded: false, signs })))
     }
 
     /// The same bucket under raw names where the platform's own client, given them, writes percent-encoded ones: what it
@@ -97,6 +123,15 @@ impl Store {
     /// An error under this bucket's name rather than its provider's.
     fn named<'a>(&'a self, key: Option<&'a ObjectKey>) -> impl FnOnce(Error) -> Error + 'a {
         move |error| error.with_resource(self.resource(key))
+    }
+
+    fn service_signs(&self, method: SignMethod, key: &ObjectKey) -> bool {
+        method == SignMethod::Get
+            && match self.0.signs {
+                Signs::Nothing => false,
+                Signs::MostKeys => !key.as_str().contains(UNSIGNABLE),
+                Signs::AllKeys => true,
+            }
     }
 
     fn upload(&self, upload: &MultipartRef) -> Result<MultipartRef> {
@@ -279,23 +314,29 @@ impl BlobStore for Store {
         self.0.behind.abort_multipart(&self.upload(upload)?).await.map_err(self.named(Some(&upload.key)))
     }
 
-    /// What is signed with temporary credentials ends with them, so URLs that are to be good for longer are signed by the
-    /// service, which signs for reading, and not for all keys. [`ErrorKind::Unsupported`] where neither can.
+    /// What is signed with temporary credentials ends with them, and some sign nothing; then the service signs, which it
+    /// does for reading, and not for all keys. [`ErrorKind::Unsupported`] where neither can.
     async fn sign(&self, request: SignRequest) -> Result<SignedRequest> {
         const OPERATION: &str = "apolo.object.sign";
-        let key = request.key.clone();
+        let (key, method, expires_in) = (request.key.clone(), request.method, request.expires_in);
+        let refuse = |error: Error| error.with_operation(OPERATION).with_resource(self.resource(Some(&key)));
+        self.0.capability.check_sign(&request).map_err(refuse)?;
         let outer = self.outer_key(&key)?;
-        if self.0.keys.last(request.expires_in).await? {
-            let request = SignRequest::new(request.method, outer, request.expires_in);
-            return self.0.behind.sign(request).await.map_err(self.named(Some(&key)));
+        let service_can = self.service_signs(method, &outer);
+        if self.0.behind.capability().check_sign(&request).is_ok() && self.0.keys.last(expires_in).await? {
+            let request = SignRequest::new(method, outer.clone(), expires_in);
+            match self.0.behind.sign(request).await {
+                // There are names that it cannot sign.
+                Err(error) if service_can && error.kind() == ErrorKind::Unsupported => {}
+                signed => return signed.map_err(self.named(Some(&key))),
+            }
         }
-        if request.method != SignMethod::Get || outer.as_str().contains(UNSIGNABLE) {
-            let message = "the credentials of the bucket do not last as long as the URL is to be good, and the service \
-                           signs neither for writing nor for names with any of & = ! ' ( ) * @ : ; , $";
-            let error = Error::new(ErrorKind::Unsupported, message).with_operation(OPERATION);
-            return Err(error.with_resource(self.resource(Some(&key))));
+        if !service_can {
+            let message = "the credentials of the bucket do not last as long as the URL is to be good, or sign nothing, \
+                           and the service signs neither for writing nor for all names and buckets";
+            return Err(refuse(Error::new(ErrorKind::Unsupported, message)));
         }
-        let url = self.0.client.buckets().sign_url(&self.0.id, outer.as_str(), request.expires_in).await?;
-        Ok(SignedRequest::new(SignMethod::Get, url))
+        let url = self.0.client.buckets().sign_url(&self.0.id, outer.as_str(), expires_in).await;
+        Ok(SignedRequest::new(SignMethod::Get, url.map_err(self.named(Some(&key)))?))
     }
 }

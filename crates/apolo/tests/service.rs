@@ -11,8 +11,6 @@ use futures_util::{StreamExt, TryStreamExt};
 use longshore_apolo::{Client, NewImport, Provider};
 use longshore_blob_api::{BlobStore, BlobStoreExt};
 use longshore_core_types::{ErrorKind, ObjectKey};
-use longshore_devserver::DevServer;
-use longshore_object_store::s3::{AwsCredentials, S3Builder};
 use longshore_transport::{
     RetryConfig,
     testing::{Reply, ScriptedService, Seen},
@@ -139,26 +137,22 @@ async fn persistent_credentials() {
 
 #[tokio::test]
 async fn objects_with_credentials_that_renew_themselves() {
-    let server = DevServer::builder().s3("127.0.0.1:0").start().await.expect("a server");
-    let (access_key, secret) = server.s3_key().expect("a key");
-    let url = server.s3_url().expect("an endpoint").to_owned();
-    let key = AwsCredentials::new(access_key, secret);
-    let plain = S3Builder::new("provider-bucket").endpoint(&url).credentials(key).build().unwrap();
-    plain.create_bucket().await.unwrap();
     let asked = Arc::new(AtomicUsize::new(0));
-    let (counter, access_key, secret) = (Arc::clone(&asked), access_key.to_owned(), secret.to_owned());
-    let (client, _) = client(move |seen| {
-        if !seen.uri.path().ends_with("/make_tmp_credentials") {
-            return Reply::ok(BUCKET);
+    let counter = Arc::clone(&asked);
+    let (client, seen) = client(move |seen| match (seen.uri.host(), seen.method.as_str()) {
+        (Some("s3"), "GET") => Reply::ok("hello").header("etag", "\"t\"").header("content-length", "5"),
+        (Some("s3"), _) => Reply::ok("").header("etag", "\"t\""),
+        _ if !seen.uri.path().ends_with("/make_tmp_credentials") => Reply::ok(BUCKET),
+        _ => {
+            // The first have ended when they are needed, the others last.
+            let number = counter.fetch_add(1, Ordering::SeqCst);
+            let end = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(if number == 0 { 0 } else { 60 });
+            Reply::ok(format!(
+                r#"{{"bucket_id":"bucket-1","provider":"aws","read_only":false,"credentials":{{"bucket_name":"theirs",
+                "endpoint_url":"http://s3","region_name":"us-east-1","access_key_id":"AK","secret_access_key":"SK",
+                "session_token":"session-{number}","expiration":"{end}"}}}}"#
+            ))
         }
-        // The first have ended when they are needed, the others last.
-        let minutes = if counter.fetch_add(1, Ordering::SeqCst) == 0 { 0 } else { 60 };
-        let end = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(minutes);
-        Reply::ok(format!(
-            r#"{{"bucket_id":"bucket-1","provider":"aws","read_only":false,"credentials":{{"bucket_name":"provider-bucket",
-            "endpoint_url":"{url}","region_name":"us-east-1","access_key_id":"{access_key}",
-            "secret_access_key":"{secret}","expiration":"{end}"}}}}"#
-        ))
     })
     .await;
     let bucket = client.buckets().get("data").await.unwrap();
@@ -168,12 +162,16 @@ async fn objects_with_credentials_that_renew_themselves() {
     store.write(&name, "hello").await.unwrap();
     assert_eq!(store.read(&name).await.unwrap(), "hello");
     assert_eq!(asked.load(Ordering::SeqCst), 2);
+    let sent = seen.requests();
+    let sent: Vec<_> = sent.iter().filter(|seen| seen.uri.host() == Some("s3")).collect();
+    assert!(!sent.is_empty() && sent.iter().all(|seen| seen.uri.path() == "/theirs/dir/a%20b"));
+    assert!(sent.iter().all(|seen| seen.header("x-amz-security-token") == Some("session-1")));
     let (opened, key) = client.open("blob:data/dir/a b").await.unwrap();
     assert_eq!((opened.read(&name).await.unwrap(), key.as_str()), ("hello".into(), "dir/a b"));
     let other = client.open("blob://other/acme/p/data").await.unwrap_err();
     assert_eq!(other.kind(), ErrorKind::InvalidConfig);
     assert_eq!(client.open("blob:").await.unwrap_err().kind(), ErrorKind::InvalidInput);
     let mut elsewhere = bucket;
-    elsewhere.provider = Provider::Gcp;
+    elsewhere.provider = Provider::Other("warp".into());
     assert_eq!(client.store(&elsewhere).await.unwrap_err().kind(), ErrorKind::Unsupported);
 }

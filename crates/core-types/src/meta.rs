@@ -14,6 +14,8 @@ pub struct ObjectMeta {
     pub size: u64,
     /// When its content changed last.
     pub last_modified: Option<SystemTime>,
+    /// When it was made, which writing over it may or may not change. Azure and Google Cloud Storage say so.
+    pub created: Option<SystemTime>,
     /// Entity tag as the server writes it, quotes included where it sends them.
     pub etag: Option<String>,
     /// Version number or id.
@@ -33,6 +35,7 @@ impl ObjectMeta {
             key,
             size,
             last_modified: None,
+            created: None,
             etag: None,
             version: None,
             checksums: Vec::new(),

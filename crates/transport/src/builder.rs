@@ -142,6 +142,11 @@ impl TransportBuilder {
         self
     }
 
+    /// What [`service`](Self::service) put at the bottom, for other transports whose requests are to go there too.
+    pub fn replaced(&self) -> Option<&HttpService> {
+        self.service.as_ref()
+    }
+
     /// The default stack. Fails ([`ErrorKind::InvalidConfig`]) naming every setting that is wrong.
     pub fn build(mut self) -> Result<Transport> {
         let bottom = self.bottom()?;

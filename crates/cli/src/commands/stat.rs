@@ -78,6 +78,7 @@ fn object_facts(meta: &ObjectMeta) -> Map<String, Value> {
     let mut facts = known([
         ("size", Some(json!(meta.size))),
         ("modified", meta.last_modified.and_then(show_time).map(Value::from)),
+        ("created", meta.created.and_then(show_time).map(Value::from)),
         ("version", meta.version.clone().map(Value::from)),
         ("etag", meta.etag.clone().map(Value::from)),
         ("chunk_size", meta.chunk_size.map(Value::from)),

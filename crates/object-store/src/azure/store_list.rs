@@ -34,6 +34,7 @@ fn object(blob: Blob) -> Result<ObjectMeta> {
     meta.etag = blob.properties.etag.filter(|tag| !tag.is_empty()).map(quoted);
     meta.version = blob.version_id.filter(|version| !version.is_empty());
     meta.last_modified = blob.properties.last_modified.as_deref().and_then(http_date);
+    meta.created = blob.properties.created.as_deref().and_then(http_date);
     meta.attributes.content_type = blob.properties.content_type.filter(|kind| !kind.is_empty());
     Ok(meta)
 }
@@ -101,12 +102,13 @@ mod tests {
     #[test]
     fn pages() {
         let body = br#"<EnumerationResults><Blobs><BlobPrefix><Name>m/</Name></BlobPrefix>
-            <Blob><Name Encoded="true">a%01</Name><Properties><Content-Length>7</Content-Length><Etag>0x8</Etag></Properties></Blob>
+            <Blob><Name Encoded="true">a%01</Name><Properties><Content-Length>7</Content-Length><Etag>0x8</Etag>
+            <Creation-Time>Wed, 21 Oct 2015 07:28:00 GMT</Creation-Time></Properties></Blob>
             <Blob><Name>z%20</Name><Properties/></Blob></Blobs><NextMarker/></EnumerationResults>"#;
         let page = entries(crate::wire::xml::parse(body, "a listing").unwrap()).unwrap();
         let names: Vec<_> = page.entries.iter().map(Entry::name).collect();
         assert_eq!((names, page.next), (vec!["a\u{1}", "m/", "z%20"], None));
         let Entry::Object(meta) = &page.entries[0] else { panic!() };
-        assert_eq!((meta.size, meta.etag.as_deref()), (7, Some("\"0x8\"")));
+        assert_eq!((meta.size, meta.etag.as_deref(), meta.created.is_some()), (7, Some("\"0x8\""), true));
     }
 }

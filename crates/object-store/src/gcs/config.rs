@@ -336,8 +336,11 @@ mod tests {
         let done = store.complete_multipart(&upload, vec![receipt]).await.unwrap();
         assert_eq!(done.etag.as_deref(), Some("\"w\""));
         let page = store.list_page(&longshore_blob_api::ListOptions::default().with_delimiter(), None).await;
-        let names: Vec<_> = page.unwrap().entries.iter().map(|entry| entry.name().to_owned()).collect();
+        let page = page.unwrap();
+        let names: Vec<_> = page.entries.iter().map(|entry| entry.name().to_owned()).collect();
         assert_eq!(names, ["a//b", "dir/"]);
+        let longshore_blob_api::Entry::Object(meta) = &page.entries[0] else { panic!("{page:?}") };
+        assert!(meta.created.is_some() && meta.created == meta.last_modified);
         assert!(server.requests().iter().all(|seen| seen.header("authorization").is_none()));
         assert_eq!(server.requests()[0].uri.host(), Some("storage.googleapis.com"));
     }

@@ -1,7 +1,7 @@
 //! A bucket as a neutral store.
 
 use longshore_blob_api::{
-    BlobStore, Capability, CopyOptions, DeleteOptions, DeleteOutcome, GetManyOptions, GetManyStream,
+    BlobStore, Capability, CopyOptions, DeleteOptions, DeleteOutcome, Entry, GetManyOptions, GetManyStream,
     GetOptions, GetResult, HeadOptions, ListOptions, ListPage, MultipartId, MultipartRef, PageToken,
     PartInfo, PartNumber, PartReceipt, PutOptions, PutResult, SignRequest, SignedRequest, UploadPage,
 };
@@ -27,6 +27,11 @@ impl GcsStore {
     }
 }
 
+/// Objects do not change there, each write makes a new one: the time of the last change is that of the making.
+fn date(meta: &mut ObjectMeta) {
+    meta.created = meta.last_modified;
+}
+
 // The protocol is S3's, and so is the store.
 impl BlobStore for GcsStore {
     fn capability(&self) -> &Capability {
@@ -38,11 +43,15 @@ impl BlobStore for GcsStore {
     }
 
     async fn head(&self, key: &ObjectKey, opts: HeadOptions) -> Result<ObjectMeta> {
-        self.0.head(key, opts).await
+        let mut meta = self.0.head(key, opts).await?;
+        date(&mut meta);
+        Ok(meta)
     }
 
     async fn get(&self, key: &ObjectKey, opts: GetOptions) -> Result<GetResult> {
-        self.0.get(key, opts).await
+        let mut found = self.0.get(key, opts).await?;
+        date(&mut found.meta);
+        Ok(found)
     }
 
     async fn get_many(&self, keys: Vec<ObjectKey>, opts: GetManyOptions) -> Result<GetManyStream> {
@@ -74,7 +83,13 @@ impl BlobStore for GcsStore {
     }
 
     async fn list_page(&self, opts: &ListOptions, page: Option<PageToken>) -> Result<ListPage> {
-        self.0.list_page(opts, page).await
+        let mut page = self.0.list_page(opts, page).await?;
+        for entry in &mut page.entries {
+            if let Entry::Object(meta) = entry {
+                date(meta);
+            }
+        }
+        Ok(page)
     }
 
     async fn create_multipart(&self, key: &ObjectKey, opts: PutOptions) -> Result<MultipartId> {

@@ -25,6 +25,7 @@ pub(in crate::azure) fn object(parts: &Parts, key: &ObjectKey, size: u64) -> Obj
     meta.etag = own("etag");
     meta.version = own("x-ms-version-id");
     meta.last_modified = text(headers, "last-modified").and_then(http_date);
+    meta.created = text(headers, "x-ms-creation-time").and_then(http_date);
     meta.checksums = md5(parts);
     let mut attributes = Attributes::default();
     attributes.content_type = own("content-type");
@@ -61,13 +62,14 @@ mod tests {
             let builder = builder.header("content-md5", "AAAAAAAAAAAAAAAAAAAAAA==");
             let builder = builder.header("x-ms-meta-a_b", "red");
             let builder = builder.header("last-modified", "Wed, 21 Oct 2015 07:28:00 GMT");
+            let builder = builder.header("x-ms-creation-time", "Wed, 21 Oct 2015 07:28:00 GMT");
             builder.body(()).unwrap().into_parts().0
         };
         let key = ObjectKey::new("k").unwrap();
         let meta = object(&answer(200), &key, 7);
         assert_eq!((meta.size, meta.etag.as_deref(), meta.checksums.len()), (7, Some("\"0x8\""), 1));
         assert_eq!(meta.attributes.metadata["a_b"], "red");
-        assert!(meta.last_modified.is_some());
+        assert!(meta.last_modified.is_some() && meta.created == meta.last_modified);
         assert!(object(&answer(206), &key, 7).checksums.is_empty());
         assert_eq!(stored(&answer(201)).etag.as_deref(), Some("\"0x8\""));
     }

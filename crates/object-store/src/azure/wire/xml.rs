@@ -59,6 +59,8 @@ pub(in crate::azure) struct Properties {
     pub(in crate::azure) etag: Option<String>,
     #[serde(rename = "Last-Modified")]
     pub(in crate::azure) last_modified: Option<String>,
+    #[serde(rename = "Creation-Time")]
+    pub(in crate::azure) created: Option<String>,
     #[serde(rename = "Content-Type")]
     pub(in crate::azure) content_type: Option<String>,
 }
