@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         http::plain,
         s3::backend,
     ];
-    let backends = backends.into_iter().map(|make| make()).chain(azure::backend());
+    let backends = backends.into_iter().map(|make| make()).chain(azure::backends());
     let mut trials: Vec<Trial> = backends.flat_map(|backend| backend.trials(&context)).collect();
     trials.extend(faults::trials(&context));
     let stores: [fn() -> Backend; 7] = [

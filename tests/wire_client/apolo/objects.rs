@@ -106,7 +106,7 @@ pub(super) fn call(request: &Request, response: &Response, network: &Network) ->
     }
 }
 
-fn run(future: impl Future<Output = Result<Value>>) -> Result<Value> {
+pub(super) fn run(future: impl Future<Output = Result<Value>>) -> Result<Value> {
     RUNTIME.with_borrow(|runtime| runtime.block_on(future))
 }
 
@@ -118,7 +118,7 @@ fn listed(entry: &Entry) -> String {
 }
 
 /// What stands between a tag and the next one.
-fn between(text: &str, tag: &str) -> Option<String> {
+pub(super) fn between(text: &str, tag: &str) -> Option<String> {
     let start = text.find(tag)? + tag.len();
     Some(text[start..].split('<').next()?.to_owned())
 }
