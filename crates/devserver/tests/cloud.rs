@@ -87,14 +87,91 @@ fn what_is_gone_goes_with_synchronize() {
     sides.s3.put("/cloud/a", b"one");
     assert_eq!(sides.object("GET", "a", "", b"").status, 200);
     sides.s3.send("DELETE", "/cloud/a", "", &[], b"");
-    assert_eq!(sides.list(r#"{"props":"name,custom","flags":"4097"}"#)["a"], CACHED | GONE);
+    sides.s3.put("/cloud/b", b"two");
+    let differing = sides.list(r#"{"props":"name,custom","flags":"4096"}"#);
+    assert_eq!(differing, BTreeMap::from([("a".into(), CACHED | GONE), ("b".into(), 0)]));
+    assert_eq!(
+        sides.bucket("GET", "", r#"{"action":"list","value":{"props":"custom","flags":"4097"}}"#).status,
+        400
+    );
     assert_eq!(sides.object("GET", "a", "&latest-ver=true", b"").status, 404);
     assert_eq!(sides.object("GET", "a", "", b"").body, b"one");
-    let props =
-        r#"{"action":"set-bprops","value":{"versioning":{"validate_warm_get":true,"synchronize":true}}}"#;
+    // Alone: reads are compared with the origin by this too.
+    let props = r#"{"action":"set-bprops","value":{"versioning":{"synchronize":true}}}"#;
     assert_eq!(sides.bucket("PATCH", "", props).status, 200);
     assert_eq!(sides.object("GET", "a", "", b"").status, 404);
     assert_eq!(sides.object("HEAD", "a", "&presence=2", b"").status, 404, "the copy is gone too");
+    assert_eq!(sides.object("GET", "b", "", b"").body, b"two");
+    sides.s3.put("/cloud/b", b"three");
+    assert_eq!(sides.object("GET", "b", "", b"").body, b"three");
+}
+
+#[test]
+fn names_alone_come_from_the_origin() {
+    let mut sides = Sides::start();
+    sides.s3.put("/cloud/a", b"one");
+    assert_eq!(sides.object("GET", "a", "", b"").status, 200);
+    for value in
+        ["{}", r#"{"props":"name"}"#, r#"{"props":"name,size"}"#, r#"{"props":"custom","flags":"16"}"#]
+    {
+        assert_eq!(sides.list(value)["a"], 0, "{value}");
+    }
+    for value in [r#"{"props":"name,cached"}"#, r#"{"props":"name,checksum"}"#, r#"{"flags":"1"}"#] {
+        assert_eq!(sides.list(value)["a"], CACHED, "{value}");
+    }
+}
+
+#[test]
+fn an_inventory_is_what_there_was() {
+    let mut sides = Sides::start();
+    for name in ["a", "dir/b", "dir/c", "dir/sub/d", "e"] {
+        sides.s3.put(&format!("/cloud/{name}"), name.as_bytes());
+    }
+    let call = |sides: &mut Sides, method: &str, action: &str, name: &str, value: &str| {
+        let body = format!(r#"{{"action":"{action}","name":"{name}","value":{value}}}"#);
+        let answer = sides.bucket(method, "", &body);
+        (answer.status, String::from_utf8_lossy(&answer.body).into_owned())
+    };
+    let list = r#"{"props":"name","flags":"32768"}"#;
+    let (status, text) = call(&mut sides, "GET", "list", "", list);
+    assert_eq!(status, 400);
+    assert!(text.contains("has no inventories"), "{text}");
+    assert_eq!(call(&mut sides, "GET", "show-inventory", "", "null"), (200, "{}\n".into()));
+    let made = |sides: &mut Sides, value: &str| call(sides, "POST", "create-inventory", "", value);
+    let (status, id) =
+        made(&mut sides, r#"{"name":"first","props":"name,size,checksum","names_per_chunk":2}"#);
+    assert_eq!(status, 200);
+    assert!(id.starts_with("inv-"), "{id}");
+    let (_, text) = call(&mut sides, "GET", "show-inventory", "", "null");
+    assert!(text.contains(r#""aws/@#/cloud/first":"#) && text.contains(r#""ntotal":5"#), "{text}");
+    assert_eq!(call(&mut sides, "GET", "show-inventory", "other", "null").1, "{}\n");
+    // It stays as it is.
+    sides.s3.send("DELETE", "/cloud/a", "", &[], b"");
+    sides.s3.put("/cloud/new", b"new");
+    let names = |found: BTreeMap<String, u64>| found.into_keys().collect::<Vec<_>>();
+    assert_eq!(names(sides.list(r#"{"props":"name"}"#)), ["dir/b", "dir/c", "dir/sub/d", "e", "new"]);
+    let page = |token: &str| format!(r#"{{"flags":"32768","pagesize":3,"continuation_token":"{token}"}}"#);
+    assert_eq!(names(sides.list(&page(""))), ["a", "dir/b", "dir/c"]);
+    assert_eq!(names(sides.list(&page("dir/c"))), ["dir/sub/d", "e"]);
+    assert_eq!(names(sides.list(r#"{"flags":"34816","pagesize":9}"#)), ["a", "dir/", "e"]);
+    assert_eq!(names(sides.list(r#"{"flags":"32768","prefix":"dir/s","pagesize":9}"#)), ["dir/sub/d"]);
+    let (status, text) = call(&mut sides, "GET", "list", "", r#"{"flags":"36864","props":"custom"}"#);
+    assert_eq!(status, 400, "{text}");
+    // One at most, unless by force.
+    let (status, text) = made(&mut sides, r#"{"name":"second"}"#);
+    assert_eq!(status, 400);
+    assert!(text.contains("already exists: [aws/@#/cloud/first]"), "{text}");
+    assert_eq!(made(&mut sides, r#"{"name":"second","prefix":"dir/","force":true}"#).0, 200);
+    assert_eq!(names(sides.list(r#"{"flags":"32768"}"#)), ["dir/b", "dir/c", "dir/sub/d"]);
+    let path = "/v1/buckets/cloud?provider=aws";
+    let body = format!(r#"{{"action":"list","value":{list}}}"#);
+    let other = sides.cluster.call("GET", path, &[("ais-inv-name", "first")], body.as_bytes());
+    assert_eq!(other.status, 404);
+    // It goes by its name, or with its bucket.
+    assert_eq!(call(&mut sides, "DELETE", "destroy-inventory", "first", "null").0, 200);
+    assert!(call(&mut sides, "GET", "show-inventory", "", "null").1.contains("second"));
+    assert_eq!(call(&mut sides, "DELETE", "evict-remote-bck", "", "null").0, 200);
+    assert_eq!(call(&mut sides, "GET", "show-inventory", "", "null").1, "{}\n");
 }
 
 #[test]
@@ -274,6 +351,24 @@ fn jobs_copy_the_newest_and_remove_what_is_gone() {
     assert_eq!(sides.bucket("POST", "", &body).status, 200);
     assert_eq!(own(&mut sides, "s/kept").as_deref(), Some(b"two".as_slice()));
     assert_eq!(sides.object("GET", "kept", "", b"").body, b"one");
+    // Likewise by a template: what is gone goes on both sides, where the template matches.
+    let to = r#""tobck":{"name":"own","provider":"ais"}"#;
+    let some = |more: &str| {
+        format!(r#"{{"action":"copy-listrange","value":{{"template":"n-{{1..2}}",{to}{more}}}}}"#)
+    };
+    for name in ["n-1", "n-2", "n-3"] {
+        sides.s3.put(&format!("/cloud/{name}"), b"one");
+        assert_eq!(sides.object("GET", name, "", b"").body, b"one");
+        let path = format!("/v1/objects/own/{name}?provider=ais");
+        assert_eq!(follow(&mut sides.cluster, "PUT", &path, &[], b"one").status, 200);
+        sides.s3.send("DELETE", &format!("/cloud/{name}"), "", &[], b"");
+    }
+    assert_eq!(sides.bucket("POST", "", &some("")).status, 200);
+    assert_eq!(own(&mut sides, "n-1").as_deref(), Some(b"one".as_slice()));
+    assert_eq!(sides.bucket("POST", "", &some(r#","synchronize":true"#)).status, 200);
+    assert_eq!((own(&mut sides, "n-1"), own(&mut sides, "n-2")), (None, None));
+    assert!(own(&mut sides, "n-3").is_some());
+    assert_eq!(cached(&mut sides), ["gone", "kept", "n-3"], "others stay");
 }
 
 #[test]

@@ -65,6 +65,10 @@ async fn get(cx: &mut Cx, rest: &str) -> Result<Reply> {
                 guard::cluster(cx, bits::BCK_HEAD)?;
                 bucket_jobs::summary(cx, None, &action)
             }
+            "show-inventory" => {
+                guard::cluster(cx, bits::BCK_HEAD)?;
+                cloud::inventory::show(cx, &cx.cluster.buckets.list(None, None), &action.name)
+            }
             _ => Err(invalid_action(&action)),
         };
     }
@@ -87,6 +91,11 @@ async fn get(cx: &mut Cx, rest: &str) -> Result<Reply> {
         "summary-shard" => {
             guard::existing(cx, &name, bits::BCK_HEAD | bits::OBJ_LIST)?;
             bucket_jobs::shard_summary(cx, &name)
+        }
+        "show-inventory" => {
+            cloud::admit(cx, &name).await?;
+            let bucket = guard::bucket(cx, &name, bits::BCK_HEAD)?;
+            cloud::inventory::show(cx, &[bucket], &action.name)
         }
         _ => Err(invalid_action(&action)),
     }
@@ -207,6 +216,10 @@ async fn post(cx: &mut Cx, rest: &str) -> Result<Reply> {
         "ec-encode" => bucket_jobs::encode(cx, &name, &action).await,
         kind @ "index-shard" => bucket_jobs::record_only(cx, &name, kind),
         "prefetch-listrange" => multi::prefetch(cx, &bucket(cx, &name)?, &action).await,
+        "create-inventory" => {
+            guard::cluster(cx, bits::ADMIN)?;
+            cloud::inventory::create(cx, bucket(cx, &name)?, &action).await
+        }
         _ => Err(invalid_action(&action)),
     }
 }
@@ -355,6 +368,12 @@ async fn delete(cx: &mut Cx, rest: &str) -> Result<Reply> {
                 return Err(not_remote("evict-remote-bck", &name));
             }
             multi::evict(cx, &bucket, &action).await
+        }
+        "destroy-inventory" => {
+            cloud::admit(cx, &name).await?;
+            let bucket = bucket(cx, &name)?;
+            guard::cluster(cx, bits::ADMIN)?;
+            cloud::inventory::destroy(cx, &bucket, &action.name).await
         }
         _ => Err(invalid_action(&action)),
     }

@@ -135,7 +135,7 @@ pub(crate) struct CopyOptions {
     pub(crate) prefix: String,
     prepend: String,
     pub(crate) dry_run: bool,
-    synchronize: bool,
+    pub(crate) synchronize: bool,
     #[serde(rename = "latest-ver")]
     latest: bool,
     #[serde(rename = "num-workers")]
@@ -256,21 +256,25 @@ pub(crate) async fn copy(cx: &Cx, name: &BucketName, action: &Action) -> Result<
         objects::copy_source(cx, source, &locate(cx, Arc::clone(into), &name, target)).await?;
     }
     if let (true, Some(into)) = (options.synchronize, &into) {
-        remove_vanished(cx, &from, into, &options).await?;
+        remove_vanished(cx, &from, into, &options.prefix, |_| true).await?;
     }
     let kind = if origin { "copy-listrange" } else { "copy-bck" };
     Ok(Reply::text(cx.cluster.jobs.record(kind, started, report)))
 }
 
-/// Removes from the destination what the source does not have.
-async fn remove_vanished(
+/// Removes from the destination what the source does not have, among the names that are taken.
+pub(crate) async fn remove_vanished(
     cx: &Cx,
     from: &Arc<Bucket>,
     into: &Arc<Bucket>,
-    options: &CopyOptions,
+    prefix: &str,
+    takes: impl Fn(&str) -> bool,
 ) -> Result<()> {
-    let mut cursor = Cursor::new(into, &options.prefix);
+    let mut cursor = Cursor::new(into, prefix);
     while let Some((object, _)) = cursor.next(cx)? {
+        if !takes(&object.key.name) {
+            continue;
+        }
         let source = locate(cx, Arc::clone(from), &object.key.name, cx.cluster.place(from, &object.key.name));
         if !cloud::object::exists(cx, &source)? {
             let key = object.key.clone();

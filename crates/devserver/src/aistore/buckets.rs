@@ -35,9 +35,14 @@ impl Bucket {
         self.flag("versioning", "enabled")
     }
 
+    /// Copies are compared with their originals before they are fetched again.
+    pub(crate) fn validates_copies(&self) -> bool {
+        self.flag("versioning", "validate_warm_get")
+    }
+
     /// Copies are compared with their originals before they are read.
     pub(crate) fn validates_warm_reads(&self) -> bool {
-        self.flag("versioning", "validate_warm_get")
+        self.validates_copies() || self.synchronized()
     }
 
     /// Copies go when a read finds that their originals are gone.
@@ -214,7 +219,11 @@ impl Buckets {
         let changing = self.changing.lock().await;
         let bucket = self.get(name)?;
         let uname = name.uname();
-        self.storage.write(move |t| t.remove_bucket(&uname)).await?;
+        let removed = self.storage.write(move |t| {
+            t.remove_bucket(&uname)?;
+            cloud::inventory::forget(t, &uname)
+        });
+        removed.await?;
         write(&self.map).remove(name);
         drop(changing);
         Ok(self.storage.purge(bucket.id).await?)
@@ -255,6 +264,7 @@ impl Buckets {
         self.storage
             .write(move |t| {
                 t.remove_bucket(&old)?;
+                cloud::inventory::forget(t, &old)?;
                 t.put_bucket(&new, &bytes)
             })
             .await?;

@@ -252,10 +252,12 @@ impl Jobs {
         self.record_as(kind, self.new_id(kind), started, report)
     }
 
-    fn new_id(&self, kind: &str) -> String {
+    /// An id for a job of this kind, to be recorded later.
+    pub(crate) fn new_id(&self, kind: &str) -> String {
         match kind {
             "copy-listrange" | "etl-listrange" => format!("tco-{}", short_id()),
             "get-batch" => format!("gbt-{}", short_id()),
+            "create-inventory" => format!("inv-{}", short_id()),
             "rebalance" => {
                 let mut inner = lock(&self.inner);
                 inner.rebalances += 1;

@@ -24,7 +24,7 @@ use crate::storage::{ObjectKey, ObjectRecord};
 const MAX_PAGE: usize = 10_000;
 
 pub(super) const FLAG_CACHED: u64 = 1;
-const FLAG_ARCHIVES: u64 = 1 << 3;
+pub(super) const FLAG_ARCHIVES: u64 = 1 << 3;
 pub(super) const FLAG_NAME_ONLY: u64 = 1 << 4;
 pub(super) const FLAG_NAME_SIZE: u64 = 1 << 5;
 /// Only if the cluster knows the bucket already.
@@ -33,7 +33,7 @@ const FLAG_REGISTERED: u64 = 1 << 6;
 const FLAG_DO_NOT_REGISTER: u64 = 1 << 8;
 pub(super) const FLAG_NOT_CACHED: u64 = 1 << 9;
 pub(super) const FLAG_ONLY_REMOTE: u64 = 1 << 10;
-const FLAG_NO_RECURSION: u64 = 1 << 11;
+pub(super) const FLAG_NO_RECURSION: u64 = 1 << 11;
 pub(super) const FLAG_DIFF: u64 = 1 << 12;
 const FLAG_NO_DIRS: u64 = 1 << 13;
 const FLAG_INVENTORY: u64 = 1 << 15;
@@ -71,16 +71,32 @@ static MESSAGE: Struct = Struct {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Message {
+pub(super) struct Message {
     uuid: String,
     props: String,
     time_format: String,
-    prefix: String,
-    start_after: String,
-    continuation_token: String,
+    pub(super) prefix: String,
+    pub(super) start_after: String,
+    pub(super) continuation_token: String,
     target: String,
     flags: String,
-    pagesize: i64,
+    pub(super) pagesize: i64,
+}
+
+impl Message {
+    /// The flags, with those that properties and other flags stand for.
+    fn effective_flags(&self) -> u64 {
+        let asked: u64 = self.flags.parse().unwrap_or(0);
+        let implied = match self.props.as_str() {
+            "" if asked & FLAG_CACHED == 0 => FLAG_NAME_SIZE,
+            "name" => FLAG_NAME_ONLY,
+            "name,size" => FLAG_NAME_SIZE,
+            _ => 0,
+        };
+        // Archives can be looked into where they are.
+        let cached = if asked & FLAG_ARCHIVES == 0 { 0 } else { FLAG_CACHED };
+        asked | implied | cached
+    }
 }
 
 /// One entry in MessagePack; the JSON form has other names.
@@ -208,8 +224,9 @@ pub(crate) async fn bucket(cx: &Cx, name: &BucketName, action: &Action) -> Resul
     if known || flags & FLAG_DO_NOT_REGISTER == 0 {
         cloud::admit(cx, name).await?;
     } else if let Some(bucket) = cloud::peek(cx, name) {
-        let props = action.value["props"].as_str().unwrap_or_default();
-        if !cloud::list::only_remote(props, flags) {
+        let message: Message = serde_json::from_value(action.value.clone()).unwrap_or_default();
+        let props = &message.props;
+        if !cloud::list::only_remote(props, message.effective_flags()) {
             return Err(Fail::bad(format!(
                 "cannot list remote and not-in-cluster bucket {name} for not-only-remote object properties: {props:?}"
             )));
@@ -223,10 +240,14 @@ pub(crate) async fn bucket(cx: &Cx, name: &BucketName, action: &Action) -> Resul
 /// Answers a `list` action on a bucket.
 pub(crate) async fn list_objects(cx: &Cx, bucket: Arc<Bucket>, action: &Action) -> Result<Reply> {
     let message: Message = decode_value(action, Schema::Struct(&MESSAGE), &cx.node_name())?;
-    let flags = message.flags.parse().unwrap_or(0);
+    let flags = message.effective_flags();
     let remote = cloud::behind(cx.cluster.cloud.as_ref(), &bucket).is_some();
     check(cx, &bucket, &message, flags, remote)?;
     let uuid = if message.uuid.is_empty() { short_id() } else { message.uuid.clone() };
+    if flags & FLAG_INVENTORY != 0 {
+        let (entries, token) = cloud::inventory::list(cx, &bucket, message, flags).await?;
+        return answer(cx, &uuid, &token, &entries);
+    }
     let elsewhere = remote && flags & FLAG_CACHED == 0;
     let max = if elsewhere { cloud::list::MAX_PAGE } else { MAX_PAGE };
     let page = message.pagesize.try_into().map_or(max, |n: usize| if n == 0 { max } else { n.min(max) });
@@ -248,18 +269,19 @@ pub(crate) async fn list_objects(cx: &Cx, bucket: Arc<Bucket>, action: &Action) 
         if elsewhere {
             return cloud::list::page(&cluster, &bucket, &query);
         }
-        let Page { mut entries, count, last } = collect(&cluster, &bucket, &query)?;
-        if flags & FLAG_DIFF != 0 {
-            cloud::list::mark_stale(&cluster, &bucket, &mut entries)?;
-        }
+        let Page { entries, count, last } = collect(&cluster, &bucket, &query)?;
         Ok((entries, if count == query.page { last } else { String::new() }))
     });
     let (mut entries, token) =
         listed.await.map_err(|e| Fail::new(http::StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))??;
     // Members come behind neighbours of their archive whose names go on with a character below the slash.
     entries.sort_by(|a, b| a.n.cmp(&b.n));
+    answer(cx, &uuid, &token, &entries)
+}
+
+fn answer(cx: &Cx, uuid: &str, token: &str, entries: &[Entry]) -> Result<Reply> {
     let packed = cx.header(ACCEPT.as_str()).is_some_and(|a| a.contains("application/msgpack"));
-    if packed { pack(&uuid, &token, &entries) } else { Ok(json(&uuid, &token, &entries)) }
+    if packed { pack(uuid, token, entries) } else { Ok(json(uuid, token, entries)) }
 }
 
 fn check(cx: &Cx, bucket: &Bucket, message: &Message, flags: u64, remote: bool) -> Result<()> {
@@ -280,7 +302,7 @@ fn check(cx: &Cx, bucket: &Bucket, message: &Message, flags: u64, remote: bool) 
         )));
     }
     if flags & FLAG_INVENTORY != 0 {
-        return Err(relayed(Fail::bad(format!("bucket \"{name}\" has no inventories"))));
+        cloud::inventory::check_list(name, message, flags)?;
     }
     check_prefix(&message.prefix)?;
     if message.pagesize < 0 {
@@ -300,19 +322,27 @@ fn check(cx: &Cx, bucket: &Bucket, message: &Message, flags: u64, remote: bool) 
 
 /// What listings of remote buckets cannot do.
 fn check_remote(bucket: &Bucket, message: &Message, flags: u64) -> Result<()> {
-    if !message.start_after.is_empty() {
+    if !message.start_after.is_empty() && flags & (FLAG_CACHED | FLAG_INVENTORY) == 0 {
         return Err(Fail::bad(format!(
             "list-objects option --start_after ({}) not yet supported for remote buckets ({})",
             message.start_after,
             bucket.numbered()
         )));
     }
-    if flags & FLAG_DIFF != 0 && !message.props.contains("custom") {
-        return Err(Fail::bad(
-            "cannot perform remote versions check (or diff vs remote bucket) without listing \"custom\" (object property)",
-        ));
+    if flags & FLAG_DIFF == 0 {
+        return Ok(());
     }
-    Ok(())
+    let short = flags & (FLAG_NAME_ONLY | FLAG_NAME_SIZE) != 0;
+    let why = if short || !message.props.contains("custom") {
+        "without listing \"custom\" (object property)"
+    } else if flags & FLAG_NOT_CACHED != 0 {
+        "when apc.LsNotCached (CLI '--not-cached') is set"
+    } else if flags & FLAG_CACHED != 0 {
+        "when apc.LsCached (CLI '--cached') is set"
+    } else {
+        return Ok(());
+    };
+    Err(Fail::bad(format!("cannot perform remote versions check (or diff vs remote bucket) {why}")))
 }
 
 /// What a page is to hold.
@@ -329,9 +359,27 @@ pub(super) struct PageQuery {
     /// The cluster's copies are not looked at.
     pub(super) only_remote: bool,
     /// Archives are followed by their members, which do not count towards the page.
-    pub(super) archives: bool,
+    archives: bool,
     pub(super) page: usize,
     pub(super) flags: u64,
+}
+
+impl PageQuery {
+    /// Asks for all that lies behind a cloud bucket, as its origin tells it.
+    pub(super) fn of_origin(prefix: &str, props: &str, flags: u64) -> Self {
+        Self {
+            wanted: Wanted::new(props, flags, String::new()),
+            prefix: prefix.strip_suffix('*').unwrap_or(prefix).to_owned(),
+            token: String::new(),
+            start_after: String::new(),
+            flat: true,
+            no_dirs: true,
+            only_remote: true,
+            archives: false,
+            page: cloud::list::MAX_PAGE,
+            flags,
+        }
+    }
 }
 
 /// What a name is in a listing of one level.
@@ -385,24 +433,17 @@ impl Page {
     /// Adds the members of the last entry if it is an archive.
     fn push_members(&mut self, cluster: &Cluster, bucket: &Bucket) -> Result<()> {
         let Some(archive) = self.entries.last_mut() else { return Ok(()) };
-        let members = members(cluster, bucket, archive)?;
-        self.entries.extend(members);
+        let key = ObjectKey::new(bucket.id, 0, &archive.n);
+        let Some(members) = archive::members(&cluster.storage, &key)? else { return Ok(()) };
+        archive.f |= ENTRY_ARCHIVE;
+        self.entries.extend(members.into_iter().map(|(name, size)| Entry {
+            n: format!("{}/{name}", self.last),
+            s: size,
+            f: ENTRY_CACHED | ENTRY_MEMBER,
+            ..Entry::default()
+        }));
         Ok(())
     }
-}
-
-/// The members of an entry that the cluster holds, if it is an archive; marks it as one.
-pub(super) fn members(cluster: &Cluster, bucket: &Bucket, archive: &mut Entry) -> Result<Vec<Entry>> {
-    let key = ObjectKey::new(bucket.id, 0, &archive.n);
-    let Some(members) = archive::members(&cluster.storage, &key)? else { return Ok(Vec::new()) };
-    archive.f |= ENTRY_ARCHIVE;
-    let member = |(name, size): (String, u64)| Entry {
-        n: format!("{}/{name}", archive.n),
-        s: size,
-        f: ENTRY_CACHED | ENTRY_MEMBER,
-        ..Entry::default()
-    };
-    Ok(members.into_iter().map(member).collect())
 }
 
 fn collect(cluster: &Cluster, bucket: &Bucket, query: &PageQuery) -> Result<Page> {

@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::actmsg::{Action, decode_value};
 use super::bucket_api::not_remote;
-use super::bucket_jobs::{COPY, CopyOptions, Cursor, ensure_destination};
+use super::bucket_jobs::{COPY, CopyOptions, Cursor, ensure_destination, remove_vanished};
 use super::buckets::Bucket;
 use super::cloud;
 use super::cloud::jobs::{self, Work};
-use super::cloud::object::open;
+use super::cloud::object::{self, exists, open};
 use super::error::{Fail, Relayed, Result};
 use super::gateway::bucket;
 use super::gojson::{Schema, Struct};
@@ -254,12 +254,36 @@ pub(crate) async fn copy(cx: &Cx, name: &BucketName, action: &Action) -> Result<
     match Selection::from_value(&action.value) {
         Ok(selection) => {
             selection.check_end()?;
+            let template = match &selection {
+                Selection::Template(template) if options.synchronize && !options.dry_run => {
+                    Some(template.clone())
+                }
+                _ => None,
+            };
             copy_picks(cx, Picks::new(&from, selection), &into, &options, &mut report).await?;
+            if let Some(template) = template {
+                forget_vanished(cx, &from, &template).await?;
+                remove_vanished(cx, &from, &into, &template.prefix, |name| template.matches(name)).await?;
+            }
         }
         Err(fail) => report.errors.push(fail.message),
     }
     let joined = cx.cluster.jobs.join("copy-listrange", name, Some(&to), &report);
     Ok(Reply::text(joined.unwrap_or_else(|| cx.cluster.jobs.record("copy-listrange", started, report))))
+}
+
+/// Drops copies of what the origin of a bucket does not have any more.
+async fn forget_vanished(cx: &Cx, bucket: &Arc<Bucket>, template: &Template) -> Result<()> {
+    if bucket.remote().is_none() {
+        return Ok(());
+    }
+    let mut copies = Cursor::new(bucket, &template.prefix);
+    while let Some((object, _)) = copies.next(cx)? {
+        if template.matches(&object.key.name) && !exists(cx, &object)? {
+            object::evict(cx, &object).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn copy_picks(

@@ -116,7 +116,8 @@ async fn prefetch_one(cx: &Cx, object: &Object, options: &PrefetchOptions) -> Re
     {
         return fetch_blob(cx, object, options.blob_chunk_size).await.map(|(_, size)| size);
     }
-    warm(cx, object, Freshness::if_latest(options.latest_ver)).await?;
+    let latest = options.latest_ver || object.bucket.validates_copies();
+    warm(cx, object, Freshness::if_latest(latest)).await?;
     Ok(cx.cluster.storage.object(&object.key)?.map_or(0, |record| record.size))
 }
 

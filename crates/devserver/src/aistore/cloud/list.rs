@@ -1,27 +1,34 @@
 //! Listings of remote buckets: what there is at the origin, and what the cluster has of it.
 
+use std::collections::HashSet;
+
+use super::behind;
 use super::object::{difference, list_time};
-use super::{behind, refused};
 use crate::aistore::Cluster;
 use crate::aistore::buckets::Bucket;
 use crate::aistore::error::Result;
 use crate::aistore::list::{
-    ENTRY_CACHED, ENTRY_CHANGED, ENTRY_DIRECTORY, ENTRY_GONE, Entry, FLAG_DIFF, FLAG_NAME_ONLY,
-    FLAG_NAME_SIZE, FLAG_NOT_CACHED, FLAG_ONLY_REMOTE, PageQuery, entry as entry_here, members,
+    ENTRY_CACHED, ENTRY_CHANGED, ENTRY_DIRECTORY, ENTRY_GONE, Entry, FLAG_CACHED, FLAG_DIFF, FLAG_NAME_ONLY,
+    FLAG_NAME_SIZE, FLAG_NOT_CACHED, FLAG_ONLY_REMOTE, PageQuery, entry as entry_here,
 };
-use crate::s3::{self, Query};
+use crate::s3::{self, Page, Query};
 use crate::storage::{ObjectKey, Snapshot};
 
 /// Entries of a page, at most and by default.
 pub(in crate::aistore) const MAX_PAGE: usize = 1000;
 
-/// Properties that the origin knows; a listing of these alone does not look into the cluster.
-const REMOTE_PROPS: [&str; 5] = ["name", "size", "checksum", "custom", "version"];
+/// Properties that a listing can tell; one of them beyond name and size makes it look into the cluster.
+const PROPS: [&str; 11] = [
+    "name", "size", "checksum", "atime", "version", "cached", "status", "copies", "ec", "custom", "location",
+];
 
-/// True if all properties that are asked for are the origin's.
+/// True if a listing with these flags does not look into the cluster.
 pub(in crate::aistore) fn only_remote(props: &str, flags: u64) -> bool {
-    let known = |prop: &str| REMOTE_PROPS.contains(&prop.trim());
-    flags & FLAG_ONLY_REMOTE != 0 || (!props.is_empty() && props.split(',').all(known))
+    if flags & (FLAG_DIFF | FLAG_CACHED | FLAG_NOT_CACHED) != 0 {
+        return false;
+    }
+    let short = flags & (FLAG_ONLY_REMOTE | FLAG_NAME_ONLY | FLAG_NAME_SIZE) != 0;
+    short || !PROPS.iter().any(|prop| props.contains(prop))
 }
 
 /// Where the next page goes on, as a token that means nothing to clients.
@@ -54,16 +61,15 @@ pub(in crate::aistore) fn page(
     let token = page.last().filter(|_| page.more).map(token_of).unwrap_or_default();
     let snapshot = cluster.storage.snapshot()?;
     let mut entries = Vec::with_capacity(page.entries.len() + page.prefixes.len());
+    let gone = if query.flags & FLAG_DIFF == 0 {
+        Vec::new()
+    } else {
+        gone(&snapshot, bucket, &page, query, &after)?
+    };
     for found in page.entries {
-        let Some(mut entry) = entry(cluster, &snapshot, bucket, found, query)? else { continue };
-        let inside = if query.archives && entry.f & ENTRY_CACHED != 0 {
-            members(cluster, bucket, &mut entry)?
-        } else {
-            Vec::new()
-        };
-        entries.push(entry);
-        entries.extend(inside);
+        entries.extend(entry(cluster, &snapshot, bucket, found, query)?);
     }
+    entries.extend(gone);
     if !query.no_dirs {
         let directory = |n| Entry { n, f: ENTRY_DIRECTORY, ..Entry::default() };
         entries.extend(page.prefixes.into_iter().map(directory));
@@ -110,26 +116,30 @@ fn entry(
     Ok(Some(entry))
 }
 
-/// Marks copies whose originals are gone or others by now, in a listing of what the cluster has.
-pub(in crate::aistore) fn mark_stale(
-    cluster: &Cluster,
+/// Copies, in the range of a page, whose originals are gone.
+fn gone(
+    snapshot: &Snapshot,
     bucket: &Bucket,
-    entries: &mut [Entry],
-) -> Result<()> {
-    let Some((cloud, name)) = behind(cluster.cloud.as_ref(), bucket) else { return Ok(()) };
-    let snapshot = cluster.storage.snapshot()?;
-    for entry in entries.iter_mut().filter(|e| e.f & ENTRY_DIRECTORY == 0) {
-        let Some(record) = snapshot.object(&ObjectKey::new(bucket.id, 0, entry.n.as_str()))? else {
-            continue;
-        };
-        match cloud.s3.head(name, &entry.n) {
-            Ok(found) if difference(&record, found.size, &found.etag).is_none() => {}
-            Ok(_) => entry.f |= ENTRY_CHANGED,
-            Err(error) if error.code().as_str() == "NoSuchKey" => entry.f |= ENTRY_GONE,
-            Err(error) => return Err(refused(&error, None)),
+    page: &Page,
+    query: &PageQuery,
+    after: &str,
+) -> Result<Vec<Entry>> {
+    let last = page.last().filter(|_| page.more);
+    let known: HashSet<_> = page.entries.iter().map(|entry| entry.name.as_str()).collect();
+    let walk = snapshot.walk(bucket.id)?;
+    let mut entries = Vec::new();
+    for item in walk.from(query.prefix.as_str().max(after))? {
+        let (n, record) = item?;
+        if !n.starts_with(&query.prefix) || last.is_some_and(|last| n.as_str() > last) {
+            break;
+        }
+        let before = n == after || (!query.flat && after.ends_with('/') && n.starts_with(after));
+        let elsewhere = before || page.prefixes.iter().any(|prefix| n.starts_with(prefix));
+        if !elsewhere && !known.contains(n.as_str()) {
+            entries.push(Entry { n, s: record.size, f: ENTRY_CACHED | ENTRY_GONE, ..Entry::default() });
         }
     }
-    Ok(())
+    Ok(entries)
 }
 
 #[cfg(test)]
@@ -146,8 +156,8 @@ mod tests {
 
     #[test]
     fn properties_of_the_origin() {
-        assert!(only_remote("name,size", 0) && only_remote("name, checksum", 0));
-        assert!(!only_remote("name,size,cached", 0) && !only_remote("", 0));
-        assert!(only_remote("cached", FLAG_ONLY_REMOTE));
+        assert!(only_remote("name,size", FLAG_NAME_SIZE) && only_remote("cached", FLAG_ONLY_REMOTE));
+        assert!(!only_remote("name,size,cached", 0) && !only_remote("name, checksum", 0));
+        assert!(!only_remote("name", FLAG_NAME_ONLY | FLAG_CACHED));
     }
 }

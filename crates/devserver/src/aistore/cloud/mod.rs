@@ -2,8 +2,9 @@
 //!
 //! The cluster keeps copies of their objects. A copy lies in the storage like an object of any bucket; what makes it a
 //! copy is that its bucket is remote. [`object`] fetches and writes through, [`list`] tells what there is on both sides,
-//! [`jobs`] moves many objects, [`upload`] passes on uploads in parts.
+//! [`inventory`] keeps lists of names, [`jobs`] moves many objects, [`upload`] passes on uploads in parts.
 
+pub(super) mod inventory;
 pub(super) mod jobs;
 pub(super) mod list;
 pub(super) mod object;
