@@ -1,5 +1,6 @@
 //! Downloads of one object.
 
+mod at_once;
 mod file;
 mod follow;
 mod ranged;

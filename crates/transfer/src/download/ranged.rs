@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use super::{
+    at_once::{AtOnce, nanos},
     follow::Follower,
     source::{Cut, Failure, Opened, Version},
 };
@@ -55,6 +56,7 @@ pub(crate) struct Board<S> {
     next: AtomicU64,
     state: Mutex<State>,
     pace: Pace,
+    at_once: AtOnce,
     follower: Option<Follower>,
     /// Parts that were in the file from the beginning.
     resumed: BTreeSet<u64>,
@@ -120,6 +122,7 @@ impl<S: BlobStore + Clone> Board<S> {
                 follower.advance(*index, cut.range(*index).end - cut.start);
             }
         }
+        let concurrency = version.context().config().concurrency;
         let keeper = file.keeper((&version.url(), &version.meta), cut, parts.clone());
         Ok(Arc::new(Self {
             version,
@@ -130,6 +133,7 @@ impl<S: BlobStore + Clone> Board<S> {
             left: AtomicU64::new(cut.parts() - parts.len() as u64),
             resumed: parts.keys().copied().collect(),
             pace: Pace::default(),
+            at_once: AtOnce::new(concurrency, follower.is_some()),
             state: Mutex::new(State { sums: parts, ..State::default() }),
             follower,
             keeper,
@@ -152,10 +156,10 @@ impl<S: BlobStore + Clone> Board<S> {
         if first.is_some() {
             self.next.store(1, Ordering::Relaxed);
         }
-        tasks.spawn(Arc::clone(self).work(first));
-        let concurrency = self.version.context().config().concurrency as u64;
-        for _ in 1..self.cut.parts().min(concurrency) {
-            tasks.spawn(Arc::clone(self).work(None));
+        tasks.spawn(Arc::clone(self).work(0, first));
+        let parts = usize::try_from(self.cut.parts()).unwrap_or(usize::MAX);
+        for worker in 1..parts.min(self.at_once.allowed()) {
+            tasks.spawn(Arc::clone(self).work(worker, None));
         }
         let mut result = Ok(());
         let hedge = self.version.context().config().hedge;
@@ -195,22 +199,31 @@ impl<S: BlobStore + Clone> Board<S> {
     }
 
     /// Takes part after part, several in one request where that is worth it, then helps with one that is late.
-    async fn work(self: Arc<Self>, first: Option<(Opened, Option<Admission>)>) -> Result<(), Failure> {
+    async fn work(
+        self: Arc<Self>,
+        worker: usize,
+        first: Option<(Opened, Option<Admission>)>,
+    ) -> Result<(), Failure> {
         if let Some((opened, admission)) = first {
-            Box::pin(self.parts(0..1, Some(opened), admission)).await?;
+            Box::pin(self.at_once.count(self.parts(0..1, Some(opened), admission))).await?;
         }
         let context = self.version.context();
         loop {
+            let ended = self.ended.notified();
             if self.next.load(Ordering::Relaxed) >= self.cut.parts() {
                 break;
             }
             if context.cancel.is_stopped() {
                 return Err(cancelled().into());
             }
+            if worker >= self.at_once.allowed() {
+                ended.await;
+                continue;
+            }
             let admission = context.admit(FULL, MEMORY).await?;
             // Taken only now, so that parts start in the order of their bytes.
             let Some(parts) = self.take() else { break };
-            Box::pin(self.parts(parts, None, Some(admission))).await?;
+            Box::pin(self.at_once.count(self.parts(parts, None, Some(admission)))).await?;
         }
         while context.config().hedge {
             let ended = self.ended.notified();
@@ -249,7 +262,7 @@ impl<S: BlobStore + Clone> Board<S> {
     /// How many parts the next request should bring, of so many that are left.
     fn together(&self, left: u64) -> u64 {
         let config = self.version.context().config();
-        let planned = config.plans_requests();
+        let planned = config.plans_requests() && self.at_once.may_join();
         let Some(bytes) = self.version.measured.worth_a_request().filter(|_| planned) else { return 1 };
         let wanted = bytes.min(LARGEST).div_ceil(self.cut.part);
         // The last ones go one by one, so that nobody has much to do when the others are done.
@@ -465,6 +478,7 @@ impl<S: BlobStore + Clone> Board<S> {
         let before = running.counted.fetch_max(upto, Ordering::Relaxed);
         if upto > before {
             self.reporter.moved(upto - before);
+            self.at_once.moved(upto - before);
         }
     }
 
@@ -531,10 +545,6 @@ impl Running {
         // Not a byte so far: worse than any that has some.
         (elapsed > whole).then_some(f64::INFINITY)
     }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
