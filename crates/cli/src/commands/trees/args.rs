@@ -16,11 +16,11 @@ use crate::{commands::resume::parse_age, failure::Failure, units::parse_size};
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ProfileArgs {
     /// Settings of this section of the configuration file for SOURCE
-    #[arg(long = "src-profile", value_name = "NAME")]
+    #[arg(id = "src-profile", long, value_name = "NAME")]
     pub(crate) source: Option<String>,
 
     /// Settings of this section of the configuration file for DESTINATION
-    #[arg(long = "dst-profile", value_name = "NAME")]
+    #[arg(id = "dst-profile", long, value_name = "NAME")]
     pub(crate) destination: Option<String>,
 }
 
