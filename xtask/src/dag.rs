@@ -41,7 +41,13 @@ const EDGES: &[Row] = &[
     ("object-store", &[("core-types", Always), ("blob-api", Always), ("transport", Feature("connector"))]),
     (
         "apolo",
-        &[("core-types", Always), ("transport", Always), ("blob-api", Always), ("object-store", Always)],
+        &[
+            ("core-types", Always),
+            ("transport", Always),
+            ("blob-api", Always),
+            ("object-store", Always),
+            ("transfer", Feature("transfer")),
+        ],
     ),
     (
         "longshore",

@@ -12,6 +12,7 @@ use longshore_object_store::{
 
 use crate::{
     client::Client,
+    clock::Clock,
     model::{CredentialMap, Provider},
     renewing::Renewing,
 };
@@ -63,11 +64,19 @@ fn account_key(data: &str) -> Result<Secret> {
     text.map(Secret::from).ok_or_else(fault)
 }
 
+/// How requests go to a provider.
+#[derive(Clone, Copy)]
+pub(crate) struct Way<'a> {
+    pub(crate) client: &'a Client,
+    /// Learns what time it is there.
+    pub(crate) clock: &'a Clock,
+}
+
 /// Hands the HTTP client's settings to a builder of a store.
 macro_rules! outgoing {
-    ($builder:expr, $client:expr) => {{
-        let (config, service) = $client.outgoing();
-        let builder = $builder.transport_config(config);
+    ($builder:expr, $way:expr) => {{
+        let (config, service) = $way.client.outgoing();
+        let builder = $builder.transport_config(config).attempt_layer($way.clock.clone());
         match service {
             Some(service) => builder.service(service),
             None => builder,
@@ -77,15 +86,15 @@ macro_rules! outgoing {
 
 /// The store that these credentials open. What they lack is said now rather than with the first request.
 pub(crate) fn open(
-    client: &Client,
+    way: Way<'_>,
     provider: &Provider,
     map: &CredentialMap,
     keys: Renewing,
 ) -> Result<AnyStore> {
     match provider {
-        Provider::Azure => azure(client, map, keys),
-        Provider::Gcp => gcs(client, map, keys),
-        provider if provider.is_s3() => s3(client, map, keys),
+        Provider::Azure => azure(way, map, keys),
+        Provider::Gcp => gcs(way, map, keys),
+        provider if provider.is_s3() => s3(way, map, keys),
         other => {
             let message = format!("this version knows no buckets on {other}");
             Err(Error::new(ErrorKind::Unsupported, message))
@@ -93,7 +102,7 @@ pub(crate) fn open(
     }
 }
 
-fn s3(client: &Client, map: &CredentialMap, keys: Renewing) -> Result<AnyStore> {
+fn s3(way: Way<'_>, map: &CredentialMap, keys: Renewing) -> Result<AnyStore> {
     let mut builder = S3Builder::new(need(map, "bucket_name")?);
     if let Some(region) = map.get("region_name") {
         builder = builder.region(region);
@@ -102,13 +111,13 @@ fn s3(client: &Client, map: &CredentialMap, keys: Renewing) -> Result<AnyStore> 
         builder = builder.endpoint(endpoint);
     }
     access_key(map)?;
-    let builder = outgoing!(builder, client);
+    let builder = outgoing!(builder, way);
     Ok(AnyStore::new(builder.credential_source(Keys { map: keys, read: access_key }).build()?))
 }
 
-fn azure(client: &Client, map: &CredentialMap, keys: Renewing) -> Result<AnyStore> {
+fn azure(way: Way<'_>, map: &CredentialMap, keys: Renewing) -> Result<AnyStore> {
     let builder = AzureBuilder::new(need(map, "bucket_name")?).endpoint(need(map, "storage_endpoint")?);
-    let builder = outgoing!(builder, client);
+    let builder = outgoing!(builder, way);
     let builder = if let Some(key) = map.get("credential") {
         // The key of an account does not end, and URLs are signed with it.
         builder.credentials(AzureCredentials::AccessKey(Secret::from(key)))
@@ -119,8 +128,8 @@ fn azure(client: &Client, map: &CredentialMap, keys: Renewing) -> Result<AnyStor
     Ok(AnyStore::new(builder.build()?))
 }
 
-fn gcs(client: &Client, map: &CredentialMap, keys: Renewing) -> Result<AnyStore> {
-    let builder = outgoing!(GcsBuilder::new(need(map, "bucket_name")?), client);
+fn gcs(way: Way<'_>, map: &CredentialMap, keys: Renewing) -> Result<AnyStore> {
+    let builder = outgoing!(GcsBuilder::new(need(map, "bucket_name")?), way);
     let builder = if let Some(data) = map.get("key_data") {
         // Tokens are made of it here, and URLs are signed with it.
         builder.service_account_key(account_key(data)?)

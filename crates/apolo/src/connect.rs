@@ -2,7 +2,15 @@
 
 use longshore_core_types::{Error, ErrorKind, Result};
 
-use crate::{behind, client::Client, model::Bucket, renewing::Renewing, store::Store, uri::BlobUri};
+use crate::{
+    behind::{self, Way},
+    client::Client,
+    clock::Clock,
+    model::Bucket,
+    renewing::Renewing,
+    store::Store,
+    uri::BlobUri,
+};
 
 /// Whether it is the id of a bucket: `bucket-` and a UUID.
 fn is_id(name: &str) -> bool {
@@ -50,10 +58,13 @@ impl Client {
         let found = self.buckets().temporary_credentials(&bucket.id).await?;
         let map = found.credentials.clone();
         let keys = Renewing::new(self.clone(), found);
-        let inner = behind::open(self, &bucket.provider, &map, keys.clone());
+        let clock = Clock::default();
+        let way = Way { client: self, clock: &clock };
+        let inner = behind::open(way, &bucket.provider, &map, keys.clone());
         // The service signs with what it keeps: of imported buckets, with a key that they came with.
         let key = ["access_key_id", "credential", "key_data"].iter().any(|name| map.get(name).is_some());
         let signs = !bucket.imported || key;
-        Store::new(self.clone(), bucket, inner.map_err(|error| error.with_operation(OPERATION))?, keys, signs)
+        let inner = inner.map_err(|error| error.with_operation(OPERATION))?;
+        Store::new(self.clone(), bucket, (inner, clock), keys, signs)
     }
 }

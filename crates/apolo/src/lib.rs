@@ -3,10 +3,13 @@
 mod behind;
 mod buckets;
 mod client;
+mod clock;
 mod config;
 mod connect;
 mod encoded;
 mod error;
+#[cfg(feature = "transfer")]
+mod files;
 mod ignore;
 mod model;
 mod ndjson;
@@ -21,9 +24,11 @@ mod wire;
 pub use buckets::{BucketStream, Buckets, NewImport};
 pub use client::Client;
 pub use config::ClientBuilder;
+#[cfg(feature = "transfer")]
+pub use files::{Copied, FileCopy, FileEvent, Files, Location, TreeCopy};
 pub use ignore::IgnoreFile;
 pub use model::{Bucket, BucketCredentials, CredentialMap, PersistentCredentials, Provider};
 pub use persistent::PersistentKeys;
 pub use store::{Store, Usage};
-pub use tree::EntryStream;
+pub use tree::{EntryStream, Removed};
 pub use uri::{BlobUri, UriDefaults};

@@ -17,6 +17,7 @@ use longshore_core_types::{
 
 use crate::{
     client::Client,
+    clock::Clock,
     encoded::{decode, encode},
     model::{Bucket, Provider},
     renewing::Renewing,
@@ -35,6 +36,9 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     client: Client,
     behind: AnyStore,
+    /// Of what is behind.
+    #[cfg_attr(not(feature = "transfer"), expect(dead_code, reason = "copies of files alone ask"))]
+    clock: Clock,
     keys: Renewing,
     id: String,
     url: StoreUrl,
@@ -59,13 +63,13 @@ impl Store {
     pub(crate) fn new(
         client: Client,
         bucket: &Bucket,
-        inner: AnyStore,
+        (behind, clock): (AnyStore, Clock),
         keys: Renewing,
         signs: bool,
     ) -> Result<Self> {
         let name = BucketName::new(bucket.name.as_ref().unwrap_or(&bucket.id))?;
         let url = bucket.uri().parse()?;
-        let mut capability = inner.capability().clone();
+        let mut capability = behind.capability().clone();
         capability.sign_get |= signs;
         let signs = match bucket.provider {
             _ if !signs => Signs::Nothing,
@@ -74,8 +78,8 @@ impl Store {
             _ => Signs::MostKeys,
         };
         let id = bucket.id.clone();
-        let behind = inner;
-        Ok(Self(Arc::new(Inner { client, behind, keys, id, url, name, capability, encoded: false, signs })))
+        let encoded = false;
+        Ok(Self(Arc::new(Inner { client, behind, clock, keys, id, url, name, capability, encoded, signs })))
     }
 
     /// The same bucket under raw names where the platform's own client, given them, writes percent-encoded ones: what it
@@ -89,6 +93,11 @@ impl Store {
         inner.encoded = true;
         inner.capability.list_ordered = false;
         Self(Arc::new(inner))
+    }
+
+    #[cfg(feature = "transfer")]
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
     }
 
     /// The key that the bucket has for a name.

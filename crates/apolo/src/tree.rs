@@ -1,5 +1,7 @@
 //! A bucket as a tree of folders: patterns, folders, removal.
 
+use std::collections::HashMap;
+
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, future, stream};
 use longshore_blob_api::{BlobStore, BlobStoreExt, DeleteOptions, Entry, HeadOptions, ListOptions};
@@ -22,7 +24,7 @@ fn last(name: &str) -> &str {
 impl Store {
     /// Everything below a prefix, or one level of it.
     #[doc(alias = "list_blobs")]
-    fn entries(&self, prefix: String, recursive: bool) -> EntryStream {
+    pub(crate) fn entries(&self, prefix: String, recursive: bool) -> EntryStream {
         let options = ListOptions::prefix(prefix);
         let options = if recursive { options } else { options.with_delimiter() };
         let this = self.clone();
@@ -98,17 +100,17 @@ impl Store {
         Ok(self.list(options).try_next().await?.is_some())
     }
 
-    /// Removes an object; or a folder with everything below it, if `recursive`. `removed` hears of each object that went,
-    /// and last of the folder's marker if there was one.
+    /// Removes an object; or a folder with everything below it, if `recursive`, a page of the listing at a time. `removed`
+    /// hears of each object that went, and of each folder once everything in it did, whether it had a marker or not.
     ///
     /// [`ErrorKind::NotFound`] if there is neither, [`ErrorKind::Conflict`] for a folder that is not to be removed as one.
-    /// Of an object and a folder of the same name, `recursive` removes both.
+    /// Of an object and a folder of the same name, `recursive` removes both. The first failure ends it.
     #[doc(alias = "blob_rm")]
     pub async fn remove(
         &self,
         name: &str,
         recursive: bool,
-        mut removed: impl FnMut(&ObjectKey),
+        mut removed: impl FnMut(Removed<'_>),
     ) -> Result<()> {
         const OPERATION: &str = "apolo.object.remove";
         let refuse = |kind, message: String| Err(Error::new(kind, message).with_operation(OPERATION));
@@ -123,10 +125,10 @@ impl Store {
             None => false,
         };
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-        let mut marker = None;
+        let mut going = Going::new(prefix.clone());
         let mut found = false;
-        let mut below = self.entries(prefix.clone(), true).try_chunks(self.batch());
-        while let Some(entries) = below.try_next().await.map_err(|error| error.1)? {
+        let mut below = self.entries(prefix, true);
+        while let Some(entry) = below.try_next().await? {
             found = true;
             if !recursive {
                 if is_object {
@@ -134,22 +136,20 @@ impl Store {
                 }
                 return refuse(ErrorKind::Conflict, format!("{name:?} is a folder: remove it recursively"));
             }
-            let mut keys = Vec::with_capacity(entries.len());
-            for entry in entries {
-                match entry {
-                    Entry::Object(meta) if meta.key.as_str() == prefix => marker = Some(meta.key),
-                    Entry::Object(meta) => keys.push(meta.key),
-                    _ => {}
-                }
+            if let Entry::Object(meta) = entry {
+                going.add(meta.key);
             }
-            for outcome in self.delete_many(keys).await? {
-                outcome.result?;
-                removed(&outcome.key);
+            if going.steps.len() >= BATCH {
+                self.carry_out(&mut going, &mut removed).await?;
             }
         }
-        for key in object.filter(|_| is_object).into_iter().chain(marker) {
+        if found && recursive {
+            going.close(None);
+            self.carry_out(&mut going, &mut removed).await?;
+        }
+        if let Some(key) = object.filter(|_| is_object) {
             self.delete(&key, DeleteOptions::default()).await?;
-            removed(&key);
+            removed(Removed::Object(&key));
             found = true;
         }
         if found {
@@ -159,7 +159,74 @@ impl Store {
         }
     }
 
-    fn batch(&self) -> usize {
-        self.capability().delete_batch.map_or(1, |most| most.max(1) as usize)
+    /// Removes what was collected, and tells of it in its order.
+    async fn carry_out(&self, going: &mut Going, removed: &mut impl FnMut(Removed<'_>)) -> Result<()> {
+        let steps = std::mem::take(&mut going.steps);
+        let keys = steps.iter().filter_map(|(_, key)| key.clone()).collect();
+        let outcomes = self.delete_many(keys).await?;
+        let mut failed: HashMap<_, _> = outcomes
+            .into_iter()
+            .filter_map(|outcome| outcome.result.err().map(|error| (outcome.key, error)))
+            .collect();
+        for (folder, key) in &steps {
+            if let Some(error) = key.as_ref().and_then(|key| failed.remove(key)) {
+                return Err(error);
+            }
+            match (folder, key) {
+                (Some(folder), _) => removed(Removed::Folder(folder)),
+                (None, Some(key)) => removed(Removed::Object(key)),
+                (None, None) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Names that go in one request, where the provider takes so many.
+const BATCH: usize = 1000;
+
+/// What [`Store::remove`] removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Removed<'a> {
+    /// An object.
+    Object(&'a ObjectKey),
+    /// A folder with everything in it, by its name without a slash at the end.
+    Folder(&'a str),
+}
+
+/// What of a folder is to go next. What is in a folder comes in a row, so a folder ends where the next name is not in it.
+#[derive(Debug)]
+struct Going {
+    /// From the root to where the listing is: names with a slash at their end, and the markers that were found.
+    open: Vec<(String, Option<ObjectKey>)>,
+    /// Objects, and folders with their markers.
+    steps: Vec<(Option<String>, Option<ObjectKey>)>,
+}
+
+impl Going {
+    fn new(root: String) -> Self {
+        let open = if root.is_empty() { Vec::new() } else { vec![(root, None)] };
+        Self { open, steps: Vec::new() }
+    }
+
+    fn add(&mut self, key: ObjectKey) {
+        let name = key.as_str();
+        self.close(Some(name));
+        let entered = self.open.last().map_or(0, |(folder, _)| folder.len());
+        let further = name[entered..].match_indices('/').map(|(at, _)| entered + at + 1);
+        self.open.extend(further.map(|end| (name[..end].to_owned(), None)));
+        match self.open.last_mut().filter(|(folder, _)| folder == name) {
+            Some((_, marker)) => *marker = Some(key),
+            None => self.steps.push((None, Some(key))),
+        }
+    }
+
+    /// Ends the folders that this name is not in; all of them if there is no more.
+    fn close(&mut self, name: Option<&str>) {
+        let ends = |(folder, _): &mut (String, _)| name.is_none_or(|name| !name.starts_with(&*folder));
+        while let Some((folder, marker)) = self.open.pop_if(ends) {
+            self.steps.push((Some(folder.trim_end_matches('/').to_owned()), marker));
+        }
     }
 }

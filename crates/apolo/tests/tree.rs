@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test program")]
 
 use futures_util::TryStreamExt;
-use longshore_apolo::{Client, Store};
+use longshore_apolo::{Client, Removed, Store};
 use longshore_blob_api::BlobStoreExt;
 use longshore_core_types::ErrorKind;
 use longshore_devserver::{DevServer, Handle};
@@ -52,8 +52,15 @@ async fn folders_and_their_removal() {
     let error = store.remove("d", false, |_| {}).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!(store.remove("nothing", true, |_| {}).await.unwrap_err().kind(), ErrorKind::NotFound);
-    store.remove("d", true, |key| gone.push(key.to_string())).await.expect("a removal");
-    assert_eq!(gone, ["d/e/f", "d/"]);
+    let mut note = |removed: Removed<'_>| {
+        gone.push(match removed {
+            Removed::Object(key) => key.to_string(),
+            Removed::Folder(name) => format!("folder {name}"),
+            _ => unreachable!(),
+        });
+    };
+    store.remove("d", true, &mut note).await.expect("a removal");
+    assert_eq!(gone, ["d/e/f", "folder d/e", "folder d"]);
     store.remove("both", false, |_| {}).await.expect("a removal");
     store.remove("both", true, |_| {}).await.expect("a removal");
     store.remove("z", true, |_| {}).await.expect("a removal");
