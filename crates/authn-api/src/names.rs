@@ -1,7 +1,7 @@
 //! Rules of names, checked before anything is sent.
 
 use longshore_core_types::{Error, ErrorKind, Result, Secret};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use longshore_transport::encode_segment;
 
 /// Longest password that the service survives: over it, it closes the connection without an answer.
 const LONGEST_PASSWORD: usize = 72;
@@ -46,9 +46,6 @@ pub(crate) fn check_password(password: &Secret) -> Result<()> {
     Err(Error::new(ErrorKind::InvalidInput, fault))
 }
 
-/// Everything but the unreserved characters of RFC 3986.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
 /// The id or alias of a cluster as a part of a path. Ids are not ours to rule, but what the service would read
 /// as two parts, or as none, is refused.
 pub(crate) fn cluster_in_path(id: &str) -> Result<String> {
@@ -56,7 +53,7 @@ pub(crate) fn cluster_in_path(id: &str) -> Result<String> {
         let message = format!("{id:?} is not the id or alias of a cluster");
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
-    Ok(utf8_percent_encode(id, RESERVED).to_string())
+    Ok(encode_segment(id))
 }
 
 #[cfg(test)]

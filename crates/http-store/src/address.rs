@@ -4,10 +4,8 @@ use std::fmt;
 
 use http::Uri;
 use longshore_core_types::{Error, ErrorKind, ObjectKey, Result, Secret, StoreUrl};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-
-/// What is escaped in a name: all but what RFC 3986 calls unreserved, and the slashes that separate.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+use longshore_transport::encode_path;
+use percent_encoding::percent_decode_str;
 
 /// The base of all names, and the query that goes with each.
 #[derive(Clone)]
@@ -80,7 +78,7 @@ impl Address {
     fn escaped(&self, key: &ObjectKey) -> String {
         match &self.exact {
             Some((exact, raw)) if exact == key => raw.clone(),
-            _ => utf8_percent_encode(key.as_str(), ESCAPED).to_string(),
+            _ => encode_path(key.as_str()),
         }
     }
 }

@@ -11,6 +11,7 @@ mod base_url;
 mod builder;
 mod client;
 mod config;
+mod encode;
 mod endpoint;
 mod error;
 mod options;
@@ -28,6 +29,7 @@ pub use self::{
         BudgetConfig, Identity, Jitter, PoolConfig, ProxyConfig, RetryConfig, TimeoutConfig, TlsConfig,
         TransportConfig,
     },
+    encode::{Query, encode_path, encode_segment},
     error::{Sent, TransportError, TransportErrorKind},
     layers::{
         auth::{

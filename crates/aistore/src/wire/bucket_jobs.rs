@@ -291,7 +291,7 @@ pub(crate) fn info(
         .query("bsumm_remote", if count_remote { "true" } else { "false" });
     if id.is_empty() {
         if !prefix.is_empty() {
-            request.path = format!("{}/{}", request.path, super::encode_path(prefix));
+            request.path = format!("{}/{}", request.path, longshore_transport::encode_path(prefix));
         }
         return Ok(request);
     }

@@ -18,16 +18,13 @@ pub(crate) mod list;
 pub(crate) mod multipart;
 pub(crate) mod object;
 pub(crate) mod object_jobs;
-pub(crate) mod query;
 pub(crate) mod time;
 pub(crate) mod xml;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use longshore_core_types::{CallInfo, Error, ErrorKind, Idempotency, Payload, Resource, Result};
-use longshore_transport::BaseUrl;
+use longshore_transport::{BaseUrl, Query};
 use serde::Serialize;
-
-pub(crate) use query::{Query, encode_path};
 
 /// A request that is complete but for the node that it goes to.
 #[derive(Debug)]
@@ -51,7 +48,7 @@ impl Request {
         Self {
             method,
             path: path.into(),
-            query: Query::default(),
+            query: Query::with_commas(),
             headers: HeaderMap::new(),
             body: Payload::empty(),
             call: CallInfo::new(operation, idempotency),

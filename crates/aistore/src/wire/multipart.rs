@@ -8,10 +8,11 @@ use longshore_blob_api::{
     MultipartId, MultipartRef, PageToken, PartInfo, PartNumber, UploadInfo, UploadPage,
 };
 use longshore_core_types::{Error, ErrorKind, Idempotency, ObjectKey, Payload, Result};
+use longshore_transport::encode_path;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Request, encode_path, object::on_object, xml};
+use super::{Request, object::on_object, xml};
 use crate::{
     names::{BucketRef, invalid},
     object::options::ObjectAt,

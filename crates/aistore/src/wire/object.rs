@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use http::{Method, header, response::Parts};
 use longshore_core_types::{ByteRange, ContentRange, Error, ErrorKind, Idempotency, Payload, Result};
+use longshore_transport::encode_path;
 use serde_json::Value;
 
-use super::{Request, encode_path, headers, headers::object_props};
+use super::{Request, headers, headers::object_props};
 use crate::{
     names::{BucketRef, check_custom, invalid, namespace_uname},
     object::{

@@ -45,7 +45,7 @@ impl AzureCredentials {
             AzureCredential::BearerToken(token) => Self::Bearer(Secret::from(token.as_str())),
             AzureCredential::SASToken(pairs) => {
                 let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-                let mut query = crate::wire::query::Query::default();
+                let mut query = longshore_transport::Query::default();
                 pairs.for_each(|(name, value)| query.push(name, value));
                 Self::Sas(Secret::from(query.as_str()))
             }

@@ -4,8 +4,7 @@ use std::fmt;
 
 use http::{Uri, uri::Authority};
 use longshore_core_types::{BucketName, Error, ErrorKind, Result};
-
-use super::query::encode_path;
+use longshore_transport::encode_path;
 
 /// The address of one bucket.
 #[derive(Clone, PartialEq, Eq)]

@@ -4,7 +4,6 @@ pub(crate) mod answer;
 pub(crate) mod client;
 pub(crate) mod endpoint;
 pub(crate) mod exact;
-pub(crate) mod query;
 pub(crate) mod read;
 pub(crate) mod request;
 pub(crate) mod sign;

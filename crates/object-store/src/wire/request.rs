@@ -2,8 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use longshore_core_types::{CallInfo, Error, ErrorKind, Idempotency, Payload, Resource, Result};
-
-use super::query::Query;
+use longshore_transport::Query;
 
 /// A request that is complete but for the bucket's address.
 #[derive(Debug)]

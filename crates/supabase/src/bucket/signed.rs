@@ -4,6 +4,7 @@ use std::{fmt, future::IntoFuture, time::Duration};
 
 use futures_core::future::BoxFuture;
 use longshore_core_types::{Error, ErrorKind, Result, Secret};
+use longshore_transport::{Query, encode_path};
 
 use super::Bucket;
 use crate::{
@@ -11,10 +12,8 @@ use crate::{
     names::check_key,
     transform::Transform,
     wire::{
-        Query, encode_path,
         object::At,
-        query::encode_reference,
-        sign::{self as wire, MOST_PATHS},
+        sign::{self as wire, MOST_PATHS, encode_reference},
     },
 };
 

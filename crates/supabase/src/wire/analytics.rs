@@ -2,8 +2,9 @@
 
 use http::Method;
 use longshore_core_types::{Idempotency::Idempotent, Idempotency::NotIdempotent, Result};
+use longshore_transport::encode_path;
 
-use super::{Request, bucket::ListParams, encode_path};
+use super::{Request, bucket::ListParams};
 use crate::names::invalid;
 
 const ROUTE: &str = "/iceberg/bucket";

@@ -2,9 +2,10 @@
 
 use http::Method;
 use longshore_core_types::{BucketName, Idempotency, ObjectKey, Result};
+use longshore_transport::encode_path;
 use serde::Serialize;
 
-use super::{Request, encode_path};
+use super::Request;
 use crate::{
     model::{BucketSettings, SizeLimit},
     names::{bucket_resource, check_new_bucket, object_resource},

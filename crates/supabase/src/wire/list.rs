@@ -2,9 +2,10 @@
 
 use http::Method;
 use longshore_core_types::{BucketName, Idempotency, Result};
+use longshore_transport::encode_path;
 use serde::{Deserialize, Serialize};
 
-use super::{Request, encode_path};
+use super::Request;
 use crate::{
     model::FileObject,
     names::{bucket_resource, invalid},

@@ -6,17 +6,14 @@ pub(crate) mod analytics;
 pub(crate) mod bucket;
 pub(crate) mod list;
 pub(crate) mod object;
-pub(crate) mod query;
 pub(crate) mod sign;
 pub(crate) mod tus;
 pub(crate) mod vectors;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use longshore_core_types::{CallInfo, Error, ErrorKind, Idempotency, Payload, Resource, Result};
-use longshore_transport::BaseUrl;
+use longshore_transport::{BaseUrl, Query};
 use serde::Serialize;
-
-pub(crate) use query::{Query, encode_path};
 
 use crate::keys::Anonymous;
 

@@ -6,10 +6,11 @@ use longshore_core_types::{
     BucketName, ByteRange, ContentRange, Error, ErrorKind, Idempotency, ObjectKey, ObjectMeta, Payload,
     Result,
 };
+use longshore_transport::encode_path;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Request, encode_path};
+use super::Request;
 use crate::{
     names::{bucket_resource, check_key, invalid, object_resource},
     transform::Transform,

@@ -2,10 +2,11 @@
 
 use http::Method;
 use longshore_core_types::{BucketName, Error, ErrorKind, Idempotency, Result, Secret};
+use longshore_transport::{encode_path, encode_segment};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Request, encode_path, from_json,
+    Request, from_json,
     object::{At, X_UPSERT},
 };
 use crate::{
@@ -17,6 +18,14 @@ use Idempotency::Idempotent;
 
 /// Most paths of one call.
 pub(crate) const MOST_PATHS: usize = 1000;
+
+/// A URL that the server wrote without escapes: path escaped, query as it is, since tokens need no escape.
+pub(crate) fn encode_reference(reference: &str) -> String {
+    match reference.split_once("?token=") {
+        Some((path, token)) => format!("{}?token={}", encode_path(path), encode_segment(token)),
+        None => encode_path(reference),
+    }
+}
 
 /// Seconds that a URL is good for: whole ones, at least one, never more than asked for.
 pub(crate) fn lifetime(time: std::time::Duration) -> Result<u64> {
@@ -143,6 +152,14 @@ mod tests {
         assert_eq!(lifetime(Duration::from_millis(1999)).unwrap(), 1);
         assert!(lifetime(Duration::from_millis(999)).is_err());
         assert!(lifetime(Duration::MAX).is_err());
+    }
+
+    #[test]
+    fn references_of_the_server() {
+        assert_eq!(
+            encode_reference("/object/sign/b/a b?.txt?token=a.b-c_d"),
+            "/object/sign/b/a%20b%3F.txt?token=a.b-c_d"
+        );
     }
 
     #[test]

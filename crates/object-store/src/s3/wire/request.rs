@@ -4,11 +4,9 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderName, header};
 use longshore_blob_api::{GetOptions, PutOptions};
 use longshore_core_types::{Attributes, Checksum, ChecksumKind, Error, ErrorKind, Payload, Result};
+use longshore_transport::encode_path;
 
-use crate::wire::{
-    query::encode_path,
-    request::{Request, invalid},
-};
+use crate::wire::request::{Request, invalid};
 
 /// Longest name of an object, in bytes.
 const LONGEST_KEY: usize = 1024;
