@@ -144,6 +144,7 @@ impl<'a> Replay<'a> {
             headers: &self.admin,
             token: &token,
             cloud: self.cloud.as_ref(),
+            server: &self.server,
             cluster: self.ids.get(CLUSTER).map_or("", String::as_str),
         };
         self.setup.run(self.file, before, &caller);

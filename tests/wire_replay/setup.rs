@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
+use longshore_devserver::Handle;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -50,6 +52,8 @@ struct Step {
     /// A call to the gateway, `METHOD /path`, with `body`.
     #[serde(default)]
     gateway: String,
+    /// How many seconds jobs pretend to be at work from here on.
+    job_time: Option<u64>,
     /// Whether the exchange's token is revoked, unknown to AuthN.
     #[serde(default)]
     revoke: bool,
@@ -86,6 +90,9 @@ struct Scope {
     file: String,
     /// Names; one that ends in `*` stands for all that begin so.
     names: Vec<String>,
+    /// Names, likewise, that are replayed nevertheless.
+    #[serde(default)]
+    except: Vec<String>,
     #[expect(dead_code, reason = "for readers")]
     reason: String,
 }
@@ -96,7 +103,7 @@ impl Scope {
             Some(start) => name.starts_with(start),
             None => name == pattern,
         };
-        self.file == file && self.names.iter().any(matches)
+        self.file == file && self.names.iter().any(matches) && !self.except.iter().any(matches)
     }
 }
 
@@ -126,6 +133,7 @@ pub(crate) struct Caller<'a> {
     pub(crate) token: &'a str,
     /// What stands behind the cluster.
     pub(crate) cloud: Option<&'a Cloud>,
+    pub(crate) server: &'a Handle,
 }
 
 #[derive(Debug)]
@@ -189,6 +197,9 @@ impl Step {
             let auth = json!({"client_auth_required": required});
             let body = json!({"action": "set-config", "value": {"auth": auth}}).to_string();
             call(caller, "PUT", "/v1/cluster", body.as_bytes());
+        }
+        if let Some(seconds) = self.job_time {
+            caller.server.set_job_time(Duration::from_secs(seconds));
         }
         if let Some((method, path)) = self.authn.split_once(' ') {
             let body = self.body.replace("CLUSTER", caller.cluster);

@@ -121,6 +121,13 @@ pub(crate) fn json(value: Value) -> Value {
         }
         Value::Object(map) => members(map),
         Value::Array(mut items) => {
+            // So do running jobs.
+            if items
+                .iter()
+                .all(|item| item.as_str().is_some_and(|name| name.ends_with(']') && name.contains('[')))
+            {
+                items.sort_by_key(ToString::to_string);
+            }
             // Roles come in any order.
             if items.iter().all(|item| item["admin"].is_boolean()) {
                 items.sort_by_key(|item| item["name"].to_string());

@@ -15,8 +15,7 @@ use crate::aistore::ids::short_id;
 use crate::aistore::{Cluster, Guard, Node, NodeAddress, Settings, TARGETS};
 use crate::apolo::{self, ApoloSettings};
 use crate::authn::{self, OwnCluster, Service};
-use crate::fault::Faults;
-use crate::handle::Handle;
+use crate::handle::{Handle, Ready, S3Ready};
 use crate::http::{Restart, serve};
 use crate::journal::{DEFAULT_CAPACITY, Journal};
 use crate::s3;
@@ -355,33 +354,6 @@ pub(crate) struct Starting {
     pub(crate) thread: std::thread::JoinHandle<()>,
 }
 
-/// Where S3 is, and what opens it.
-pub(crate) struct S3Ready {
-    pub(crate) address: SocketAddr,
-    pub(crate) key: (String, String),
-}
-
-impl std::fmt::Debug for S3Ready {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("S3Ready").field("address", &self.address).finish_non_exhaustive()
-    }
-}
-
-/// What a handle needs of a server that accepts requests.
-#[derive(Debug)]
-pub(crate) struct Ready {
-    pub(crate) address: SocketAddr,
-    pub(crate) authn: Option<SocketAddr>,
-    pub(crate) s3: Option<S3Ready>,
-    pub(crate) supabase: Option<SocketAddr>,
-    pub(crate) supabase_settings: SupabaseSettings,
-    pub(crate) apolo: Option<SocketAddr>,
-    pub(crate) apolo_settings: ApoloSettings,
-    pub(crate) data_dir: PathBuf,
-    pub(crate) faults: Arc<Faults>,
-    pub(crate) journal: Arc<Journal>,
-}
-
 /// Where the services are to listen.
 #[derive(Clone, Copy, Debug)]
 struct Addresses {
@@ -409,18 +381,10 @@ struct Running {
 
 impl Running {
     async fn open(builder: &DevServerBuilder, wanted: Addresses) -> Result<(Self, Ready), StartError> {
-        let address = wanted.aistore;
         let dir = builder.directory()?;
         let refused = |e: StorageError| storage_error(dir.path(), &e);
         let storage = Arc::new(Storage::open(dir.path(), builder.durable).map_err(refused)?);
-        let mut listeners = Vec::new();
-        let mut addresses = Vec::new();
-        for index in 0..=TARGETS {
-            let wanted = if index == 0 { address } else { SocketAddr::new(address.ip(), 0) };
-            let (listener, restarts, at) = bind(wanted).await?;
-            listeners.push((listener, restarts));
-            addresses.push(at);
-        }
+        let (listeners, mut addresses) = bind_nodes(wanted.aistore).await?;
         let gateway = addresses.remove(0);
         let authn = bind_some(wanted.authn).await?;
         let s3 = bind_some(wanted.s3).await?;
@@ -439,6 +403,7 @@ impl Running {
             data_dir: dir.path().to_owned(),
             faults: Arc::default(),
             journal: Arc::new(Journal::new(builder.journal_capacity)),
+            job_time: Arc::default(),
         };
         let secret = authn::secret(&storage, builder.secret.as_deref()).map_err(refused)?;
         let provider = match &s3 {
@@ -455,6 +420,7 @@ impl Running {
             Settings {
                 promote_root: builder.promote_root.clone(),
                 job_idle: builder.job_idle,
+                job_time: Arc::clone(&ready.job_time),
                 uuid: storage.cluster_id(short_id).await.map_err(refused)?,
                 guard: Arc::new(Guard::new(secret.clone(), builder.guarded)),
                 cloud,
@@ -596,6 +562,18 @@ async fn bind_some(wanted: Option<SocketAddr>) -> Result<Option<Bound>, StartErr
         Some(wanted) => bind(wanted).await.map(Some),
         None => Ok(None),
     }
+}
+
+/// Binds the nodes of the cluster: the gateway where it is wanted, the targets beside it.
+async fn bind_nodes(gateway: SocketAddr) -> Result<(Vec<Listener>, Vec<NodeAddress>), StartError> {
+    let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
+    for index in 0..=TARGETS {
+        let wanted = if index == 0 { gateway } else { SocketAddr::new(gateway.ip(), 0) };
+        let (listener, restarts, at) = bind(wanted).await?;
+        listeners.push((listener, restarts));
+        addresses.push(at);
+    }
+    Ok((listeners, addresses))
 }
 
 async fn bind(wanted: SocketAddr) -> Result<Bound, StartError> {

@@ -3,12 +3,42 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::aistore::JobTime;
 use crate::apolo::ApoloSettings;
-use crate::builder::{Ready, S3Ready, Starting};
+use crate::builder::Starting;
 use crate::fault::Faults;
 use crate::journal::Journal;
 use crate::supabase::SupabaseSettings;
+
+/// Where S3 is, and what opens it.
+pub(crate) struct S3Ready {
+    pub(crate) address: SocketAddr,
+    pub(crate) key: (String, String),
+}
+
+impl std::fmt::Debug for S3Ready {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("S3Ready").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// What a handle needs of a server that accepts requests.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) address: SocketAddr,
+    pub(crate) authn: Option<SocketAddr>,
+    pub(crate) s3: Option<S3Ready>,
+    pub(crate) supabase: Option<SocketAddr>,
+    pub(crate) supabase_settings: SupabaseSettings,
+    pub(crate) apolo: Option<SocketAddr>,
+    pub(crate) apolo_settings: ApoloSettings,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) job_time: Arc<JobTime>,
+}
 
 /// A running server. Dropping it stops the server, cutting connections that do not end within two seconds, and waits
 /// for that; [`shutdown`](Self::shutdown) does the same without blocking.
@@ -26,6 +56,7 @@ pub struct Handle {
     data_dir: PathBuf,
     faults: Arc<Faults>,
     journal: Arc<Journal>,
+    job_time: Arc<JobTime>,
     server: Option<Starting>,
 }
 
@@ -46,6 +77,7 @@ impl Handle {
             data_dir: ready.data_dir,
             faults: ready.faults,
             journal: ready.journal,
+            job_time: ready.job_time,
             server: Some(server),
         }
     }
@@ -132,6 +164,12 @@ impl Handle {
     /// What the server was asked.
     pub fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// Lets jobs of the AIStore cluster that are started from now on pretend to be at work for this long: they are listed
+    /// as running and can be stopped, although their work is done. For tests of what waits for jobs. At first: no time.
+    pub fn set_job_time(&self, time: Duration) {
+        self.job_time.set(time);
     }
 
     /// Stops the server: it accepts nothing new, and requests that are being answered get two seconds to end.

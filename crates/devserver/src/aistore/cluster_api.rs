@@ -8,8 +8,8 @@ use super::error::{Fail, Relayed, Result};
 use super::gateway::other_method;
 use super::node::Cx;
 use super::reply::Reply;
-use super::{Cluster, NodeInfo, guard, job_api, node_api, props};
-use crate::access::bits::SHOW_CLUSTER;
+use super::{Cluster, NodeInfo, admin_api, guard, job_api, node_api, props};
+use crate::access::bits::{ADMIN, SHOW_CLUSTER};
 use crate::journal::NodeKind;
 
 /// Version of the cluster map; it never changes.
@@ -21,6 +21,10 @@ const CLUSTER_UPTIME: HeaderName = HeaderName::from_static("ais-cluster-uptime")
 
 /// `/v1/daemon?what=..` of the node itself.
 pub(crate) fn daemon(cx: &Cx) -> Result<Reply> {
+    if cx.method == Method::PUT && cx.target.is_some() {
+        let text = format!("{}: PUT {} is read-only on PUBLIC", cx.node_name(), cx.path);
+        return Err(Fail::new(StatusCode::FORBIDDEN, text));
+    }
     if cx.method != Method::GET {
         return Ok(other_method(&cx.method, "GET, POST, PUT"));
     }
@@ -32,18 +36,20 @@ pub(crate) fn daemon(cx: &Cx) -> Result<Reply> {
 
 /// `/v1/reverse/daemon?what=..` of the node that a header names.
 pub(crate) fn reverse(cx: &Cx, rest: &str) -> Result<Reply> {
-    if cx.method != Method::GET {
+    let changes = cx.method == Method::PUT;
+    if cx.method != Method::GET && !changes {
         return Ok(other_method(&cx.method, "DELETE, GET, POST, PUT"));
     }
     if rest.split('/').next() != Some("daemon") {
         return Err(cx.invalid_uri());
     }
     // The path in errors is the one that the node would see.
+    let method = if changes { "PUT" } else { "GET" };
     let forwarded = |fail: Fail| {
         let (caller, node) = (String::new(), cx.node_name());
-        fail.relayed(Relayed { method: "GET", path: "/v1/daemon".into(), caller, node })
+        fail.relayed(Relayed { method, path: "/v1/daemon".into(), caller, node })
     };
-    guard::cluster(cx, SHOW_CLUSTER).map_err(forwarded)?;
+    guard::cluster(cx, if changes { ADMIN } else { SHOW_CLUSTER }).map_err(forwarded)?;
     let id = cx.header(NODE_ID).ok_or_else(|| forwarded(Fail::bad("missing node ID")))?;
     let nodes = cx.cluster.targets.iter().chain([&cx.cluster.gateway]);
     let Some(node) = nodes.into_iter().find(|n| n.id == id) else {
@@ -55,9 +61,10 @@ pub(crate) fn reverse(cx: &Cx, rest: &str) -> Result<Reply> {
             .tcode("errNodeNotFound"),
         ));
     };
-    about(cx, node).map_err(|fail| {
+    let answer = if changes { admin_api::node(cx, node) } else { about(cx, node) };
+    answer.map_err(|fail| {
         let (caller, node) = (cx.node_name(), node.name());
-        fail.relayed(Relayed { method: "GET", path: "/v1/daemon".into(), caller, node })
+        fail.relayed(Relayed { method, path: "/v1/daemon".into(), caller, node })
     })
 }
 

@@ -13,7 +13,8 @@ use super::names::{BucketName, Provider, check_new_name, check_object_name};
 use super::node::Cx;
 use super::reply::Reply;
 use super::{
-    absent_api, archive, batch, bucket_api, cloud, cluster_api, guard, job_api, redirect, s3, token_api,
+    absent_api, admin_api, archive, batch, bucket_api, cloud, cluster_api, etl_api, guard, job_api, redirect,
+    s3, token_api,
 };
 use crate::access::bits;
 
@@ -32,14 +33,18 @@ pub(crate) async fn handle(cx: &mut Cx) -> Result<Reply> {
     match first {
         "buckets" => bucket_api::handle(cx, rest).await,
         "objects" => objects(cx, rest).await,
+        "daemon" if cx.method == Method::PUT => admin_api::daemon(cx),
         "daemon" => cluster_api::daemon(cx),
+        "cluster" if cx.method == Method::PUT && !rest.is_empty() => admin_api::cluster(cx, rest),
         "cluster" if cx.method == Method::PUT => job_api::control(cx),
         "tokens" => token_api::handle(cx, rest),
         "ml" => batch::at_gateway(cx, rest).await,
-        "cluster" => cluster_api::cluster(cx),
+        "cluster" => admin_api::other_of_cluster(cx, rest).map_or_else(|| cluster_api::cluster(cx), Err),
         "reverse" => cluster_api::reverse(cx, rest),
         "health" => cluster_api::health(cx),
-        "sort" | "etl" | "download" => absent_api::handle(cx, first, rest),
+        "etl" => etl_api::handle(cx, rest),
+        "sort" => absent_api::sort(cx),
+        "download" => absent_api::download(cx, rest),
         _ => Err(cx.invalid_uri()),
     }
 }

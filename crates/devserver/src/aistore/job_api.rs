@@ -229,6 +229,7 @@ pub(crate) fn control(cx: &Cx) -> Result<Reply> {
         }
         // There is one log, no cache of metadata and no backend with credentials.
         "rotate-logs" | "clear-lcache" => return Ok(Reply::ok()),
+        "reload-creds" => return reload_credentials(cx, &action.name),
         _ => {}
     }
     let value: Value = decode_value(&action, Schema::Struct(&ARGUMENTS), &cx.node_name())?;
@@ -238,6 +239,17 @@ pub(crate) fn control(cx: &Cx) -> Result<Reply> {
         "stop" => stop(cx, &message),
         other => Err(Fail::bad(format!("invalid action {other:?}"))),
     }
+}
+
+/// There is nothing to load again; only whether there is such a backend can be told.
+fn reload_credentials(cx: &Cx, name: &str) -> Result<Reply> {
+    let provider = Provider::parse(name)?;
+    if provider == Provider::Ais || (provider == Provider::Aws && cx.cluster.cloud.is_some()) {
+        return Ok(Reply::ok());
+    }
+    let title = provider.title();
+    Err(Fail::bad(format!("{title} backend is missing in the cluster configuration"))
+        .tcode("ErrMissingBackend"))
 }
 
 fn start(cx: &Cx, message: &Message, prefix: &str) -> Result<Reply> {

@@ -1,10 +1,11 @@
 //! Jobs: a record of what was started, and the two models in which clients ask about it.
 //!
 //! Work is done before the call that starts it answers. What remains of a job is its record: finished, or, for kinds
-//! that idle between work items, running and idle for a while.
+//! that idle between work items, running and idle for a while. For those who test waiting and stopping it can pretend to
+//! be at work for a time.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -126,6 +127,8 @@ struct Job {
     report: Report,
     started: i64,
     ended: i64,
+    /// Until when it pretends to be at work.
+    runs_until: Option<Instant>,
     /// When an idling kind ends by itself.
     idle_until: Option<Instant>,
     aborted: bool,
@@ -135,7 +138,11 @@ impl Job {
     /// Time of the end in nanoseconds, 0 while it runs or idles.
     fn end_time(&self) -> i64 {
         let idles = self.idle_until.is_some_and(|until| Instant::now() < until);
-        if !self.aborted && idles { 0 } else { self.ended }
+        if !self.aborted && (idles || self.runs()) { 0 } else { self.ended }
+    }
+
+    fn runs(&self) -> bool {
+        !self.aborted && self.runs_until.is_some_and(|until| Instant::now() < until)
     }
 
     /// The errors as a target tells them, or all of them.
@@ -155,7 +162,10 @@ impl Job {
     }
 
     fn status(&self) -> Value {
-        let err = if self.aborted { "user abort".to_owned() } else { self.error(None) };
+        if self.aborted { self.status_with("user abort") } else { self.status_with(&self.error(None)) }
+    }
+
+    fn status_with(&self, err: &str) -> Value {
         json!({"kind": self.kind.name, "uuid": self.id, "err": err, "end_time": self.end_time(), "aborted": self.aborted})
     }
 
@@ -204,7 +214,7 @@ impl Job {
                 "out-objs": "0", "out-bytes": "0", "in-objs": "0", "in-bytes": "0",
             },
             "aborted": self.aborted,
-            "is_idle": true,
+            "is_idle": !self.runs(),
         })
     }
 }
@@ -228,10 +238,25 @@ impl Selection<'_> {
     }
 }
 
+/// How long jobs pretend to be at work, for as long as it is not set anew.
+#[derive(Debug, Default)]
+pub(crate) struct JobTime(Mutex<Duration>);
+
+impl JobTime {
+    pub(crate) fn set(&self, time: Duration) {
+        *lock(&self.0) = time;
+    }
+
+    fn get(&self) -> Duration {
+        *lock(&self.0)
+    }
+}
+
 /// All jobs of the process.
 #[derive(Debug)]
 pub(crate) struct Jobs {
     idle: Duration,
+    run: Arc<JobTime>,
     inner: Mutex<Inner>,
 }
 
@@ -242,9 +267,9 @@ struct Inner {
 }
 
 impl Jobs {
-    /// Idling kinds stay listed as running for `idle` after their work.
-    pub(crate) fn new(idle: Duration) -> Self {
-        Self { idle, inner: Mutex::default() }
+    /// Jobs are at work for `run`, and idling kinds stay listed as running for `idle` after that.
+    pub(crate) fn new(idle: Duration, run: Arc<JobTime>) -> Self {
+        Self { idle, run, inner: Mutex::default() }
     }
 
     /// Records work that has been done since `started`; returns the job's id.
@@ -274,8 +299,12 @@ impl Jobs {
         if inner.jobs.len() == MAX_JOBS {
             inner.jobs.remove(0);
         }
-        let idle_until = kind.idles.then(|| Instant::now() + self.idle);
-        let job = Job { id: id.clone(), kind, report, started, ended: now(), idle_until, aborted: false };
+        let run = self.run.get();
+        let runs_until = (!run.is_zero()).then(|| Instant::now() + run);
+        let idle_until = kind.idles.then(|| Instant::now() + run + self.idle);
+        let ended = now() + i64::try_from(run.as_nanos()).unwrap_or(i64::MAX / 2);
+        let job =
+            Job { id: id.clone(), kind, report, started, ended, runs_until, idle_until, aborted: false };
         inner.jobs.push(job);
         id
     }
@@ -328,7 +357,9 @@ impl Jobs {
     /// All that are selected and answer `what=status`.
     pub(crate) fn statuses(&self, selection: &Selection<'_>) -> Vec<Value> {
         let inner = lock(&self.inner);
-        inner.jobs.iter().filter(|j| j.kind.status && selection.takes(j)).map(Job::status).collect()
+        let listed = inner.jobs.iter().filter(|j| j.kind.status && selection.takes(j));
+        // In lists, that somebody stopped a job is no error.
+        listed.map(|job| job.status_with(&job.error(None))).collect()
     }
 
     /// `kind[id]` of what runs or idles.
@@ -384,13 +415,17 @@ impl Jobs {
 mod tests {
     use super::*;
 
+    fn one(id: &str) -> Selection<'_> {
+        Selection { ids: vec![id], ..Selection::default() }
+    }
+
     fn report(bucket: &str) -> Report {
         Report { bucket: Some(BucketName::ais(bucket)), objects: 3, ..Report::default() }
     }
 
     #[test]
     fn idling_kinds_run_for_a_while() {
-        let jobs = Jobs::new(Duration::from_mins(1));
+        let jobs = Jobs::new(Duration::from_mins(1), Arc::default());
         let copied = jobs.record("copy-listrange", now(), report("a"));
         let deleted = jobs.record("delete-listrange", now(), report("a"));
         assert!(copied.starts_with("tco-"));
@@ -408,8 +443,24 @@ mod tests {
     }
 
     #[test]
+    fn work_takes_as_long_as_it_is_told_to() {
+        let time = Arc::new(JobTime::default());
+        let jobs = Jobs::new(Duration::ZERO, Arc::clone(&time));
+        let done = jobs.record("copy-bck", now(), report("a"));
+        time.set(Duration::from_mins(1));
+        let [left, stopped] = ["copy-bck", "lru"].map(|kind| jobs.record(kind, now(), report("a")));
+        let end = |id: &str| jobs.status(&one(id)).expect("a status").0["end_time"].as_i64();
+        assert_eq!((end(&left), end(&stopped)), (Some(0), Some(0)));
+        assert!(end(&done) > Some(0));
+        assert_eq!(jobs.snapshots(&one(&left), &["t1"]).expect("snapshots")["t1"][0]["is_idle"], false);
+        jobs.abort(&one(&stopped));
+        assert_eq!(jobs.status(&one(&stopped)).expect("a status").0["err"], "user abort");
+        assert_eq!(jobs.running(None), [format!("copy-bck[{left}]")]);
+    }
+
+    #[test]
     fn errors_are_counted_up() {
-        let jobs = Jobs::new(Duration::ZERO);
+        let jobs = Jobs::new(Duration::ZERO, Arc::default());
         let errors = vec!["first".to_owned(), "second".to_owned()];
         let id = jobs.record("delete-listrange", now(), Report { errors, ..report("a") });
         let (status, _) =

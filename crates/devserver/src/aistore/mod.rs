@@ -2,6 +2,7 @@
 
 mod absent_api;
 mod actmsg;
+mod admin_api;
 mod append;
 mod archive;
 mod batch;
@@ -11,6 +12,7 @@ mod buckets;
 pub(crate) mod cloud;
 mod cluster_api;
 pub(crate) mod error;
+mod etl_api;
 mod gateway;
 pub(crate) mod gojson;
 mod gotime;
@@ -51,12 +53,13 @@ use crate::fault::Faults;
 use crate::http::Restart;
 use crate::journal::{Journal, NodeKind};
 use crate::storage::{Storage, StorageError};
-use absent_api::Transformations;
 use append::WorkFiles;
 use batch::Batches;
 use bucket_jobs::Summaries;
 use buckets::{Bucket, Buckets};
 use cloud::Cloud;
+use etl_api::Transformations;
+pub(crate) use jobs::JobTime;
 use jobs::Jobs;
 use multipart::RunningHashes;
 use node_api::Counters;
@@ -127,6 +130,8 @@ pub(crate) struct Settings {
     pub(crate) promote_root: PathBuf,
     /// How long jobs that idle stay listed as running.
     pub(crate) job_idle: Duration,
+    /// How long jobs pretend to be at work.
+    pub(crate) job_time: Arc<JobTime>,
     /// Identity of the cluster; it stays over restarts.
     pub(crate) uuid: String,
     /// Who may do what.
@@ -173,7 +178,7 @@ impl Cluster {
             journal,
             hashes: RunningHashes::default(),
             appends: WorkFiles::default(),
-            jobs: Jobs::new(settings.job_idle),
+            jobs: Jobs::new(settings.job_idle, settings.job_time),
             summaries: Summaries::default(),
             batches: Batches::default(),
             transformations: Transformations::default(),

@@ -116,8 +116,13 @@ pub(crate) fn about_all(cluster: &Cluster, what: &str) -> Option<Result<Reply>> 
     })
 }
 
+/// What a node counts.
+pub(crate) fn counters<'a>(cluster: &'a Cluster, node: &NodeInfo) -> &'a Counters {
+    &cluster.counters[index(cluster, node).map_or(0, |t| t + 1)]
+}
+
 fn stats(cluster: &Cluster, node: &NodeInfo) -> Result<Value> {
-    let counters = &cluster.counters[index(cluster, node).map_or(0, |t| t + 1)];
+    let counters = counters(cluster, node);
     Ok(json!({"snode": snode(node), "tracker": counters.json(), "capacity": capacity(cluster, node)?}))
 }
 

@@ -47,10 +47,6 @@ fn refuse_direct(cx: &Cx, path: &str) -> Result<()> {
     if path.starts_with("/v1/objects") || path.starts_with("/v1/buckets") {
         return Err(denied());
     }
-    if path == "/v1/daemon" && cx.method == Method::PUT {
-        let text = format!("{}: PUT /v1/daemon is read-only on PUBLIC", cx.node_name());
-        return Err(Fail::new(StatusCode::FORBIDDEN, text));
-    }
     Ok(())
 }
 

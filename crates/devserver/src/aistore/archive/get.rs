@@ -170,7 +170,7 @@ fn many(shard: &Shard, format: Format, matcher: &Matcher, output: &mut Output) -
 }
 
 /// What is wrong with an expression, in the words of Go where they are known.
-fn explain(error: &regex::Error, pattern: &str) -> String {
+pub(crate) fn explain(error: &regex::Error, pattern: &str) -> String {
     let text = error.to_string();
     let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
     match why.as_str() {

@@ -12,7 +12,7 @@ mod zip;
 mod zip_write;
 
 pub(crate) use append::append;
-pub(crate) use get::{Wanted, check_query, get, members, open_member};
+pub(crate) use get::{Wanted, check_query, explain, get, members, open_member};
 pub(crate) use job::archive;
 pub(crate) use pipe::{Pipe, pipe};
 pub(crate) use shard::{Format, Shard};
