@@ -99,6 +99,7 @@ async fn once<S: BlobStore + Clone>(
         return adopt(&version, file, cut, options, reporter).await;
     }
     let (version, cut, opened) = subject.open().await?;
+    let cut = cut.with_first_in_parts();
     let size = cut.end - cut.start;
     reporter.planned(size, cut.parts(), cut.part.min(size));
     file.allocate(size).await?;

@@ -146,15 +146,15 @@ impl<S: BlobStore + Clone> Board<S> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fetches what is missing, beginning with the body of the first part if there is one, and returns the checksum
+    /// Fetches what is missing, beginning with the body of the first parts if there is one, and returns the checksum
     /// of the whole.
     pub(crate) async fn fetch_all(
         self: &Arc<Self>,
         first: Option<(Opened, Option<Admission>)>,
     ) -> Result<Option<Checksum>, Failure> {
         let mut tasks = JoinSet::new();
-        if first.is_some() {
-            self.next.store(1, Ordering::Relaxed);
+        if let Some(((_, promised), _)) = &first {
+            self.next.store(self.brought_up_to(*promised), Ordering::Relaxed);
         }
         tasks.spawn(Arc::clone(self).work(0, first));
         let parts = usize::try_from(self.cut.parts()).unwrap_or(usize::MAX);
@@ -205,7 +205,8 @@ impl<S: BlobStore + Clone> Board<S> {
         first: Option<(Opened, Option<Admission>)>,
     ) -> Result<(), Failure> {
         if let Some((opened, admission)) = first {
-            Box::pin(self.at_once.count(self.parts(0..1, Some(opened), admission))).await?;
+            let parts = 0..self.brought_up_to(opened.1);
+            Box::pin(self.at_once.count(self.parts(parts, Some(opened), admission))).await?;
         }
         let context = self.version.context();
         loop {
@@ -243,6 +244,11 @@ impl<S: BlobStore + Clone> Board<S> {
             }
         }
         Ok(())
+    }
+
+    /// How many parts the first answer brings that goes up to this position.
+    fn brought_up_to(&self, promised: u64) -> u64 {
+        self.cut.parts_up_to(promised).max(1)
     }
 
     /// The next parts that are not in the file yet: one, or several in a row for one request.

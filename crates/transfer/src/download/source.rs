@@ -104,7 +104,7 @@ pub(crate) struct Version<S> {
     pub(crate) measured: Arc<Measured>,
 }
 
-/// How the wanted bytes are cut: what the first request brings, and the size of the parts behind it.
+/// How the wanted bytes are cut: the end of the first part, and the size of the parts behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cut {
     pub(crate) start: u64,
@@ -116,6 +116,27 @@ pub(crate) struct Cut {
 impl Cut {
     pub(crate) fn parts(&self) -> u64 {
         1 + (self.end - self.first_end).div_ceil(self.part)
+    }
+
+    /// The same with what the first request brings in several parts, if it brings that much: each of them is worth
+    /// keeping. What is left over is the first part, so that the last of them ends where the answer does.
+    pub(crate) fn with_first_in_parts(self) -> Self {
+        if self.first_end == self.end {
+            return self;
+        }
+        let rest = match (self.first_end - self.start) % self.part {
+            0 => self.part,
+            rest => rest,
+        };
+        Self { first_end: self.start + rest, ..self }
+    }
+
+    /// How many parts end at this position or before it.
+    pub(crate) fn parts_up_to(&self, position: u64) -> u64 {
+        if position >= self.end {
+            return self.parts();
+        }
+        position.checked_sub(self.first_end).map_or(0, |behind| 1 + behind / self.part)
     }
 
     pub(crate) fn size(&self, index: u64) -> u64 {
@@ -540,4 +561,25 @@ fn unverifiable(store: impl std::fmt::Display) -> Error {
         ErrorKind::Unsupported,
         format!("{store} states no checksum that the bytes could be compared with"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_first_request_brings_is_several_parts() {
+        let cut = |first_end, part| Cut { start: 10, first_end: 10 + first_end, part, end: 110 };
+        for (first, part, expected) in [(40, 20, 20), (50, 20, 10), (20, 20, 20), (7, 20, 7), (100, 20, 100)]
+        {
+            let fine = cut(first, part).with_first_in_parts();
+            assert_eq!(fine, cut(expected, part), "{first} in parts of {part}");
+            let brought = fine.parts_up_to(10 + first);
+            assert_eq!(fine.range(brought - 1).end, 10 + first, "the last part ends where the answer does");
+            assert_eq!(fine.range(fine.parts() - 1).end, 110);
+        }
+        let cut = cut(30, 20);
+        let ends = [9, 39, 40, 59, 60, 109, 110, 999].map(|position| cut.parts_up_to(position));
+        assert_eq!(ends, [0, 0, 1, 1, 2, 4, 5, 5]);
+    }
 }

@@ -8,7 +8,7 @@ use longshore_core_types::{ChecksumKind, Error, ErrorKind, Retryability};
 use super::{
     Events, Journal, KIB, broken, builder, bytes, dir, files, key, memory, nth,
     odd::{Odd, failing, short, stalled, wrong},
-    store_with, transfer,
+    store_with, transfer, until,
 };
 use crate::{CancelToken, MultipartFailure, TransferEvent, Verify};
 
@@ -192,8 +192,7 @@ async fn a_stalled_download_ends_after_the_time_of_grace() {
     let handle = transfer().download(&odd, key("k"), dir.path().join("f")).start();
     tokio::time::sleep(Duration::from_millis(5)).await;
     drop(handle);
-    tokio::time::sleep(Duration::from_millis(5)).await;
-    assert!(files(dir.path()).is_empty());
+    until(async || files(dir.path()).is_empty()).await;
 }
 
 #[tokio::test]
@@ -455,8 +454,7 @@ async fn an_aborted_upload_leaves_nothing_at_the_store() {
     let odd = Odd::new(memory().build().unwrap()).slow_parts(Duration::from_secs(3600));
     let store = odd.inner();
     let handle = transfer().upload(&odd, key("k"), bytes(300 * KIB)).start();
-    tokio::time::sleep(Duration::from_millis(5)).await;
-    assert_eq!(store.open_uploads(), 1);
+    until(async || store.open_uploads() == 1).await;
     assert!(handle.abort().await.unwrap().is_none());
     assert_eq!(store.open_uploads(), 0);
     assert!(!odd.exists(&key("k")).await.unwrap());

@@ -150,3 +150,10 @@ impl Events {
         self.0.lock().unwrap().iter().filter(|event| matches(event)).count()
     }
 }
+
+/// Waits until something is so, which it will be.
+async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    while !is_so().await {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}

@@ -18,7 +18,7 @@ use longshore_core_types::{Attributes, ChecksumKind, Error, ErrorKind};
 use super::{
     Events, Journal, KIB, builder, bytes, dir, files, key, memory,
     odd::{Odd, stalled},
-    store_with,
+    store_with, until,
 };
 use crate::{Direction, Transfer, TransferEvent, Verify, unfinished};
 
@@ -61,13 +61,6 @@ fn resumed(events: &Events) -> Vec<u64> {
         _ => None,
     };
     events.iter().filter_map(offset).collect()
-}
-
-/// Waits until something is so, which it will be.
-async fn until(mut is_so: impl AsyncFnMut() -> bool) {
-    while !is_so().await {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
 }
 
 /// Drops a transfer, and waits until all of it has ended.
@@ -119,6 +112,23 @@ async fn a_download_goes_on_where_it_was_dropped() {
         assert!(outcome.resumed >= 3 * PART);
         assert!(unfinished(state.path()).unwrap().is_empty());
     }
+}
+
+/// Of what the first request brings, each part is kept.
+#[tokio::test]
+async fn a_download_that_was_dropped_within_its_first_answer_goes_on_too() {
+    let (store, content) = store_with(memory(), SIZE).await;
+    let (dir, state) = (dir(), dir());
+    // 36 KiB, then 64 KiB, of which the last ones do not come.
+    let stuck = Odd::new(store.clone()).on_body(|_, body| stalled(body, 99 << 10));
+    let handle = resumable(state.path()).download(&stuck, key("k"), dir.path().join("f")).start();
+    until(async || unfinished(state.path()).unwrap().iter().any(|left| left.done > 0)).await;
+    drop_all(handle, state.path()).await;
+    assert_eq!(unfinished(state.path()).unwrap()[0].done, 36 * KIB);
+    let target = dir.path().join("f");
+    let outcome = resumable(state.path()).download(&store, key("k"), &target).await.unwrap();
+    assert_eq!(outcome.resumed, 36 * KIB);
+    assert!(fs::read(&target).unwrap() == content);
 }
 
 #[tokio::test]
