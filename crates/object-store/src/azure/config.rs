@@ -372,4 +372,17 @@ mod tests {
         assert_eq!(seen.len(), 3);
         assert_eq!(seen[2].header("authorization"), Some("Bearer issued"));
     }
+
+    /// Whoever sends requests learns that the service had enough of them, although a later one was answered.
+    #[tokio::test]
+    async fn refusals_are_noted() {
+        let replies =
+            [Reply::status(503).header("retry-after", "0"), Reply::ok("").header("content-length", "7")];
+        let store = env(&[("AZURE_STORAGE_ACCOUNT_NAME", "acct"), ("AZURE_SKIP_SIGNATURE", "true")])
+            .service(ScriptedService::replies(replies))
+            .build()
+            .unwrap();
+        store.head(&ObjectKey::new("k").unwrap(), HeadOptions::default()).await.unwrap();
+        assert_eq!(store.pressure().unwrap().refusals(), 1);
+    }
 }

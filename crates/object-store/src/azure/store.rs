@@ -11,8 +11,8 @@ use longshore_blob_api::{
     SignedRequest, UploadPage,
 };
 use longshore_core_types::{
-    BucketName, ChecksumKind, Error, ErrorKind, Idempotency, ObjectKey, ObjectMeta, Payload, Resource,
-    Result, Scheme, StoreUrl,
+    BucketName, ChecksumKind, Error, ErrorKind, Idempotency, ObjectKey, ObjectMeta, Payload, Pressure,
+    Resource, Result, Scheme, StoreUrl,
 };
 
 use super::{
@@ -203,6 +203,10 @@ impl BlobStore for AzureStore {
 
     fn url(&self) -> StoreUrl {
         self.0.url.clone()
+    }
+
+    fn pressure(&self) -> Option<Pressure> {
+        Some(self.client().transport.pressure().clone())
     }
 
     async fn head(&self, key: &ObjectKey, opts: HeadOptions) -> Result<ObjectMeta> {

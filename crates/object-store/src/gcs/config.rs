@@ -352,4 +352,15 @@ mod tests {
         assert!(!store.capability().sign_get);
         assert_eq!(store.sign(request).await.unwrap_err().kind(), ErrorKind::Unsupported);
     }
+
+    /// Whoever sends requests learns that the service had enough of them, although a later one was answered.
+    #[tokio::test]
+    async fn refusals_are_noted() {
+        let replies =
+            [Reply::status(503).header("retry-after", "0"), Reply::ok("").header("content-length", "7")];
+        let store =
+            GcsBuilder::new("b").anonymous().service(ScriptedService::replies(replies)).build().unwrap();
+        store.head(&ObjectKey::new("k").unwrap(), HeadOptions::default()).await.unwrap();
+        assert_eq!(store.pressure().unwrap().refusals(), 1);
+    }
 }

@@ -5,7 +5,7 @@ use longshore_blob_api::{
     GetOptions, GetResult, HeadOptions, ListOptions, ListPage, MultipartId, MultipartRef, PageToken,
     PartInfo, PartNumber, PartReceipt, PutOptions, PutResult, SignRequest, SignedRequest, UploadPage,
 };
-use longshore_core_types::{ObjectKey, ObjectMeta, Payload, Result, StoreUrl};
+use longshore_core_types::{ObjectKey, ObjectMeta, Payload, Pressure, Result, StoreUrl};
 
 use super::config::GcsBuilder;
 use crate::s3::S3Store;
@@ -40,6 +40,10 @@ impl BlobStore for GcsStore {
 
     fn url(&self) -> StoreUrl {
         self.0.url()
+    }
+
+    fn pressure(&self) -> Option<Pressure> {
+        self.0.pressure()
     }
 
     async fn head(&self, key: &ObjectKey, opts: HeadOptions) -> Result<ObjectMeta> {
