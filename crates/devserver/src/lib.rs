@@ -18,7 +18,7 @@ mod sync;
 
 pub use apolo::{ApoloAction, ApoloSettings};
 pub use builder::{DevServer, DevServerBuilder, StartError};
-pub use fault::{Fault, FaultId, FaultKind, Faults, ParseFaultError};
+pub use fault::{Fault, FaultId, FaultKind, Faults, ParseFaultError, Unsettled};
 pub use handle::Handle;
 pub use journal::{Journal, JournalEntry, NodeKind};
 pub use supabase::{RowSecurity, SupabaseSettings};

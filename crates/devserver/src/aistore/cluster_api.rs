@@ -10,10 +10,14 @@ use super::node::Cx;
 use super::reply::Reply;
 use super::{Cluster, NodeInfo, admin_api, guard, job_api, node_api, props};
 use crate::access::bits::{ADMIN, SHOW_CLUSTER};
+use crate::fault::Unsettled;
 use crate::journal::NodeKind;
 
 /// Version of the cluster map; it never changes.
 pub(crate) const SMAP_VERSION: u32 = 8;
+
+/// State of a node that serves and has nothing to move.
+const SETTLED: u64 = 6;
 
 const NODE_ID: &str = "ais-node-id";
 const NODE_UPTIME: HeaderName = HeaderName::from_static("ais-node-uptime");
@@ -71,7 +75,7 @@ pub(crate) fn reverse(cx: &Cx, rest: &str) -> Result<Reply> {
 fn about(cx: &Cx, node: &NodeInfo) -> Result<Reply> {
     let what = cx.query.value("what");
     Ok(match what {
-        "smap" => line(&smap(&cx.cluster)),
+        "smap" => line(&smap(cx)),
         "bmd" => line(&bucket_map(&cx.cluster)),
         "snode" => line(&snode(node)),
         "software_version" => Reply::text("5.0."),
@@ -96,7 +100,7 @@ pub(crate) fn cluster(cx: &Cx) -> Result<Reply> {
     }
     let what = cx.query.value("what");
     Ok(match what {
-        "smap" => line(&smap(&cx.cluster)),
+        "smap" => line(&smap(cx)),
         "bmd" => line(&bucket_map(&cx.cluster)),
         "snode" => line(&snode(cx.node())),
         "cluster_config" => line(&cluster_config(&cx.cluster)),
@@ -127,7 +131,7 @@ pub(crate) fn health(cx: &Cx) -> Result<Reply> {
         return Err(refuse("invalid query: \"prr\" cannot be combined with \"cii\" or \"cii-apr\""));
     }
     if flag("cii") || flag("cii-apr") {
-        return Ok(uptimes(line(&node_state(&cx.cluster))));
+        return Ok(uptimes(line(&node_state(cx))));
     }
     let reply = Reply::new(StatusCode::OK);
     Ok(if gateway { uptimes(reply) } else { reply })
@@ -138,7 +142,16 @@ pub(crate) fn line(document: &Value) -> Reply {
     Reply::json(format!("{document}\n"))
 }
 
-pub(crate) fn node_state(cluster: &Cluster) -> Value {
+/// Flags of a node in the cluster map.
+const UNDER_MAINTENANCE: u64 = 1 << 2;
+
+pub(crate) fn node_state(cx: &Cx) -> Value {
+    let cluster = &cx.cluster;
+    let flags = match cx.plan.unsettled() {
+        Some(Unsettled::Rebalancing) => SETTLED | 1 << 3,
+        Some(Unsettled::Interrupted) => SETTLED | 1 << 4,
+        _ => SETTLED,
+    };
     let url = cluster.gateway.url();
     json!({
         "smap": {
@@ -150,7 +163,7 @@ pub(crate) fn node_state(cluster: &Cluster) -> Value {
         "rmd": {"version": "0"},
         "config": {"version": "1"},
         "etlmd": {"version": "0"},
-        "flags": 6,
+        "flags": flags,
     })
 }
 
@@ -176,10 +189,16 @@ pub(crate) fn snode(node: &NodeInfo) -> Value {
     })
 }
 
-fn smap(cluster: &Cluster) -> Value {
+fn smap(cx: &Cx) -> Value {
+    let cluster = &cx.cluster;
     let gateway = snode(&cluster.gateway);
-    let targets: serde_json::Map<_, _> =
+    let mut targets: serde_json::Map<_, _> =
         cluster.targets.iter().map(|t| (t.id.to_owned(), snode(t))).collect();
+    if cx.plan.unsettled() == Some(Unsettled::Maintenance)
+        && let Some((_, first)) = targets.iter_mut().next()
+    {
+        first["flags"] = json!(UNDER_MAINTENANCE);
+    }
     json!({
         "pmap": {cluster.gateway.id: gateway},
         "proxy_si": gateway,

@@ -73,7 +73,7 @@ pub(crate) fn about(cx: &Cx, node: &NodeInfo, what: &str) -> Option<Result<Reply
     let cluster = &cx.cluster;
     let target = node.kind == NodeKind::Target;
     Some(match what {
-        "node_status" => status(cluster, node).map(|s| line(&s)),
+        "node_status" => status(cx, node).map(|s| line(&s)),
         "node_stats" => stats(cluster, node).map(|s| line(&s)),
         "sysinfo" => Ok(line(&system(cluster, node))),
         "metrics" => Ok(line(&metrics())),
@@ -126,14 +126,15 @@ fn stats(cluster: &Cluster, node: &NodeInfo) -> Result<Value> {
     Ok(json!({"snode": snode(node), "tracker": counters.json(), "capacity": capacity(cluster, node)?}))
 }
 
-fn status(cluster: &Cluster, node: &NodeInfo) -> Result<Value> {
+fn status(cx: &Cx, node: &NodeInfo) -> Result<Value> {
+    let cluster = &cx.cluster;
     let mut status = stats(cluster, node)?;
     status["status"] = json!("");
     status["deployment"] = json!("dev");
     status["ais_version"] = json!("5.0.");
     status["build_time"] = json!("");
     status["k8s_pod_name"] = json!("");
-    status["cluster"] = node_state(cluster);
+    status["cluster"] = node_state(cx);
     status["sys_info"] = system(cluster, node);
     status["smap_version"] = json!(super::cluster_api::SMAP_VERSION.to_string());
     Ok(status)

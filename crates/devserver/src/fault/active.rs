@@ -1,6 +1,6 @@
 //! The fault that one request suffers.
 
-use super::{Fault, FaultKind};
+use super::{Fault, FaultKind, Unsettled};
 
 /// The fault chosen for a request, if any, as questions that the code which carries it out asks.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +71,14 @@ impl Plan {
     pub(crate) fn no_space_at(&self) -> Option<u64> {
         match self.kind() {
             Some(FaultKind::NoSpaceAt(at)) => Some(*at),
+            _ => None,
+        }
+    }
+
+    /// What the cluster says of its state.
+    pub(crate) fn unsettled(&self) -> Option<Unsettled> {
+        match self.kind() {
+            Some(FaultKind::Unsettled(why)) => Some(*why),
             _ => None,
         }
     }

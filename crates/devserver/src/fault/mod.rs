@@ -90,6 +90,21 @@ pub enum FaultKind {
     /// `fail-after=N`: a list of the Apolo buckets service fails after N entries. One that is sent line by line ends with
     /// a line that says so, its status being 200; any other is a 500.
     FailAfter(u64),
+    /// `unsettled=rebalancing`, `unsettled=interrupted`, `unsettled=maintenance`: the cluster says of a target that it moves
+    /// objects about, that it was interrupted doing so, or that it is under maintenance.
+    Unsettled(Unsettled),
+}
+
+/// Why a cluster is not settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unsettled {
+    /// A rebalance runs.
+    Rebalancing,
+    /// A rebalance did not get to its end.
+    Interrupted,
+    /// A target is under maintenance.
+    Maintenance,
 }
 
 impl FaultKind {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Fault, FaultKind};
+use super::{Fault, FaultKind, Unsettled};
 use crate::journal::NodeKind;
 
 /// Names of operations that faults can select.
@@ -173,6 +173,16 @@ fn parse_kind(name: &str, value: Option<&str>) -> Result<FaultKind, String> {
         "close-idle" => none(FaultKind::CloseIdle)?,
         "restart" => FaultKind::Restart(value.map_or(Ok(Duration::from_millis(100)), duration)?),
         "fail-after" => FaultKind::FailAfter(number(need()?)?),
+        "unsettled" => FaultKind::Unsettled(match need()? {
+            "rebalancing" => Unsettled::Rebalancing,
+            "interrupted" => Unsettled::Interrupted,
+            "maintenance" => Unsettled::Maintenance,
+            other => {
+                return Err(format!(
+                    "unknown state {other:?}, expected rebalancing, interrupted or maintenance"
+                ));
+            }
+        }),
         "no-space" => none(FaultKind::NoSpaceAt(0))?,
         "no-space-at" => FaultKind::NoSpaceAt(bytes()?),
         _ => return Err(format!("unknown setting or kind {name:?}")),
@@ -260,6 +270,9 @@ fn write_kind(kind: &FaultKind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         FaultKind::NoSpaceAt(0) => f.write_str("no-space"),
         FaultKind::NoSpaceAt(n) => write!(f, "no-space-at={n}"),
         FaultKind::FailAfter(n) => write!(f, "fail-after={n}"),
+        FaultKind::Unsettled(Unsettled::Rebalancing) => f.write_str("unsettled=rebalancing"),
+        FaultKind::Unsettled(Unsettled::Interrupted) => f.write_str("unsettled=interrupted"),
+        FaultKind::Unsettled(Unsettled::Maintenance) => f.write_str("unsettled=maintenance"),
     }
 }
 
@@ -286,6 +299,7 @@ mod tests {
             "mpt-part:stall-at=0",
             "get:stall",
             "get:rate=100",
+            "cluster:unsettled=maintenance:skip=2",
             "get:truncate-at=5",
             "get:short-by=1",
             "get:extra=3",
