@@ -77,7 +77,11 @@ impl Home {
 
     /// The command with these arguments; it sees nothing of the environment of the tests.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(longshore());
+        self.command_of(longshore(), args)
+    }
+
+    fn command_of<S: AsRef<OsStr>>(&self, program: &Path, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(program);
         command.args(args).current_dir(self.work()).env_clear();
         command.env("HOME", self.dir.path()).env("NO_PROXY", "127.0.0.1");
         // No case may leave loopback, which whoever looks for keys of a cloud would.
@@ -100,6 +104,25 @@ impl Home {
         self.start(args).wait()
     }
 
+    /// Runs the command to its end as somebody to whom files can be closed. Nothing is closed to root, who gives up being
+    /// that, and all folders of the user with it.
+    #[cfg(unix)]
+    pub(crate) fn run_unprivileged<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
+        use std::os::unix::process::CommandExt;
+        if !rustix::process::geteuid().is_root() {
+            return self.run(args);
+        }
+        // Where it was built may be closed as well.
+        let program = self.dir.path().join("longshore");
+        if !program.exists() {
+            fs::copy(longshore(), &program).expect("a copy of the program");
+        }
+        give_away(self.dir.path());
+        let mut command = self.command_of(&program, args);
+        command.uid(NOBODY).gid(NOBODY);
+        Running::start(&mut command).wait()
+    }
+
     /// Runs the command to its end, with something to read.
     pub(crate) fn run_with_input<S: AsRef<OsStr>>(
         &self,
@@ -119,6 +142,21 @@ impl Home {
     /// Starts the command.
     pub(crate) fn start<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Running {
         Running::start(&mut self.command(args))
+    }
+}
+
+/// Who has nothing on any system.
+#[cfg(unix)]
+const NOBODY: u32 = 65534;
+
+/// Makes a folder and what is in it somebody else's.
+#[cfg(unix)]
+fn give_away(path: &Path) {
+    std::os::unix::fs::lchown(path, Some(NOBODY), Some(NOBODY)).expect("root may do that");
+    if path.is_dir() && !path.is_symlink() {
+        for entry in fs::read_dir(path).expect("root may do that") {
+            give_away(&entry.expect("an entry").path());
+        }
     }
 }
 

@@ -99,35 +99,37 @@ fn links_pipes_and_sockets() {
 fn what_cannot_be_read_fails_alone() {
     let site = Platform::Aistore.start();
     let home = site.user();
-    random_file(home.path("tree/a"), 5);
-    random_file(home.path("tree/secret"), 5);
-    random_file(home.path("tree/closed/x"), 5);
+    for name in ["tree/a", "tree/secret", "tree/closed/x", "tree/dark/y", "old"] {
+        random_file(home.path(name), 5);
+    }
     let mode = |name: &str, mode| {
         fs::set_permissions(home.path(name), fs::Permissions::from_mode(mode)).unwrap();
     };
-    if rustix::process::geteuid().is_root() {
-        // Nothing is closed to root; a link that leads nowhere cannot be read by anybody.
-        fs::remove_dir_all(home.path("tree/closed")).unwrap();
-        fs::remove_file(home.path("tree/secret")).unwrap();
-        for name in ["tree/closed", "tree/secret"] {
-            std::os::unix::fs::symlink("nowhere", home.path(name)).unwrap();
-        }
-    } else {
-        mode("tree/secret", 0);
-        mode("tree/closed", 0);
+    mode("tree/secret", 0);
+    mode("tree/closed", 0);
+    // It says which names it has, and nothing of what they are.
+    mode("tree/dark", 0o400);
+    let commands: [&[&str]; 3] = [&["cp", "-r"], &["sync", "--delete"], &["cp", "-r", "--update"]];
+    for (command, place) in commands.into_iter().zip(["one", "two", "three"]) {
+        home.run(["cp", "old", &site.url(&format!("{place}/old"))]).ok();
+        let ran = home.run_unprivileged(command.iter().chain(&["tree", &*site.url(place)])).exits(3);
+        ran.says(&["secret", "closed", "dark/y", "1 file,", "3 failed"]);
+        // What did arrive is there, and what only the destination has stays.
+        let expected = ["a", "old"].map(|name| site.url(&format!("{place}/{name}")));
+        assert_eq!(listed(&home, &site.url(place)), expected);
     }
-    for (command, place) in [(&["cp", "-r"][..], "one"), (&["sync", "--delete"], "two")] {
-        let ran = home.run(command.iter().chain(&["tree", &*site.url(place)])).exits(3);
-        ran.says(&["secret", "closed", "1 file", "2 failed"]);
-        assert_eq!(listed(&home, &site.url(place)), [site.url(&format!("{place}/a"))]);
-    }
-    if !rustix::process::geteuid().is_root() {
-        mode("tree/closed", 0o700);
-        // And down, into a folder that takes nothing.
-        fs::create_dir(home.path("full")).unwrap();
-        mode("full", 0o500);
-        home.run(["cp", "-r", &site.url("one"), "full"]).exits(1).says(&["full"]);
-        mode("full", 0o700);
+    let ran = home.run_unprivileged(["mv", "-r", "tree", &site.url("four")]).exits(3);
+    ran.says(&["moved 1 file,", "3 failed"]);
+    assert_eq!(names(&home.path("tree")), ["closed", "dark", "secret"]);
+    // And down, into a folder that takes nothing, and one that cannot be compared with.
+    fs::create_dir(home.path("full")).unwrap();
+    mode("full", 0o500);
+    home.run_unprivileged(["cp", "-r", &site.url("one"), "full"]).exits(1).says(&["full"]);
+    let ran = home.run_unprivileged(["sync", "--delete", &site.url("three"), "tree"]).exits(3);
+    ran.says(&["closed", "dark", "nothing was removed"]);
+    assert_eq!(names(&home.path("tree")), ["a", "closed", "dark", "old", "secret"]);
+    for name in ["full", "tree/closed", "tree/dark"] {
+        mode(name, 0o700);
     }
 }
 

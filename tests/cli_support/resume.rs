@@ -4,6 +4,8 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use longshore_devserver::JournalEntry;
+
 use super::{Home, Platform, assert_same, cases, names, noise, platforms::Site, random_file};
 
 cases! { aistore_upload aistore_download aistore_sync supabase_upload supabase_download supabase_sync s3_upload
@@ -13,10 +15,22 @@ const MIB: usize = 1 << 20;
 /// Part size and number of workers of the runs.
 const PART: usize = 2 * MIB;
 const WORKERS: usize = 2;
-/// A download's first request asks for this much.
-const FIRST: usize = 16 * MIB;
-/// What a connection holds that nobody has received.
-const IN_FLIGHT: usize = 6 * MIB;
+/// What is on its way over the connection of a worker when the command is killed.
+const ON_THE_WAY: usize = MIB;
+/// Uploads are slowed down by the command, downloads by the server: so what it has sent is what has arrived, and nothing
+/// waits in between.
+const SLOW_UPLOAD: [&str; 2] = ["--limit-rate", "20MiB"];
+const SLOW_DOWNLOAD: &str = "get:rate=8MiB";
+
+/// The parts of an upload that are under way at once, one for each worker. Services have smallest parts; those of
+/// Supabase follow one another.
+fn under_way(platform: Platform) -> usize {
+    match platform {
+        Platform::Aistore => WORKERS * PART,
+        Platform::Supabase => 6 * MIB,
+        Platform::S3 | Platform::Apolo => WORKERS * 5 * MIB,
+    }
+}
 
 fn kills() -> u64 {
     if std::env::var_os("LONGSHORE_HEAVY").is_some() { 50 } else { 5 }
@@ -38,8 +52,7 @@ fn user(site: &Site) -> Home {
     site.user().with("LONGSHORE_PART_LOOKUP", "5s")
 }
 
-const SETTINGS: [&str; 8] =
-    ["--part-size", "2MiB", "--concurrency", "2", "--limit-rate", "20MiB", "--progress", "never"];
+const SETTINGS: [&str; 6] = ["--part-size", "2MiB", "--concurrency", "2", "--progress", "never"];
 
 /// How a run went.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,44 +92,72 @@ fn done(home: &Home) -> usize {
     lines.iter().map(|line| usize::try_from(line["done"].as_u64().unwrap()).unwrap()).sum()
 }
 
-/// Runs the command until it has been killed often enough, then to its end; `check` looks at what is there in between.
-fn until_done(home: &Home, site: &Site, args: &[&str], operation: &str, length: usize, check: &dyn Fn()) {
-    // What was under way: a part for each worker. The first part of a download is larger than the others.
-    let largest = if operation == "get" { FIRST } else { PART };
-    let allowed = largest + (WORKERS - 1) * PART + WORKERS * IN_FLIGHT;
-    let mut before = 0;
-    for kill in 0..kills() {
-        site.server.journal().clear();
-        let run = run_and_kill(home, args, moment(length as u64, kill));
-        if run == Run::Ended {
-            // Nothing is left to go on with.
-            before = 0;
-            break;
-        }
-        check();
-        let now = done(home);
-        if run == Run::Restarted {
+/// One file that goes from one place to the other.
+struct Case<'a> {
+    home: &'a Home,
+    site: &'a Site,
+    args: &'a [&'a str],
+    /// What the server calls the requests that bring the bytes.
+    operation: &'a str,
+    length: usize,
+    /// Most bytes that a kill may cost.
+    allowed: usize,
+    /// Looks at what is there after a kill.
+    check: &'a dyn Fn(),
+    /// Looks at what is there after the end, and takes it away.
+    whole: &'a dyn Fn(),
+}
+
+impl Case<'_> {
+    /// Runs the command until it has been killed often enough, then to its end.
+    fn run(&self) {
+        let Self { home, site, args, operation, length, allowed, .. } = *self;
+        let (mut before, mut kill, mut moments) = (0, 0, 0);
+        while kill < kills() {
+            site.server.journal().clear();
+            moments += 1;
+            let run = run_and_kill(home, args, moment(length as u64, moments));
+            if run == Run::Ended {
+                // It was quicker: the next one begins with nothing.
+                (self.whole)();
+                before = 0;
+                continue;
+            }
+            kill += 1;
+            (self.check)();
+            let now = done(home);
+            if run == Run::Restarted {
+                before = now;
+                continue;
+            }
+            assert!(now >= before, "kill {kill}: {now} bytes are left of {before}");
+            let twice = site.moved(operation).saturating_sub(now - before);
+            assert!(
+                twice <= allowed,
+                "kill {kill}: {twice} bytes have to move again, more than {allowed}; {now} are done:\n{:#?}",
+                self.requests()
+            );
             before = now;
-            continue;
         }
-        assert!(now >= before, "kill {kill}: {now} bytes are left of {before}");
-        let twice = site.moved(operation).saturating_sub(now - before);
-        assert!(twice <= allowed, "kill {kill}: {twice} bytes have to move again, more than {allowed}");
-        before = now;
+        site.server.journal().clear();
+        let ran = home.run(SETTINGS.iter().chain(args)).ok();
+        if before > 0 {
+            let ran = ran.says(&["goes on"]);
+            let restarted = ran.err.contains("starts again");
+            assert!(
+                restarted || site.moved(operation) <= length - before + allowed,
+                "{} bytes moved of {length}, though {before} were there:\n{:#?}",
+                site.moved(operation),
+                self.requests()
+            );
+        }
+        assert_eq!(done(home), 0);
+        (self.whole)();
     }
-    site.server.journal().clear();
-    let ran = home.run(["--concurrency", "2", "--part-size", "2MiB"].iter().chain(args)).ok();
-    if before > 0 {
-        let ran = ran.says(&["goes on"]);
-        let restarted = ran.err.contains("starts again");
-        assert!(
-            restarted || site.moved(operation) <= length - before + allowed,
-            "{} bytes moved of {length}, though {before} were there:\n{:#?}",
-            site.moved(operation),
-            site.server.journal().filter(|entry| entry.operation == operation)
-        );
+
+    fn requests(&self) -> Vec<JournalEntry> {
+        self.site.server.journal().filter(|entry| entry.operation == self.operation)
     }
-    assert_eq!(done(home), 0);
 }
 
 fn state(home: &Home) -> Vec<String> {
@@ -152,10 +193,25 @@ fn upload(platform: Platform) {
     let length = size(platform);
     let (bucket, url) = (site.url(""), site.url("big"));
     random_file(home.path("big"), length);
-    until_done(&home, &site, &["cp", "big", &url], "mpt-part", length, &|| {
-        assert_eq!(home.run(["ls", &bucket]).ok().out(), "");
-    });
-    assert!(home.run(["cat", &url]).ok().bytes == noise(length as u64 + 1, length));
+    let allowed = under_way(platform);
+    let check = || assert_eq!(home.run(["ls", &bucket]).ok().out(), "");
+    let whole = || {
+        assert!(home.run(["cat", &url]).ok().bytes == noise(length as u64 + 1, length));
+        home.run(["rm", &url]).ok();
+    };
+    let args = [SLOW_UPLOAD.as_slice(), &["cp", "big", &url]].concat();
+    let args = &*args;
+    Case {
+        home: &home,
+        site: &site,
+        args,
+        operation: "mpt-part",
+        length,
+        allowed,
+        check: &check,
+        whole: &whole,
+    }
+    .run();
     assert!(state(&home).is_empty());
 }
 
@@ -183,11 +239,18 @@ fn download(platform: Platform) {
     random_file(home.path("big"), length);
     home.run(["cp", "big", &url]).ok();
     fs::remove_file(home.path("big")).unwrap();
-    until_done(&home, &site, &["cp", &url, "big"], "get", length, &|| {
-        assert!(!home.path("big").exists());
-    });
-    assert!(fs::read(home.path("big")).unwrap() == noise(length as u64 + 1, length));
-    assert_eq!(names(&home.work()), ["big"]);
+    site.server.faults().add_str(SLOW_DOWNLOAD).unwrap();
+    // A part for each worker, and what is fetched twice because it was late.
+    let allowed = WORKERS * (PART + ON_THE_WAY) + length * 3 / 100;
+    let check = || assert!(!home.path("big").exists());
+    let whole = || {
+        assert!(fs::read(home.path("big")).unwrap() == noise(length as u64 + 1, length));
+        assert_eq!(names(&home.work()), ["big"]);
+        fs::remove_file(home.path("big")).unwrap();
+    };
+    let args: &[&str] = &["cp", &url, "big"];
+    Case { home: &home, site: &site, args, operation: "get", length, allowed, check: &check, whole: &whole }
+        .run();
     assert!(state(&home).is_empty());
 }
 
@@ -216,10 +279,20 @@ fn sync(platform: Platform) {
     random_file(home.path("tree/big"), 40 * MIB);
     let there = site.url("t");
     for args in [["sync", "tree", &there], ["sync", &there, "back"]] {
-        for kill in 0..kills() {
-            if run_and_kill(&home, &args, moment(args[1].len() as u64, kill)) == Run::Ended {
-                break;
+        let slow = [SLOW_UPLOAD.as_slice(), &args].concat();
+        let (mut kill, mut moments) = (0, 0);
+        while kill < kills() {
+            moments += 1;
+            if run_and_kill(&home, &slow, moment(args[1].len() as u64, moments)) == Run::Ended {
+                // It was quicker: the next one begins with nothing.
+                if args[1] == "tree" {
+                    home.run(["rm", "-r", &there]).ok();
+                } else {
+                    fs::remove_dir_all(home.path("back")).unwrap();
+                }
+                continue;
             }
+            kill += 1;
             // Whatever has its name is whole.
             for name in ["big", "0/0", "3/3"] {
                 if let Ok(bytes) = fs::read(home.path("back").join(name)) {
@@ -243,7 +316,8 @@ fn sync(platform: Platform) {
 /// An upload that is killed when some of it has been noted.
 fn killed_upload(home: &Home) {
     for wait in 1..10 {
-        let run = run_and_kill(home, &["cp", "big", "ais://bucket/big"], Duration::from_millis(300 * wait));
+        let args = [SLOW_UPLOAD.as_slice(), &["cp", "big", "ais://bucket/big"]].concat();
+        let run = run_and_kill(home, &args, Duration::from_millis(300 * wait));
         if run != Run::Ended && done(home) > 0 {
             return;
         }

@@ -4,8 +4,9 @@ use std::fs;
 
 use super::{Home, assert_same, cases, cluster, names, random_file, tree};
 
-cases! { places_become_the_same_both_ways nothing_is_removed_unless_it_is_certain dry_runs_change_nothing
-filters_hold_on_both_sides two_clusters_by_profile }
+cases! { places_become_the_same_both_ways nothing_is_removed_unless_it_is_certain
+nothing_is_removed_while_a_cluster_moves_objects dry_runs_change_nothing filters_hold_on_both_sides
+two_clusters_by_profile }
 
 fn places_become_the_same_both_ways() {
     let cluster = cluster();
@@ -70,6 +71,55 @@ fn nothing_is_removed_unless_it_is_certain() {
     fs::create_dir(nobody.path("d")).unwrap();
     nobody.run(["sync", "--delete", "d", "ais://b"]).fails(2, &["nobody said"], "--endpoint");
     home.run(["sync", "--delete", "one", "ais://b"]).ok().says(&["3 removed"]);
+}
+
+/// Asked before the listings and again before the first removal, wherever the cluster stands.
+fn nothing_is_removed_while_a_cluster_moves_objects() {
+    let cluster = cluster();
+    let home = Home::with_bucket(&cluster, "ais://b");
+    home.run(["mb", "ais://c"]).ok();
+    random_file(home.path("tree/0"), 10);
+    for name in ["0", "1"] {
+        home.run(["cp", "tree/0", &format!("ais://b/{name}")]).ok();
+    }
+    home.run(["cp", "tree/0", "ais://c/0"]).ok();
+    home.run(["sync", "ais://b", "down"]).ok();
+    let asked = |args: [&str; 4]| {
+        cluster.journal().clear();
+        home.run(args).ok();
+        cluster.journal().count(|entry| entry.operation == "cluster")
+    };
+    let directions = [
+        (["sync", "--delete", "tree", "ais://b"], ["sync", "--delete", "tree", "ais://c"]),
+        (["sync", "--delete", "ais://c", "down"], ["sync", "--delete", "ais://b", "down"]),
+    ];
+    for (removing, nothing_to_remove) in directions {
+        // What is asked where there is nothing to remove comes before the listings.
+        let before = asked(nothing_to_remove);
+        for (state, said) in [
+            ("unsettled=rebalancing", "is rebalancing"),
+            ("unsettled=interrupted", "has an interrupted rebalance"),
+            ("unsettled=maintenance", "is under maintenance"),
+            // Who does not answer may be moving objects.
+            ("status=403", "it is not known whether the listings can be trusted"),
+        ] {
+            for skip in [0, before] {
+                if state == "status=403" && skip == 0 {
+                    // Nothing works at all then.
+                    continue;
+                }
+                cluster.faults().add_str(&format!("cluster:{state}:skip={skip}")).unwrap();
+                home.run(removing).exits(3).says(&["nothing was removed", said]);
+                cluster.faults().clear();
+                assert_eq!(home.run(["ls", "ais://b"]).ok().lines().len(), 2, "{removing:?}: {state}");
+                assert_eq!(names(&home.path("down")), ["0", "1"], "{removing:?}: {state}");
+            }
+        }
+    }
+    for (removing, _) in directions {
+        home.run(["cp", "tree/0", "ais://b/1"]).ok();
+        home.run(removing).ok().says(&["1 removed"]);
+    }
 }
 
 fn dry_runs_change_nothing() {
