@@ -14,16 +14,17 @@ mod cli_support;
 use std::process::ExitCode;
 
 use cli_support::{
-    ais, apolo, authn, bad_input, buckets, comparing, copying, embedded, everywhere, interrupt, listing,
-    moving, odd_trees, pairs, removing, resume, s3, settings, supabase, syncing,
+    ais, apolo, apolo_login, authn, bad_input, buckets, comparing, copying, embedded, everywhere, interrupt,
+    listing, moving, odd_trees, pairs, removing, resume, s3, settings, supabase, syncing,
 };
 use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let groups: [(&str, &[Case]); 20] = [
+    let groups: [(&str, &[Case]); 21] = [
         ("ais", ais::CASES),
         ("apolo", apolo::CASES),
+        ("apolo_login", apolo_login::CASES),
         ("authn", authn::CASES),
         ("bad-input", bad_input::CASES),
         ("buckets", buckets::CASES),

@@ -2,6 +2,7 @@
 
 pub(crate) mod ais;
 pub(crate) mod apolo;
+pub(crate) mod apolo_login;
 pub(crate) mod authn;
 pub(crate) mod bad_input;
 pub(crate) mod buckets;

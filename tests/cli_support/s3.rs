@@ -80,6 +80,11 @@ fn wrong_keys_say_so() {
     let wrong = with_key(home, &server).with("AWS_SECRET_ACCESS_KEY", "sentinel");
     let refused = wrong.run(["ls", "s3://photos"]).exits(1).says(&["SignatureDoesNotMatch"]);
     assert!(!refused.out().contains("sentinel"));
+    assert!(
+        refused.err.contains("AWS_SECRET_ACCESS_KEY") && !refused.err.contains("AIS_"),
+        "{}",
+        refused.err
+    );
 }
 
 fn the_endpoint_of_dev() {

@@ -6,27 +6,35 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::Method;
 use longshore_core_types::{Error, ErrorKind, Idempotency, Result, Secret};
 use longshore_transport::{
-    BearerToken, CredentialProvider, Credentials, Transport, TransportBuilder, TransportConfig,
+    BaseUrl, BearerToken, CredentialProvider, Credentials, Transport, TransportBuilder, TransportConfig,
 };
 use serde::Deserialize;
 
 use crate::{
     client::{Client, Inner, send},
+    place::Place,
+    platform::Platform,
     wire::Request,
 };
 
 /// The platform, where nothing else is set.
 const API_URL: &str = "https://api.apolo.us/api/v1";
 
+#[cfg(feature = "platform-config")]
+const NO_TOKEN: &str =
+    "no Apolo token is set (APOLO_TOKEN or APOLO_PASSED_CONFIG), and there is no login (`apolo login`)";
+#[cfg(not(feature = "platform-config"))]
+const NO_TOKEN: &str = "no Apolo token is set (APOLO_TOKEN or APOLO_PASSED_CONFIG)";
+
 /// Assembles a [`Client`].
 #[must_use]
 pub struct ClientBuilder {
-    api_url: Option<String>,
+    place: Place,
     buckets_url: Option<String>,
-    cluster: Option<String>,
-    org: Option<String>,
-    project: Option<String>,
     credentials: Option<Credentials>,
+    passed: Option<Passed>,
+    #[cfg(feature = "platform-config")]
+    logins: crate::login::Folders,
     config: TransportConfig,
     builder: TransportBuilder,
     faults: Vec<String>,
@@ -44,43 +52,15 @@ struct Passed {
     project_name: Option<String>,
 }
 
-/// What the platform says about itself, as far as it is needed here.
-#[derive(Debug, Deserialize)]
-struct Platform {
-    #[serde(default)]
-    authorized: bool,
-    #[serde(default)]
-    clusters: Vec<Cluster>,
-    #[serde(default)]
-    projects: Vec<Project>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Cluster {
-    name: String,
-    buckets_url: String,
-    #[serde(default)]
-    orgs: Option<Vec<String>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Project {
-    name: String,
-    #[serde(default)]
-    cluster_name: Option<String>,
-    #[serde(default)]
-    org_name: Option<String>,
-}
-
 impl ClientBuilder {
     pub(crate) fn new() -> Self {
         Self {
-            api_url: None,
+            place: Place::default(),
             buckets_url: None,
-            cluster: None,
-            org: None,
-            project: None,
             credentials: None,
+            passed: None,
+            #[cfg(feature = "platform-config")]
+            logins: crate::login::Folders::default(),
             config: TransportConfig::default(),
             builder: Transport::builder(),
             faults: Vec::new(),
@@ -91,10 +71,15 @@ impl ClientBuilder {
     ///
     /// | Variable | Meaning |
     /// |---|---|
-    /// | `APOLO_PASSED_CONFIG`, else `NEURO_PASSED_CONFIG` | what the platform passes to its jobs: base64 of JSON |
-    /// | `APOLO_API_URL` | address of the platform; wins, as do the following |
+    /// | `APOLO_API_URL` | address of the platform |
     /// | `APOLO_TOKEN` | token |
     /// | `APOLO_CLUSTER`, `APOLO_ORG`, `APOLO_PROJECT` | where buckets are |
+    /// | `APOLO_CONFIG`, `NEUROMATION_CONFIG` | folders of the login, if not `~/.apolo` and `~/.neuro` |
+    /// | `APOLO_PASSED_CONFIG`, else `NEURO_PASSED_CONFIG` | what the platform passes to its jobs: base64 of JSON |
+    ///
+    /// What these do not set, and no token is set, comes from the login that `apolo login` leaves on the machine; see
+    /// [`login`](Self::login). It needs the feature `platform-config`. Without a login, it comes from what the platform
+    /// passes to its jobs.
     pub fn from_env() -> Self {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
@@ -105,20 +90,20 @@ impl ClientBuilder {
         let names = ["APOLO_PASSED_CONFIG", "NEURO_PASSED_CONFIG"];
         if let Some((name, text)) = names.into_iter().find_map(|name| Some((name, get(name)?))) {
             match passed(&text) {
-                Ok(passed) => {
-                    this.api_url = Some(passed.url);
-                    this.cluster = Some(passed.cluster);
-                    this.org = passed.org_name;
-                    this.project = passed.project_name;
-                    this = this.token(passed.token);
-                }
+                Ok(passed) => this.passed = Some(passed),
                 Err(why) => this.faults.push(format!("{name} {why}")),
             }
         }
-        this.api_url = get("APOLO_API_URL").or(this.api_url);
-        this.cluster = get("APOLO_CLUSTER").or(this.cluster);
-        this.org = get("APOLO_ORG").or(this.org);
-        this.project = get("APOLO_PROJECT").or(this.project);
+        #[cfg(feature = "platform-config")]
+        {
+            this.logins = crate::login::Folders::usual(get);
+        }
+        this.place = Place {
+            url: get("APOLO_API_URL"),
+            cluster: get("APOLO_CLUSTER"),
+            org: get("APOLO_ORG"),
+            project: get("APOLO_PROJECT"),
+        };
         match get("APOLO_TOKEN") {
             Some(token) => this.token(token),
             None => this,
@@ -127,7 +112,7 @@ impl ClientBuilder {
 
     /// Address of the platform, `https://.../api/v1`. Default: `https://api.apolo.us/api/v1`.
     pub fn api_url(mut self, url: impl Into<String>) -> Self {
-        self.api_url = Some(url.into());
+        self.place.url = Some(url.into());
         self
     }
 
@@ -139,19 +124,19 @@ impl ClientBuilder {
 
     /// Name of the cluster. Default: the first that the platform names.
     pub fn cluster(mut self, name: impl Into<String>) -> Self {
-        self.cluster = Some(name.into());
+        self.place.cluster = Some(name.into());
         self
     }
 
     /// Organisation. Default: the first of the cluster.
     pub fn org(mut self, name: impl Into<String>) -> Self {
-        self.org = Some(name.into());
+        self.place.org = Some(name.into());
         self
     }
 
     /// Project. Default: the first of the organisation, by name.
     pub fn project(mut self, name: impl Into<String>) -> Self {
-        self.project = Some(name.into());
+        self.place.project = Some(name.into());
         self
     }
 
@@ -170,83 +155,86 @@ impl ClientBuilder {
         self
     }
 
+    /// Uses the login that `apolo login` left in this folder, such as `~/.apolo`: its token, platform, cluster,
+    /// organisation and project, as far as they are not set. Files `.apolo.toml` and `user.toml` change the choice as they
+    /// do for the platform's client.
+    ///
+    /// A token of which three quarters of the life are over is renewed, by one process at a time, and written back. The
+    /// file is read by [`connect`](Self::connect), and only if no token is set. It belongs to one platform: it is not used
+    /// for another [`api_url`](Self::api_url) than its own.
+    #[cfg(feature = "platform-config")]
+    pub fn login(mut self, folder: impl Into<std::path::PathBuf>) -> Self {
+        self.logins = crate::login::Folders::only(folder.into());
+        self
+    }
+
     longshore_transport::client_settings!();
 
     /// The client. Asks the platform where the buckets service is, unless [`buckets_url`](Self::buckets_url) says so.
     ///
     /// [`ErrorKind::InvalidConfig`] names every setting that is wrong, and clusters and organisations that there are
-    /// if it is one of these.
+    /// if it is one of these. [`ErrorKind::Unauthenticated`] if the login of the machine has ended.
     pub async fn connect(mut self) -> Result<Client> {
-        let mut faults = std::mem::take(&mut self.faults);
-        let api = address(self.api_url.as_deref().unwrap_or(API_URL));
-        let api = api.map_err(|why| faults.push(why)).ok();
-        let direct = self.buckets_url.as_deref().map(address).transpose();
-        let direct = direct.map_err(|why| faults.push(why)).ok().flatten();
-        let Some(credentials) = self.credentials else {
-            faults.push("no Apolo token is set (APOLO_TOKEN or APOLO_PASSED_CONFIG)".to_owned());
-            return Err(Error::new(ErrorKind::InvalidConfig, faults.join("; ")));
-        };
+        self.complete().await;
+        let mut faults = self.faults;
+        let mut note = |error: Error| faults.push(error.chain());
+        let address = |text: &str| BaseUrl::parse(text, "the Apolo platform").map(|base| base.to_string());
+        let api = address(self.place.url.as_deref().unwrap_or(API_URL)).map_err(&mut note).ok();
+        let direct = self.buckets_url.as_deref().map(address).transpose().map_err(&mut note).ok().flatten();
         let service = self.builder.replaced().cloned();
-        let transport = self.builder.config(self.config.clone()).credentials(Shared(credentials)).build();
-        let transport = transport.map_err(|error| faults.push(error.chain())).ok();
+        let credentials = self.credentials.ok_or_else(|| Error::new(ErrorKind::InvalidConfig, NO_TOKEN));
+        let transport = credentials.and_then(|credentials| {
+            self.builder.config(self.config.clone()).credentials(Shared(credentials)).build()
+        });
+        let transport = transport.map_err(&mut note).ok();
         let (Some(api), Some(transport), true) = (api, transport, faults.is_empty()) else {
             return Err(Error::new(ErrorKind::InvalidConfig, faults.join("; ")));
         };
+        let Place { cluster, org, project, .. } = self.place;
+        let config = self.config;
         if let Some(base) = direct {
-            let cluster = self.cluster.unwrap_or_else(|| "default".to_owned());
-            return Ok(Client::from_inner(Inner {
-                transport,
-                base,
-                cluster,
-                org: self.org,
-                project: self.project,
-                config: self.config,
-                service,
-            }));
+            let cluster = cluster.unwrap_or_else(|| "default".to_owned());
+            return Ok(Client::from_inner(Inner { transport, base, cluster, org, project, config, service }));
         }
         let request = Request::new(Method::GET, "/config", "apolo.platform.config", Idempotency::Idempotent);
         let platform: Platform =
             send(&transport, &api, request).await?.json("the description of the platform").await?;
-        let (cluster, org, project) = platform.select(self.cluster.as_deref(), self.org, self.project)?;
-        let base = address(&cluster.buckets_url).map_err(|why| {
-            Error::new(ErrorKind::Protocol, format!("the platform names a wrong address: {why}"))
+        let (cluster, org, project) = platform.select(cluster.as_deref(), org, project)?;
+        let base = address(&cluster.buckets_url).map_err(|error| {
+            Error::new(ErrorKind::Protocol, "the platform names a wrong address").with_source(error)
         })?;
         let cluster = cluster.name.clone();
-        Ok(Client::from_inner(Inner { transport, base, cluster, org, project, config: self.config, service }))
+        Ok(Client::from_inner(Inner { transport, base, cluster, org, project, config, service }))
     }
-}
 
-impl Platform {
-    fn select(
-        &self,
-        cluster: Option<&str>,
-        org: Option<String>,
-        project: Option<String>,
-    ) -> Result<(&Cluster, Option<String>, Option<String>)> {
-        if !self.authorized {
-            let message = "the platform does not accept the token: log in anew (`apolo login`)";
-            return Err(Error::new(ErrorKind::Unauthenticated, message));
+    /// Takes what is not set from the login of this machine, else from what the platform passed.
+    async fn complete(&mut self) {
+        #[cfg(feature = "platform-config")]
+        if self.credentials.is_none() {
+            let url = self.place.url.as_deref();
+            match std::mem::take(&mut self.logins).open(&self.builder, &self.config, url).await {
+                Ok(Some((place, credentials))) => {
+                    self.place.complete(place);
+                    self.credentials = Some(credentials);
+                    return;
+                }
+                Ok(None) => {}
+                Err(error) => self.faults.push(error.chain()),
+            }
         }
-        let names = |names: Vec<&str>| names.join(", ");
-        let found = match cluster {
-            None => self.clusters.first(),
-            Some(name) => self.clusters.iter().find(|c| c.name == name),
-        };
-        let found = found.ok_or_else(|| {
-            let known = names(self.clusters.iter().map(|c| c.name.as_str()).collect());
-            let message = match cluster {
-                Some(name) => format!("there is no cluster {name:?} (there are: {known})"),
-                None => "the platform names no cluster".to_owned(),
-            };
-            Error::new(ErrorKind::InvalidConfig, message)
-        })?;
-        let orgs = found.orgs.as_deref().unwrap_or_default();
-        let org = org.or_else(|| orgs.first().cloned());
-        let here =
-            |p: &&Project| p.cluster_name.as_ref().is_none_or(|c| *c == found.name) && p.org_name == org;
-        let project = project
-            .or_else(|| self.projects.iter().filter(here).map(|p| p.name.as_str()).min().map(str::to_owned));
-        Ok((found, org, project))
+        let Some(passed) = self.passed.take() else { return };
+        if self.credentials.is_none() {
+            match BearerToken::new(&Secret::from(passed.token)) {
+                Ok(token) => self.credentials = Some(Credentials::new(token)),
+                Err(error) => self.faults.push(error.chain()),
+            }
+        }
+        self.place.complete(Place {
+            url: Some(passed.url),
+            cluster: Some(passed.cluster),
+            org: passed.org_name,
+            project: passed.project_name,
+        });
     }
 }
 
@@ -264,22 +252,6 @@ impl CredentialProvider for Shared {
     }
 }
 
-/// A base URL without a slash at its end.
-fn address(text: &str) -> std::result::Result<String, String> {
-    let shown = text.rsplit('@').next().unwrap_or_default();
-    let fault = |why: &str| Err(format!("{shown:?} is not an address: {why}"));
-    let text = text.trim().trim_end_matches('/');
-    let Ok(uri) = text.parse::<http::Uri>() else { return fault("it is malformed") };
-    match uri.scheme_str() {
-        Some("http" | "https") => {}
-        _ => return fault("it does not begin with http:// or https://"),
-    }
-    if uri.query().is_some() || uri.authority().is_none_or(|a| a.as_str().contains('@')) {
-        return fault("it has a query, a password or no host");
-    }
-    Ok(text.to_owned())
-}
-
 fn passed(text: &str) -> std::result::Result<Passed, &'static str> {
     let bytes = STANDARD.decode(text).map_err(|_| "is not base64")?;
     // What is wrong with it is not said: it holds a token.
@@ -289,11 +261,8 @@ fn passed(text: &str) -> std::result::Result<Passed, &'static str> {
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")
-            .field("api_url", &self.api_url)
+            .field("place", &self.place)
             .field("buckets_url", &self.buckets_url)
-            .field("cluster", &self.cluster)
-            .field("org", &self.org)
-            .field("project", &self.project)
             .field("credentials", &self.credentials)
             .finish_non_exhaustive()
     }
@@ -344,10 +313,11 @@ mod tests {
             _ => None,
         };
         let builder = ClientBuilder::from_lookup(lookup);
-        assert_eq!((builder.org.as_deref(), builder.project.as_deref()), (Some("o"), Some("mine")));
         assert!(!format!("{builder:?}").contains("sentinel"));
         let client = builder.buckets_url("http://h/b").connect().await.unwrap();
         assert_eq!(client.cluster(), "c");
+        let inner = client.inner();
+        assert_eq!((inner.org.as_deref(), inner.project.as_deref()), (Some("o"), Some("mine")));
         for bad in ["*", &STANDARD.encode(r#"{"token":"sentinel"}"#)] {
             let lookup = |name: &str| (name == "APOLO_PASSED_CONFIG").then(|| bad.to_owned());
             let error = ClientBuilder::from_lookup(lookup).token("t").connect().await.unwrap_err();
@@ -360,7 +330,7 @@ mod tests {
     async fn what_is_missing_is_said() {
         let error = ClientBuilder::new().api_url("ftp://u:pw@x").connect().await.unwrap_err();
         assert!(
-            error.to_string().contains("APOLO_TOKEN") && error.to_string().contains("http://"),
+            error.to_string().contains("APOLO_TOKEN") && error.to_string().contains("neither http nor https"),
             "{error}"
         );
         assert!(!error.to_string().contains("pw"), "{error}");

@@ -11,10 +11,14 @@ mod error;
 #[cfg(feature = "transfer")]
 mod files;
 mod ignore;
+#[cfg(feature = "platform-config")]
+mod login;
 mod model;
 mod ndjson;
 mod pattern;
 mod persistent;
+mod place;
+mod platform;
 mod renewing;
 mod store;
 mod tree;

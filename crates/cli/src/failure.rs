@@ -6,7 +6,7 @@ use std::{
     io,
 };
 
-use longshore::{Error, ErrorKind, Location, Resource, transfer::TransferError};
+use longshore::{BucketName, Error, ErrorKind, Location, Resource, Scheme, transfer::TransferError};
 
 use crate::interrupt::Signal;
 
@@ -210,6 +210,9 @@ fn hint(error: &Error) -> Option<String> {
     {
         return Some(hint.to_owned());
     }
+    if let Some(hint) = cloud_hint(error) {
+        return Some(hint.to_owned());
+    }
     Some(match (error.kind(), error.resource()) {
         (ErrorKind::NotFound, Some(place)) if is_bucket_missing(error) => match bucket_of(place) {
             Some(bucket) => format!("create the bucket with `longshore mb {bucket}`, or see those that exist with `longshore ls {}`", scheme_of(&bucket)),
@@ -217,7 +220,7 @@ fn hint(error: &Error) -> Option<String> {
         },
         (ErrorKind::NotFound, Some(Resource::Object { scheme, bucket, key })) => {
             let folder = key.as_str().rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
-            format!("see what is there with `longshore ls {scheme}://{bucket}/{folder}`")
+            format!("see what is there with `longshore ls {}/{folder}`", written(*scheme, bucket))
         }
         (ErrorKind::PermissionDenied, Some(place)) => match bucket_of(place) {
             Some(bucket) => format!(
@@ -272,6 +275,49 @@ fn supabase_hint(kind: ErrorKind, message: &str) -> Option<&'static str> {
     })
 }
 
+/// What to do about an error of Apolo or of a cloud, whose users log in elsewhere than those of a cluster.
+fn cloud_hint(error: &Error) -> Option<&'static str> {
+    use ErrorKind::{PermissionDenied, Timeout, Transport, Unauthenticated};
+    let own = match error.resource() {
+        Some(Resource::Bucket { scheme, .. } | Resource::Object { scheme, .. }) => *scheme == Scheme::Blob,
+        _ => false,
+    };
+    let service = if own { "apolo" } else { error.operation().split('.').next().unwrap_or_default() };
+    Some(match (service, error.kind()) {
+        ("apolo", Unauthenticated) => "log in with `apolo login`, or give a valid token in APOLO_TOKEN",
+        ("apolo", PermissionDenied) => "your rights in the project do not allow this; ask whoever manages it",
+        ("apolo", Transport | Timeout) => {
+            "check that the platform can be reached and that its address is right (APOLO_API_URL)"
+        }
+        ("s3", Unauthenticated) => {
+            "give a valid key in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, with AWS_SESSION_TOKEN if it is a temporary one"
+        }
+        ("s3", PermissionDenied) => {
+            "the rights of your key or the policy of the bucket do not allow this; use another key (AWS_ACCESS_KEY_ID)"
+        }
+        ("s3", Transport | Timeout) => {
+            "check that the service can be reached and that its address is right (AWS_ENDPOINT_URL, or `s3-endpoint` in the profile)"
+        }
+        ("az", Unauthenticated) => "give a valid AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN",
+        ("az", PermissionDenied) => {
+            "your key or signature does not allow this; use another one (AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN)"
+        }
+        ("az", Transport | Timeout) => {
+            "check that the service can be reached and that its address is right (AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ENDPOINT)"
+        }
+        ("gs", Unauthenticated) => {
+            "log in with `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS"
+        }
+        ("gs", PermissionDenied) => {
+            "your account may not do this; use another one (GOOGLE_APPLICATION_CREDENTIALS), or ask for a role on the bucket"
+        }
+        ("gs", Transport | Timeout) => {
+            "check that the service can be reached and that its address is right (GOOGLE_BASE_URL)"
+        }
+        _ => return None,
+    })
+}
+
 /// Whether it is the bucket that is not there, rather than the object.
 pub(crate) fn is_bucket_missing(error: &Error) -> bool {
     error.kind() == ErrorKind::NotFound
@@ -282,14 +328,20 @@ pub(crate) fn is_bucket_missing(error: &Error) -> bool {
 fn bucket_of(place: &Resource) -> Option<String> {
     match place {
         Resource::Bucket { scheme, bucket } | Resource::Object { scheme, bucket, .. } => {
-            Some(format!("{scheme}://{bucket}"))
+            Some(written(*scheme, bucket))
         }
         _ => None,
     }
 }
 
+/// A bucket as it is written on the command line; what follows `blob://` is a cluster.
+fn written(scheme: Scheme, bucket: &BucketName) -> String {
+    if scheme == Scheme::Blob { format!("blob:{bucket}") } else { format!("{scheme}://{bucket}") }
+}
+
 fn scheme_of(bucket: &str) -> &str {
-    bucket.find("://").map_or(bucket, |at| &bucket[..at + 3])
+    let end = bucket.find("://").map(|at| at + 3).or_else(|| bucket.find(':').map(|at| at + 1));
+    end.map_or(bucket, |end| &bucket[..end])
 }
 
 /// The error of the local system behind it, if a file is what failed.

@@ -58,7 +58,8 @@ impl OpenOptions {
     /// `SUPABASE_SERVICE_ROLE_KEY` or another key; for `s3://` `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`
     /// and `AWS_SECRET_ACCESS_KEY` with the other variables of `S3Builder::from_env`; for `gs://` those of
     /// `GcsBuilder::from_env`, for `az://` those of `AzureBuilder::from_env`; for `blob:` `APOLO_PASSED_CONFIG`,
-    /// or `APOLO_API_URL` and `APOLO_TOKEN` with the other variables of the `ClientBuilder` of Apolo.
+    /// or `APOLO_API_URL` and `APOLO_TOKEN` with the other variables of the `ClientBuilder` of Apolo, or, with the feature
+    /// `apolo-login`, the login that `apolo login` left.
     pub fn from_env() -> Self {
         Self { env: true, ..Self::default() }
     }

@@ -36,18 +36,27 @@ pub struct Issued<C> {
     pub credentials: C,
     /// When the server stops accepting them; `None` if they do not expire.
     pub expires: Option<SystemTime>,
+    /// From when on they are to be renewed, where the issuer says so; `None` to leave that to [`Renewing`].
+    pub renew_from: Option<SystemTime>,
 }
 
 impl<C> Issued<C> {
     /// Credentials that last until the server refuses them.
     pub fn new(credentials: C) -> Self {
-        Self { credentials, expires: None }
+        Self { credentials, expires: None, renew_from: None }
     }
 
     /// When they end.
     #[must_use]
     pub fn until(mut self, end: SystemTime) -> Self {
         self.expires = Some(end);
+        self
+    }
+
+    /// From when on they are to be renewed.
+    #[must_use]
+    pub fn renewed_from(mut self, time: SystemTime) -> Self {
+        self.renew_from = Some(time);
         self
     }
 }
@@ -57,6 +66,7 @@ impl<C> Issued<C> {
 /// - The first request asks for credentials, unless some are given by [`starting_with`](Self::starting_with).
 /// - They are renewed 15 minutes before their end ([`with_margin`](Self::with_margin)), or when a fifth of their time
 ///   is left if that is later: an issuer whose credentials live shorter than the margin is not asked for each request.
+///   [`Issued::renewed_from`] sets another time.
 /// - One request renews, and the others wait for it. If that fails while the old credentials are good, these serve on,
 ///   and the next try is 10 s later; else the error fails the requests.
 /// - Credentials that the server refuses are renewed whatever their end.
@@ -77,10 +87,11 @@ struct Current<C> {
 
 impl<C> Current<C> {
     fn new(issued: Issued<C>, margin: Duration) -> Self {
-        let fresh_until = issued.expires.map(|end| {
+        let by_margin = |end: SystemTime| {
             let left = end.duration_since(SystemTime::now()).unwrap_or_default();
             end.checked_sub(margin.min(left / 5)).unwrap_or(end)
-        });
+        };
+        let fresh_until = issued.renew_from.or(issued.expires.map(by_margin));
         Self { issued, fresh_until }
     }
 }
@@ -202,6 +213,9 @@ mod tests {
         let source = Renewing::new(issuer(Some(Duration::from_secs(300)), 9));
         assert_eq!(source.credentials().await.unwrap(), 1);
         assert_eq!(source.credentials().await.unwrap(), 1);
+        let past = Issued::new(77).until(SystemTime::now() + Duration::from_hours(9));
+        let due = Renewing::new(issuer(None, 9)).starting_with(past.renewed_from(SystemTime::UNIX_EPOCH));
+        assert_eq!(due.credentials().await.unwrap(), 1);
         let over =
             Renewing::new(issuer(None, 9)).starting_with(Issued::new(77).until(SystemTime::UNIX_EPOCH));
         assert_eq!(over.credentials().await.unwrap(), 1);
