@@ -1,5 +1,5 @@
 //! How far the clock of a bucket's provider is from the one here.
-#![cfg_attr(not(feature = "transfer"), expect(dead_code, reason = "copies of files alone ask"))]
+#![cfg_attr(not(any(feature = "transfer", test)), expect(dead_code, reason = "copies of files alone ask"))]
 
 use std::{
     future::Future,

@@ -175,7 +175,9 @@ impl ClientBuilder {
     /// [`ErrorKind::InvalidConfig`] names every setting that is wrong, and clusters and organisations that there are
     /// if it is one of these. [`ErrorKind::Unauthenticated`] if the login of the machine has ended.
     pub async fn connect(mut self) -> Result<Client> {
-        self.complete().await;
+        #[cfg(feature = "platform-config")]
+        self.use_login().await;
+        self.use_passed();
         let mut faults = self.faults;
         let mut note = |error: Error| faults.push(error.chain());
         let address = |text: &str| BaseUrl::parse(text, "the Apolo platform").map(|base| base.to_string());
@@ -207,21 +209,26 @@ impl ClientBuilder {
         Ok(Client::from_inner(Inner { transport, base, cluster, org, project, config, service }))
     }
 
-    /// Takes what is not set from the login of this machine, else from what the platform passed.
-    async fn complete(&mut self) {
-        #[cfg(feature = "platform-config")]
-        if self.credentials.is_none() {
-            let url = self.place.url.as_deref();
-            match std::mem::take(&mut self.logins).open(&self.builder, &self.config, url).await {
-                Ok(Some((place, credentials))) => {
-                    self.place.complete(place);
-                    self.credentials = Some(credentials);
-                    return;
-                }
-                Ok(None) => {}
-                Err(error) => self.faults.push(error.chain()),
-            }
+    /// Takes what is not set from the login of this machine, which counts before what the platform passed.
+    #[cfg(feature = "platform-config")]
+    async fn use_login(&mut self) {
+        if self.credentials.is_some() {
+            return;
         }
+        let url = self.place.url.as_deref();
+        match std::mem::take(&mut self.logins).open(&self.builder, &self.config, url).await {
+            Ok(Some((place, credentials))) => {
+                self.place.complete(place);
+                self.credentials = Some(credentials);
+                self.passed = None;
+            }
+            Ok(None) => {}
+            Err(error) => self.faults.push(error.chain()),
+        }
+    }
+
+    /// Takes what is not set from what the platform passed.
+    fn use_passed(&mut self) {
         let Some(passed) = self.passed.take() else { return };
         if self.credentials.is_none() {
             match BearerToken::new(&Secret::from(passed.token)) {
