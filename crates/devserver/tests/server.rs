@@ -350,10 +350,12 @@ fn overwrite(mut client: Client, keys: &[String], mut n: u64, stop: &AtomicBool)
 }
 
 /// Kills the server at seeded moments while two clients overwrite objects. After each restart every object is whole,
-/// as new as acknowledged or newer, and no file is left that no object owns. `LONGSHORE_KILLS` sets the number.
+/// as new as acknowledged or newer, and no file is left that no object owns. 5 times, 100 times with `--heavy`, or as
+/// often as `LONGSHORE_KILLS` says.
 #[test]
 fn killed_at_any_moment() {
-    let kills = std::env::var("LONGSHORE_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
+    let usual = if std::env::var_os("LONGSHORE_HEAVY").is_some() { 100 } else { 5 };
+    let kills = std::env::var("LONGSHORE_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(usual);
     let dir = tempfile::tempdir().expect("a directory");
     let keys: [Vec<String>; 2] = ["a", "b"].map(|c| (0..3).map(|i| format!("{c}/{i}")).collect());
     let mut acknowledged: HashMap<String, u64> = HashMap::new();
