@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::aistore::cloud::Cloud;
+use crate::aistore::cloud::{Cloud, Origin};
 use crate::aistore::ids::short_id;
 use crate::aistore::{Cluster, Guard, Node, NodeAddress, Settings, TARGETS};
 use crate::apolo::{self, ApoloSettings};
@@ -410,7 +410,7 @@ impl Running {
             Some((_, _, at)) => Some(open_provider(&storage, builder, at).await.map_err(refused)?),
             None => None,
         };
-        let cloud = provider.as_ref().map(|provider| cloud_over(provider, &storage));
+        let cloud = provider.as_ref().map(|provider| cloud_over(provider, &storage, &ready));
         let cluster = Cluster::new(
             Arc::clone(&storage),
             gateway,
@@ -528,9 +528,10 @@ fn s3_over(
     s3::Server::new(storage, &buckets, keys, restarts, Arc::clone(&ready.faults), Arc::clone(&ready.journal))
 }
 
-fn cloud_over(provider: &apolo::Provider, storage: &Arc<Storage>) -> Cloud {
+fn cloud_over(provider: &apolo::Provider, storage: &Arc<Storage>, ready: &Ready) -> Cloud {
     let buckets: Arc<dyn s3::Catalog> = Arc::<s3::OwnBuckets>::clone(&provider.buckets);
-    Cloud::new(s3::Direct::new(Arc::clone(storage), buckets), provider.endpoint.clone())
+    let direct = s3::Direct::new(Arc::clone(storage), buckets);
+    Cloud::new(Origin::new(direct, Arc::clone(&ready.faults)), provider.endpoint.clone())
 }
 
 fn apolo_over(

@@ -14,7 +14,7 @@ use support::{Answer, Client, follow, s3};
 struct Sides {
     cluster: Client,
     s3: s3::Client,
-    _server: Handle,
+    server: Handle,
 }
 
 impl Sides {
@@ -24,7 +24,7 @@ impl Sides {
         let s3 = s3::Client::new(server.s3_addr().expect("an address"), access_key, secret);
         assert_eq!(s3.put("/cloud", b"").status, 200);
         let cluster = Client::new(server.aistore_addr());
-        Self { cluster, s3, _server: server }
+        Self { cluster, s3, server }
     }
 
     fn object(&mut self, method: &str, name: &str, query: &str, body: &[u8]) -> Answer {
@@ -369,6 +369,39 @@ fn jobs_copy_the_newest_and_remove_what_is_gone() {
     assert_eq!((own(&mut sides, "n-1"), own(&mut sides, "n-2")), (None, None));
     assert!(own(&mut sides, "n-3").is_some());
     assert_eq!(cached(&mut sides), ["gone", "kept", "n-3"], "others stay");
+}
+
+#[test]
+fn faults_of_the_cloud_reach_the_cluster() {
+    let mut sides = Sides::start();
+    sides.s3.put("/cloud/a", b"hello");
+    let fault = |sides: &Sides, text: &str| {
+        sides.server.faults().add_str(text).expect("a fault");
+    };
+    fault(&sides, "get:node=s3:status=503:count=1");
+    let refused = sides.object("GET", "a", "", b"");
+    let text = String::from_utf8_lossy(&refused.body).into_owned();
+    assert_eq!(refused.status, 503, "{text}");
+    assert!(text.contains("aws-error[SlowDown"), "{text}");
+    for kind in ["reset-at=4", "truncate-at=0", "close", "stall"] {
+        fault(&sides, &format!("get:node=s3:key=a:{kind}:count=1"));
+        assert_eq!(sides.object("GET", "a", "", b"").status, 500, "{kind}");
+    }
+    assert!(sides.list(r#"{"flags":"1"}"#).is_empty(), "nothing is kept of what broke off");
+    fault(&sides, "get:node=s3:delay=1ms:count=1");
+    assert_eq!(sides.object("GET", "a", "", b"").body, b"hello");
+    // What is cached needs no cloud.
+    fault(&sides, "any:node=s3:status=500");
+    assert_eq!(sides.object("GET", "a", "", b"").body, b"hello");
+    assert_eq!(sides.bucket("GET", "", r#"{"action":"list","value":{"props":"name,cached"}}"#).status, 500);
+    assert_eq!(sides.object("HEAD", "b", "", b"").status, 500);
+    assert_eq!(sides.object("PUT", "b", "", b"new").status, 500);
+    sides.server.faults().clear();
+    assert_eq!(sides.s3.get("/cloud/b", "").status, 404);
+    assert_eq!(sides.object("GET", "b", "", b"").status, 404, "a write that does not go through is none");
+    fault(&sides, "put:node=s3:no-space-at=2:count=1");
+    assert_eq!(sides.object("PUT", "b", "", b"new").status, 507);
+    assert_eq!(sides.object("PUT", "b", "", b"new").status, 200);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Typed calls in process, for a service of this server that keeps what it stores in S3 buckets.
 //!
-//! They do what the same calls over the listener do, without signatures, faults, and entries in the journal.
+//! They do what the same calls over the listener do, without signatures, faults, and entries in the journal; whoever
+//! makes them may have faults of their own.
 
 use std::sync::Arc;
 

@@ -27,7 +27,7 @@ use s3s::{Body, S3Error, S3Result, s3_error};
 
 pub(crate) use buckets::OwnBuckets;
 pub(crate) use catalog::{BucketInfo, Catalog, CatalogError};
-pub(crate) use direct::{Direct, Entry, Found, Page, Query};
+pub(crate) use direct::{Direct, Entry, Found, Metadata, Page, Query};
 pub(crate) use keys::{Grant, Key, Keys};
 pub(crate) use server::Server;
 

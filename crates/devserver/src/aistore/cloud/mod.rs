@@ -8,6 +8,7 @@ pub(super) mod inventory;
 pub(super) mod jobs;
 pub(super) mod list;
 pub(super) mod object;
+mod origin;
 pub(super) mod upload;
 
 use std::sync::Arc;
@@ -19,7 +20,9 @@ use super::buckets::Bucket;
 use super::error::{Fail, Relayed, Result};
 use super::names::{BucketName, Namespace, Provider};
 use super::node::Cx;
-use crate::s3::{Direct, Entry, Page, Query};
+use crate::s3::{Entry, Page, Query};
+
+pub(crate) use origin::Origin;
 
 /// Where the S3 endpoint pretends to be.
 pub(super) const REGION: &str = "us-east-1";
@@ -27,12 +30,12 @@ pub(super) const REGION: &str = "us-east-1";
 /// The S3 service that holds the buckets.
 #[derive(Debug)]
 pub(crate) struct Cloud {
-    s3: Direct,
+    s3: Origin,
     endpoint: String,
 }
 
 impl Cloud {
-    pub(crate) fn new(s3: Direct, endpoint: String) -> Self {
+    pub(crate) fn new(s3: Origin, endpoint: String) -> Self {
         Self { s3, endpoint }
     }
 
