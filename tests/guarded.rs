@@ -62,7 +62,8 @@ fn password() -> Secret {
     Secret::from("admin")
 }
 
-/// Credentials whose token ends every few requests, just before it is used.
+/// Credentials whose token ends every few requests, just before it is used. Not so often that a request which is tried
+/// once more, and waits for its turn meanwhile, loses the second token as well.
 #[derive(Debug)]
 struct ShortLived {
     login: LoginCredentials,
@@ -75,7 +76,7 @@ struct ShortLived {
 impl CredentialProvider for ShortLived {
     async fn authorize(&self, parts: &mut Parts) -> Result<()> {
         self.login.authorize(parts).await?;
-        if self.requests.fetch_add(1, Ordering::Relaxed) % 5 == 4 {
+        if self.requests.fetch_add(1, Ordering::Relaxed) % 9 == 8 {
             let token = parts.headers[AUTHORIZATION].to_str().unwrap().trim_start_matches("Bearer ");
             self.authn.tokens().revoke(&Secret::from(token)).await?;
             self.ended.fetch_add(1, Ordering::Relaxed);
@@ -104,7 +105,7 @@ async fn a_transfer_outlives_its_tokens() {
 
     let directory = tempfile::tempdir().unwrap();
     let (source, copy) = (directory.path().join("source"), directory.path().join("copy"));
-    let content: Vec<u8> = (0..12_u32 << 20).map(|at| (at % 251).to_le_bytes()[0]).collect();
+    let content: Vec<u8> = (0..24_u32 << 20).map(|at| (at % 251).to_le_bytes()[0]).collect();
     std::fs::write(&source, &content).unwrap();
     let transfer = Transfer::builder()
         .concurrency(2)

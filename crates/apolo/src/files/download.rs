@@ -75,7 +75,7 @@ pub(super) async fn run(copy: TreeCopy) -> Result<Copied, TransferError> {
         };
     }
     if !this.crew.is_stopped() {
-        this.close("\0");
+        this.close(None);
     }
     while let Some(bytes) = this.crew.next().await {
         this.moved(bytes);
@@ -100,9 +100,11 @@ impl Download {
         self.copied.bytes += bytes;
     }
 
-    /// Leaves the folders that this name is not in.
-    fn close(&mut self, name: &str) {
-        while let Some(open) = self.open.pop_if(|open| !name.starts_with(&open.name) || name == "\0") {
+    /// Leaves the folders that the next name is not in; all of them if there is none.
+    fn close(&mut self, next: Option<&str>) {
+        while let Some(open) =
+            self.open.pop_if(|open| next.is_none_or(|next| !next.starts_with(&open.name)))
+        {
             if let Some(folder) = open.folder {
                 folder.done(&self.copy.events);
             }
@@ -155,7 +157,7 @@ impl Download {
                 return Ok(());
             }
         };
-        self.close(&name);
+        self.close(Some(&name));
         let Some(folder) = self.folder(&name)? else { return Ok(()) };
         if name.ends_with('/') {
             // The folder's marker, which is in the listing for the folder alone.
