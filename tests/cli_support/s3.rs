@@ -54,6 +54,19 @@ fn buckets_are_made_and_removed() {
     home.run(["mb", "s3://made"]).ok();
     home.run(["mb", "s3://made"]).exits(1).says(&["--exist-ok"]);
     home.run(["mb", "--exist-ok", "s3://made"]).ok();
+    home.run(["mb", "s3://also-made"]).ok();
+    assert_eq!(home.run(["ls", "s3://"]).ok().lines(), ["s3://also-made", "s3://made"]);
+    let (access_key, secret) = server.s3_key().expect("a key");
+    let by_profile = Home::new();
+    by_profile.configure(&format!(
+        "[profile.p]\ns3-endpoint = {:?}\ns3-access-key = {access_key:?}\ns3-secret-key = {secret:?}\n",
+        server.s3_url().expect("an endpoint")
+    ));
+    assert_eq!(by_profile.run(["--profile", "p", "ls", "s3://"]).ok().lines().len(), 2);
+    home.run(["rb", "s3://also-made"]).ok();
+    for (url, word) in [("gs://", "bucket"), ("az://", "container")] {
+        home.run(["ls", url]).exits(2).says(&[word, "cannot be listed"]);
+    }
     fs::write(home.path("note.txt"), "hello").unwrap();
     home.run(["cp", "note.txt", "s3://made/dir/note.txt"]).ok();
     home.run(["rb", "s3://made"]).exits(1).says(&["not empty", "s3://made/dir/note.txt", "--force"]);

@@ -2,7 +2,7 @@
 
 use longshore::{
     AnyStore, Secret, StoreUrl, apolo,
-    object_store::s3::{AwsCredentials, S3Builder},
+    object_store::s3::{AwsCredentials, S3Builder, S3Store},
     supabase,
 };
 
@@ -75,7 +75,12 @@ impl S3Account {
         let Some(bucket) = url.bucket() else {
             return Err(Failure::usage(format!("{url} names no bucket")));
         };
-        let mut builder = S3Builder::new(bucket.as_str());
+        self.bucket(bucket.as_str(), settings).map(AnyStore::new)
+    }
+
+    /// The same, to list those beside it.
+    pub(crate) fn bucket(&self, name: &str, settings: &Settings) -> Result<S3Store, Failure> {
+        let mut builder = S3Builder::new(name);
         if let Some(endpoint) = &self.endpoint {
             builder = builder.endpoint(endpoint);
         }
@@ -88,7 +93,6 @@ impl S3Account {
             }
             None => builder.anonymous(),
         };
-        let store = builder.configure(|config| settings.limits(config)).build();
-        store.map(AnyStore::new).map_err(|error| Failure::of("", error))
+        builder.configure(|config| settings.limits(config)).build().map_err(|error| Failure::of("", error))
     }
 }

@@ -231,6 +231,17 @@ impl Services {
             // Buckets without a name are reached by other calls than those of URLs.
             return Ok(found.iter().filter_map(|(url, _)| url.parse().ok()).collect());
         }
+        if scheme == Scheme::S3 {
+            return self.s3_buckets(service).await;
+        }
+        if matches!(scheme, Scheme::Gs | Scheme::Az) {
+            let (owner, place) = match scheme {
+                Scheme::Gs => ("project", "bucket"),
+                _ => ("storage account", "container"),
+            };
+            let text = format!("{service} names no {place}, and those of a {owner} cannot be listed here");
+            return Err(Failure::usage(text).hint(format!("write {service}{}", place.to_uppercase())));
+        }
         let provider = aistore::Provider::parse(scheme.as_str()).map_err(|error| Failure::of("", error))?;
         let cluster = self.aistore().await?.cluster();
         let buckets = match service.namespace() {
@@ -240,6 +251,21 @@ impl Services {
         let buckets =
             buckets.map_err(|error| Failure::of(format!("cannot list the buckets of {service}"), error))?;
         Ok(buckets.iter().map(aistore::BucketRef::url).collect())
+    }
+
+    async fn s3_buckets(&self, service: &StoreUrl) -> Result<Vec<StoreUrl>, Failure> {
+        // Any name will do: the service is asked, not this bucket.
+        let any = "any-bucket";
+        let store = if let Some(account) = &self.settings.accounts.s3 {
+            account.bucket(any, &self.settings)?
+        } else {
+            self.settings.lacks("s3-endpoint")?;
+            self.cloud_options().s3_store(any).map_err(|error| Failure::of("", error))?
+        };
+        let failed = |error| Failure::of(format!("cannot list the buckets of {service}"), error);
+        let mut names = store.list_buckets().await.map_err(failed)?;
+        names.sort_unstable();
+        Ok(names.iter().filter_map(|name| format!("s3://{name}").parse().ok()).collect())
     }
 
     /// The cluster behind a URL, if it is one of a cluster.

@@ -114,6 +114,12 @@ impl S3Store {
         self.send(Ok(request), OPERATION, None).await?.done().await.map(drop)
     }
 
+    /// Names of all buckets that the account of this store owns, in no order. The bucket itself does not have to exist.
+    #[doc(alias = "ListBuckets")]
+    pub async fn list_buckets(&self) -> Result<Vec<String>> {
+        store_list::buckets(self).await
+    }
+
     pub(super) fn flavor(&self) -> Flavor {
         self.0.flavor
     }

@@ -10,11 +10,14 @@ use percent_encoding::percent_decode_str;
 
 use super::{
     store::{S3Store, call_on, server_id},
-    wire::xml::{Contents, ListBucketResult, ListMultipartUploadsResult, ListPartsResult, Part},
+    wire::xml::{
+        Contents, ListAllMyBucketsResult, ListBucketResult, ListMultipartUploadsResult, ListPartsResult, Part,
+    },
 };
 use crate::wire::answer::iso_date;
 
 pub(super) const OPERATION: &str = "s3.bucket.list";
+const BUCKETS: &str = "s3.bucket.list_all";
 const UPLOADS: &str = "s3.multipart.list_uploads";
 const PARTS: &str = "s3.multipart.list_parts";
 
@@ -72,6 +75,25 @@ fn entries(found: ListBucketResult, opts: &ListOptions) -> Result<ListPage> {
     entries.sort_by(|a, b| a.name().cmp(b.name()));
     let next = found.next_continuation_token.filter(|_| found.is_truncated);
     Ok(ListPage::new(entries, next.map(PageToken::new)))
+}
+
+pub(super) async fn buckets(store: &S3Store) -> Result<Vec<String>> {
+    let service = store.client().service().map_err(|error| store.refuse(error, BUCKETS, None))?;
+    let (mut names, mut token) = (Vec::new(), None);
+    loop {
+        let request = store.request(Method::GET, BUCKETS, Idempotency::Idempotent);
+        let answer = service.call(request.query_opt("continuation-token", token.clone())).await?;
+        let found: ListAllMyBucketsResult = answer.document("a list of buckets").await?;
+        names.extend(found.buckets.bucket.into_iter().map(|bucket| bucket.name));
+        match found.continuation_token.filter(|next| !next.is_empty()) {
+            Some(next) if token.as_ref() == Some(&next) => {
+                let error = Error::new(ErrorKind::Protocol, "the list of buckets repeats itself");
+                return Err(error.with_call(&call_on(store, BUCKETS, None)));
+            }
+            Some(next) => token = Some(next),
+            None => return Ok(names),
+        }
+    }
 }
 
 pub(super) async fn parts(store: &S3Store, upload: &MultipartRef) -> Result<Vec<PartInfo>> {

@@ -76,6 +76,12 @@ impl Client {
         self
     }
 
+    /// The service that has the bucket, asked by the same.
+    #[cfg(feature = "s3")]
+    pub(crate) fn service(&self) -> Result<Self> {
+        Ok(Self { endpoint: self.endpoint.service()?, ..self.clone() })
+    }
+
     /// Sends a request. Any status but success is an error, which says what the body says.
     ///
     /// A key that the server does not take any more is asked for once more, where others give them, and the request is

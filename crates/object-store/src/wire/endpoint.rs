@@ -13,6 +13,7 @@ pub(crate) struct Endpoint {
     authority: Authority,
     /// Path of the bucket, without a slash at the end; empty if the host is the bucket's.
     path: String,
+    style: Style,
 }
 
 /// How a bucket stands in the address.
@@ -80,9 +81,24 @@ impl Endpoint {
         }
         let path = path.trim_start_matches('/');
         let path = if path.is_empty() { String::new() } else { format!("/{path}") };
-        let endpoint = Self { https, authority, path };
+        let endpoint = Self { https, authority, path, style };
         endpoint.uri(None, "").map_err(|_| fault("its path is malformed"))?;
         Ok(endpoint)
+    }
+
+    /// The address of the service that has the bucket.
+    #[cfg(feature = "s3")]
+    pub(crate) fn service(&self) -> Result<Self> {
+        let mut service = self.clone();
+        match self.style {
+            Style::Path => service.path.truncate(self.path.rfind('/').unwrap_or_default()),
+            Style::Host => {
+                let (_, host) = self.authority.as_str().split_once('.').unwrap_or_default();
+                service.authority =
+                    host.parse().map_err(|_| invalid(format!("{self:?} names no service")))?;
+            }
+        }
+        Ok(service)
     }
 
     /// The URL of an object, or of the bucket.
@@ -136,6 +152,11 @@ mod tests {
         let host = own("https://host:443", Style::Host).unwrap();
         assert_eq!(uri(&host, None, "uploads="), "https://b.host/?uploads=");
         assert_eq!(uri(&host, Some("/lead"), ""), "https://b.host//lead");
+        for (endpoint, service) in [(&path, "http://127.0.0.1:9000/base"), (&host, "https://host/")] {
+            assert_eq!(uri(&endpoint.service().unwrap(), None, ""), service);
+        }
+        let root = own("http://127.0.0.1:9000", Style::Path).unwrap().service().unwrap();
+        assert_eq!(uri(&root, None, ""), "http://127.0.0.1:9000/");
         for bad in ["host", "ftp://host", "http://u:p@host", "http://host?x", "http://:1"] {
             let error = own(bad, Style::Path).unwrap_err();
             assert!(!error.to_string().contains("u:p"), "{error}");

@@ -33,6 +33,26 @@ pub(in crate::s3) struct CommonPrefix {
     pub(in crate::s3) prefix: String,
 }
 
+/// A page of an account's buckets.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(in crate::s3) struct ListAllMyBucketsResult {
+    pub(in crate::s3) buckets: Buckets,
+    pub(in crate::s3) continuation_token: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(in crate::s3) struct Buckets {
+    pub(in crate::s3) bucket: Vec<Bucket>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::s3) struct Bucket {
+    pub(in crate::s3) name: String,
+}
+
 /// A page of uploads.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
