@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use longshore_core_types::{Checksum, Error, Result, checksum::Hasher};
@@ -41,6 +41,11 @@ pub(crate) enum Opened {
 }
 
 impl SourceFile {
+    /// When it changed last, where the system tells.
+    pub(crate) fn modified(&self) -> Option<SystemTime> {
+        self.identity.modified()
+    }
+
     pub(crate) fn open(path: &Path, slow_limit: Duration) -> Result<Opened> {
         // Looked at before it is opened: a pipe waits for its writer then, and notices when it is closed again.
         let meta = fs::metadata(path).map_err(|error| local("read", path, error))?;

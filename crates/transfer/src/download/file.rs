@@ -1,9 +1,9 @@
 //! A download to a file, whole and verified or not at all.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use longshore_blob_api::BlobStore;
-use longshore_core_types::{Checksum, checksum::Hasher};
+use longshore_core_types::{Checksum, ObjectMeta, checksum::Hasher};
 
 use super::{
     DownloadOutcome,
@@ -27,6 +27,17 @@ pub(crate) struct FileOptions {
     pub(crate) as_listed: bool,
     /// A shorter file that is there is the beginning of the object.
     pub(crate) go_on: bool,
+}
+
+impl FileOptions {
+    /// The time that the file of this object gets, unless it is that of the download.
+    pub(crate) fn modified(self, meta: &ObjectMeta) -> Option<SystemTime> {
+        match self {
+            Self { keep_modified: false, .. } => None,
+            Self { as_listed: true, .. } => meta.last_modified,
+            Self { as_listed: false, .. } => copy::modified(meta),
+        }
+    }
 }
 
 /// Downloads to `target`; begins anew if the object was replaced, or once if what arrived is wrong.
@@ -173,12 +184,7 @@ async fn conclude<S: BlobStore + Clone>(
     if cut.parts() > 1 {
         version.still_there().await?;
     }
-    let modified = match options {
-        FileOptions { keep_modified: false, .. } => None,
-        FileOptions { as_listed: true, .. } => version.meta.last_modified,
-        FileOptions { as_listed: false, .. } => copy::modified(&version.meta),
-    };
-    file.finish(modified, version.context().config().durable).await?;
+    file.finish(options.modified(&version.meta), version.context().config().durable).await?;
     Ok(DownloadOutcome {
         meta: version.meta.clone(),
         bytes: cut.end - cut.start,

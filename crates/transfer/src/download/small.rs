@@ -77,7 +77,7 @@ async fn once<S: BlobStore + Clone>(
         dir: Arc::clone(dir),
         target: target.to_owned(),
         bytes,
-        modified: version.meta.last_modified.filter(|_| options.keep_modified),
+        modified: options.modified(&version.meta),
         #[cfg(test)]
         disk_limit: context.config().disk_limit,
     };

@@ -8,7 +8,7 @@ use longshore_core_types::{Attributes, Error, ErrorKind, ObjectKey, ObjectMeta, 
 use crate::{
     Transfer,
     context::Context,
-    copy::{CopyObject, MODIFIED_KEY, holdable, show_time},
+    copy::{CopyObject, holdable},
     download::Download,
     error::{Result, TransferError, local, local_fault},
     file_io::Identity,
@@ -106,7 +106,7 @@ impl How {
         conditional: bool,
     ) -> Result<Moved> {
         let before = fs::metadata(path).map_err(|error| local("read", path, error))?;
-        let mut attributes = match &self.of_file {
+        let attributes = match &self.of_file {
             Some(of) => {
                 let (of, path) = (Arc::clone(of), path.clone());
                 let found = tokio::task::spawn_blocking(move || of(&path)).await;
@@ -114,16 +114,12 @@ impl How {
             }
             None => Attributes::default(),
         };
-        if let Some(time) = before.modified().ok().and_then(show_time)
-            && store.capability().user_metadata
-        {
-            attributes.metadata.entry(MODIFIED_KEY.to_owned()).or_insert(time);
-        }
         let (attributes, lost) = holdable(attributes, store.capability());
         let mut options = PutOptions::default().with_attributes(attributes);
         options.create_only = self.no_clobber && conditional;
         let upload = Upload::new(&self.writer.0, store.clone(), key.clone(), Source::file(path));
-        let outcome = upload.options(options).cancel(self.context.cancel.clone()).run(reporter).await?;
+        let upload = upload.options(options).keep_modified(true);
+        let outcome = upload.cancel(self.context.cancel.clone()).run(reporter).await?;
         if self.remove_source {
             if !outcome.verified {
                 self.require_size(store, key, outcome.bytes).await?;

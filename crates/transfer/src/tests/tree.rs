@@ -1,6 +1,9 @@
 //! Trees in both directions.
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use longshore_blob_api::{
     AnyStore, BlobStore, BlobStoreExt, HeadOptions, MemoryCall, MemoryFault, MemoryStore,
@@ -62,6 +65,30 @@ async fn a_tree_goes_up_and_comes_back() {
         assert_eq!(fs::read(target.path().join("new").join(name)).unwrap(), bytes(size), "{name}");
     }
     assert_eq!(files(target.path()).len(), 4);
+}
+
+#[tokio::test]
+async fn files_bring_their_times_along_and_get_them_back() {
+    let (source, target) = (dir(), dir());
+    let time = UNIX_EPOCH + Duration::from_millis(1_000_000_000_250);
+    let names = ["large", "small"];
+    for (name, size) in names.into_iter().zip([300 * KIB, 10]) {
+        fs::write(source.path().join(name), bytes(size)).unwrap();
+        let file = fs::OpenOptions::new().write(true).open(source.path().join(name)).unwrap();
+        file.set_modified(time).unwrap();
+    }
+    let store = memory().build().unwrap();
+    transfer().upload_dir(source.path(), &store, "").keep_modified(true).await.unwrap();
+    transfer().download_dir(&store, "", target.path()).keep_modified(true).await.unwrap();
+    for name in names {
+        let meta = store.head(&key(name), HeadOptions::default()).await.unwrap();
+        assert_eq!(meta.attributes.metadata[crate::MODIFIED_KEY], "1000000000.25");
+        assert_eq!(fs::metadata(target.path().join(name)).unwrap().modified().unwrap(), time, "{name}");
+    }
+    // A store that keeps no metadata takes the files all the same.
+    let poor = memory().capability(|can| can.user_metadata = false).build().unwrap();
+    let report = transfer().upload_dir(source.path(), &poor, "").keep_modified(true).await.unwrap();
+    assert_eq!(report.succeeded, 2);
 }
 
 #[tokio::test]

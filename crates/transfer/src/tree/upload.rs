@@ -47,6 +47,7 @@ pub struct UploadDir<S> {
     links: SymlinkPolicy,
     policy: FailurePolicy,
     options: PutOptions,
+    keep_modified: bool,
     attributes: Option<Arc<AttributesOf>>,
     filter: Option<Arc<Filter>>,
     sink: Option<Arc<dyn ProgressSink>>,
@@ -63,6 +64,7 @@ impl<S: BlobStore + Clone> UploadDir<S> {
             links: SymlinkPolicy::default(),
             policy: FailurePolicy::default(),
             options: PutOptions::default(),
+            keep_modified: false,
             attributes: None,
             filter: None,
             sink: None,
@@ -85,6 +87,12 @@ impl<S: BlobStore + Clone> UploadDir<S> {
     /// Options of every request.
     pub fn options(mut self, options: PutOptions) -> Self {
         self.options = options;
+        self
+    }
+
+    /// Stores when each file changed last beside it; see [`Upload::keep_modified`]. Default off.
+    pub fn keep_modified(mut self, on: bool) -> Self {
+        self.keep_modified = on;
         self
     }
 
@@ -204,6 +212,7 @@ impl<S: BlobStore + Clone> UploadDir<S> {
         let reporter = running.reporter.clone();
         let upload = Upload::new(&self.engine, self.store.clone(), key, Source::file(path))
             .options(options)
+            .keep_modified(self.keep_modified)
             .cancel(self.cancel.clone());
         running.add(async move { Ok(upload.run(&reporter).await?.bytes) }).await;
     }

@@ -28,6 +28,7 @@ use crate::{
     cancel::CancelToken,
     config::{Engine, MultipartFailure, Verify},
     context::Context,
+    copy::{MODIFIED_KEY, show_time},
     error::{Result, TransferError, attach, local},
     handle::TransferHandle,
     progress::{Direction, Item, ItemReporter, ProgressSink, Reporter},
@@ -50,6 +51,7 @@ pub struct Upload<S> {
     source: Source,
     options: PutOptions,
     on_failure: MultipartFailure,
+    keep_modified: bool,
     sink: Option<Arc<dyn ProgressSink>>,
 }
 
@@ -83,6 +85,7 @@ impl<S: BlobStore + Clone> Upload<S> {
             source,
             options: PutOptions::default(),
             on_failure: engine.config.on_failure,
+            keep_modified: false,
             sink: None,
         }
     }
@@ -108,6 +111,15 @@ impl<S: BlobStore + Clone> Upload<S> {
     /// Replaces all options of the request, conditions such as `create_only` included.
     pub fn options(mut self, options: PutOptions) -> Self {
         self.options = options;
+        self
+    }
+
+    /// Stores when a file changed last beside it ([`MODIFIED_KEY`]), where the store keeps metadata and nothing else is said
+    /// under that key. Default off.
+    ///
+    /// [`MODIFIED_KEY`]: crate::MODIFIED_KEY
+    pub fn keep_modified(mut self, on: bool) -> Self {
+        self.keep_modified = on;
         self
     }
 
@@ -170,7 +182,7 @@ impl<S: BlobStore + Clone> Upload<S> {
             on_failure: self.on_failure,
             reporter: reporter.clone(),
         };
-        let result = Box::pin(Arc::new(job).upload(self.source)).await;
+        let result = Box::pin(job.upload(self.source, self.keep_modified)).await;
         result.map_err(|error| error.on(reporter.item()))
     }
 }
@@ -206,21 +218,30 @@ struct Job<S> {
 }
 
 impl<S: BlobStore + Clone> Job<S> {
-    async fn upload(self: Arc<Self>, source: Source) -> Result<UploadOutcome> {
+    async fn upload(mut self, source: Source, keep_modified: bool) -> Result<UploadOutcome> {
         match source.0 {
-            Kind::Bytes(bytes) => self.sized(bytes.into()).await,
+            Kind::Bytes(bytes) => Arc::new(self).sized(bytes.into()).await,
             Kind::File(path) => {
                 match attach(SourceFile::open(&path, self.context.config().slow_io), self.reporter.item())? {
-                    Opened::File(file) => self.sized(Origin::File(file)).await,
+                    Opened::File(file) => {
+                        if let Some(time) = file.modified().and_then(show_time)
+                            && keep_modified
+                            && self.store.capability().user_metadata
+                        {
+                            let metadata = &mut self.options.attributes.metadata;
+                            metadata.entry(MODIFIED_KEY.to_owned()).or_insert(time);
+                        }
+                        Arc::new(self).sized(Origin::File(file)).await
+                    }
                     Opened::Stream => {
                         let opened = tokio::fs::File::open(&path).await;
                         let opened = opened.map_err(|error| local("read", &path, error));
                         let file = attach(opened, self.reporter.item())?;
-                        self.stream(OneShot::Reader(Box::new(file))).await
+                        Arc::new(self).stream(OneShot::Reader(Box::new(file))).await
                     }
                 }
             }
-            Kind::Stream(stream) => self.stream(stream).await,
+            Kind::Stream(stream) => Arc::new(self).stream(stream).await,
         }
     }
 

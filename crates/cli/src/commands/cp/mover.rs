@@ -163,7 +163,8 @@ impl<'a> Mover<'a> {
     async fn upload(&self, from: &Path, to: &StoreUrl) -> Result<Tally, Failure> {
         let store = self.app.services.store(to).await?;
         let upload = self.transfer.upload(&store, key(to)?, from);
-        let upload = upload.attributes(self.attributes_of(from).await).cancel(self.cancel.clone());
+        let upload = upload.attributes(self.attributes_of(from).await).keep_modified(true);
+        let upload = upload.cancel(self.cancel.clone());
         let outcome = self.watch(upload.progress(self.single_sink()).start(), Extent::Object).await?;
         Ok(Tally::one(outcome.bytes))
     }
@@ -184,6 +185,7 @@ impl<'a> Mover<'a> {
             .transfer
             .upload_dir(from, &store, to.key())
             .attributes(move |path| wanted.of_file(path))
+            .keep_modified(true)
             .cancel(self.cancel.clone());
         let report = self.watch(upload.progress(self.tree_sink()).start(), Extent::Tree).await?;
         self.tree_outcome(report)
@@ -193,7 +195,7 @@ impl<'a> Mover<'a> {
         let store = self.app.services.store(from).await?;
         let folders = NewFolders::down_to(to.parent());
         let download = self.transfer.download(&store, key(from)?, to).create_parents(true);
-        let download = download.cancel(self.cancel.clone());
+        let download = download.keep_modified(true).cancel(self.cancel.clone());
         let result = self.watch(download.progress(self.single_sink()).start(), Extent::Object).await;
         if result.is_err() {
             folders.remove_empty();
@@ -210,7 +212,8 @@ impl<'a> Mover<'a> {
         let store = self.app.services.store(from).await?;
         let folders = NewFolders::down_to(Some(to));
         let base = selection.base().to_owned();
-        let mut download = self.transfer.download_dir(&store, base, to).cancel(self.cancel.clone());
+        let mut download = self.transfer.download_dir(&store, base, to);
+        download = download.keep_modified(true).cancel(self.cancel.clone());
         if let Selection::Matching { .. } = selection {
             let selection = selection.clone();
             download = download.filter(move |_, meta| selection.contains(meta.key.as_str()));
