@@ -15,6 +15,7 @@ use std::{
 use futures_util::FutureExt;
 use longshore::{
     AnyStore, Attributes, BlobStore, ErrorKind, HeadOptions, StoreUrl,
+    aistore::Cluster,
     transfer::{
         CancelToken, Compare, End, Filter, Place, Sync, SyncAction, SyncReport, Transfer, TransferEvent,
     },
@@ -177,16 +178,16 @@ impl<'a> Trees<'a> {
             }
             Step::UploadTree { from, to } => {
                 let place = Place::store(self.to.store(&to).await?, to.key());
-                self.tree(Place::local(from), place, None, None).await
+                self.tree(Place::local(from), place, None, Vec::new()).await
             }
             Step::DownloadTree { from, selection, to } => {
                 let place = Place::store(self.from.store(&from).await?, selection.base());
-                self.tree(place, Place::local(to), Some((&from, selection)), None).await
+                self.tree(place, Place::local(to), Some((&from, selection)), Vec::new()).await
             }
             Step::CopyTree { from, selection, to } => {
                 let source = Place::store(self.from.store(&from).await?, selection.base());
                 let target = Place::store(self.to.store(&to).await?, to.key());
-                self.tree(source, target, Some((&from, selection)), None).await
+                self.tree(source, target, Some((&from, selection)), Vec::new()).await
             }
             Step::UploadStdin { .. } | Step::DownloadStdout { .. } => {
                 Err(Failure::usage("these options have no meaning for standard input and output"))
@@ -289,13 +290,13 @@ impl<'a> Trees<'a> {
         })
     }
 
-    /// A whole tree; `settled` answers whether listings can be trusted.
+    /// A whole tree. Listings of these clusters can only be trusted while they are settled.
     async fn tree(
         &self,
         from: Place,
         to: Place,
         selected: Option<(&StoreUrl, Selection)>,
-        settled: Option<(StoreUrl, bool)>,
+        clusters: Vec<Cluster>,
     ) -> Result<SyncReport, Failure> {
         let mut sync = self.prepare(from.clone(), to.clone());
         if let Some((_, selection @ Selection::Matching { .. })) = &selected {
@@ -303,11 +304,8 @@ impl<'a> Trees<'a> {
             sync = sync.matching(move |name| selection.contains(&format!("{base}{name}")));
         }
         sync = sync.remove(self.task.remove_extra).max_remove(self.task.max_remove);
-        if let Some((url, source)) = settled {
-            let services = if source { &self.from } else { &self.to };
-            if let Some(cluster) = services.cluster(&url).await? {
-                sync = sync.settled(move || unsettled(cluster.clone()).boxed());
-            }
+        if !clusters.is_empty() {
+            sync = sync.settled(move || unsettled(clusters.clone()).boxed());
         }
         let handle = self.observe(sync, &from, &to).start();
         self.board.add(handle.progress(), Extent::Tree);
@@ -380,9 +378,9 @@ impl<'a> Trees<'a> {
         let (cancel, app) = (self.cancel.clone(), self.app);
         let source = from.place(&self.from).await?;
         let target = to.place(&self.to).await?;
-        let settled = from.url().map(|url| (url.clone(), true)).or(to.url().map(|url| (url.clone(), false)));
+        let clusters = self.clusters(from, to).await?;
         let result = tokio::select! {
-            result = self.tree(source, target, None, settled) => result,
+            result = self.tree(source, target, None, clusters) => result,
             failure = stopped(app, &cancel) => Err(failure),
         };
         match result {
@@ -391,6 +389,24 @@ impl<'a> Trees<'a> {
             Err(failure) => return Err(failure),
         }
         self.conclude()
+    }
+
+    /// The clusters of both sides; one if they are the same.
+    async fn clusters(
+        &self,
+        from: &super::sync::Root,
+        to: &super::sync::Root,
+    ) -> Result<Vec<Cluster>, Failure> {
+        let mut found = Vec::new();
+        for (root, services) in [(from, &self.from), (to, &self.to)] {
+            if let Some(url) = root.url()
+                && (found.is_empty() || !self.is_common())
+                && let Some(cluster) = services.cluster(url).await?
+            {
+                found.push(cluster);
+            }
+        }
+        Ok(found)
     }
 
     fn add(&mut self, report: SyncReport) {
@@ -479,16 +495,18 @@ async fn stopped(app: &App, cancel: &CancelToken) -> Failure {
     Failure::interrupted(signal)
 }
 
-/// Why listings of a cluster cannot be trusted.
-async fn unsettled(cluster: longshore::aistore::Cluster) -> longshore::Result<Option<String>> {
-    let found = cluster.stability().await?;
+/// Why listings of clusters cannot be trusted.
+async fn unsettled(clusters: Vec<Cluster>) -> longshore::Result<Option<String>> {
     let mut why = Vec::new();
-    for (what, nodes) in [
-        ("is rebalancing", &found.rebalancing),
-        ("has an interrupted rebalance", &found.interrupted),
-        ("is under maintenance", &found.out_of_service),
-    ] {
-        why.extend(nodes.iter().map(|node| format!("node {node} of the cluster {what}")));
+    for cluster in clusters {
+        let found = cluster.stability().await?;
+        for (what, nodes) in [
+            ("is rebalancing", &found.rebalancing),
+            ("has an interrupted rebalance", &found.interrupted),
+            ("is under maintenance", &found.out_of_service),
+        ] {
+            why.extend(nodes.iter().map(|node| format!("node {node} of the cluster {what}")));
+        }
     }
     Ok((!why.is_empty()).then(|| why.join(", ")))
 }
