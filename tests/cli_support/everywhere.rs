@@ -5,7 +5,7 @@ use std::fs;
 use super::{Home, Platform, assert_same, cases, platforms::Site, random_file};
 
 cases! { moves sums_and_differences synchronized_with_removal removals_and_dry_runs nothing_is_replaced_unasked
-listings_keep_to_the_pace }
+listings_keep_to_the_pace times_of_files_are_kept full_buckets_are_refused }
 
 fn everywhere(test: impl Fn(&Site, &Home)) {
     for platform in Platform::ALL {
@@ -36,8 +36,10 @@ fn moves() {
         home.run(["mv", "-r", "tree", &site.url("t")]).ok().says(&["moved 3 files"]);
         assert!(!home.path("tree/a").exists());
         // Inside the store.
+        site.server.journal().clear();
         home.run(["mv", "-r", &site.url("t/d"), &site.url("u")]).ok().says(&["moved 2 files"]);
         home.run(["mv", &site.url("t/a"), &site.url("u/x")]).ok();
+        assert_eq!(site.moved("get"), 0, "the server copies");
         assert_eq!(listed(home, &site.url("")), ["u/b", "u/e/c", "u/x"].map(|key| site.url(key)));
         assert_ne!(home.run(["mv", &site.url("u/x"), &site.url("u/x")]).code, Some(0));
         assert_eq!(listed(home, &site.url("")).len(), 3);
@@ -71,6 +73,10 @@ fn sums_and_differences() {
         let (inner, whole) = (site.url("t/d/"), site.url("t/"));
         assert_eq!(sums, [(&*inner, 2, 2000), (&*whole, 3, 3000)]);
         home.run(["diff", "tree", &there]).ok();
+        home.run(["diff", "--checksum", "tree", &there]).ok();
+        fs::write(home.path("sums"), "d41d8cd98f00b204e9800998ecf8427e  a\n").unwrap();
+        let found = home.run(["diff", "--sumfile", "sums", &there]).exits(1).lines();
+        assert_eq!(found[0], "! a");
         home.run(["cp", &site.url("t/a"), &site.url("t/new")]).ok();
         fs::write(home.path("tree/d/b"), b"other").unwrap();
         random_file(home.path("tree/mine"), 5);
@@ -152,4 +158,49 @@ fn listings_keep_to_the_pace() {
     let asked = home.path("back").read_dir().unwrap().count();
     assert_eq!(asked, 30);
     assert!(spread >= 1.2, "{} requests within {spread} s", entries.len());
+}
+
+/// Whatever command a file moves with.
+fn times_of_files_are_kept() {
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    for platform in Platform::ALL {
+        let site = platform.start();
+        let home = site.user();
+        for (name, size) in [("t/small", 10), ("t/larger", 1 << 20)] {
+            random_file(home.path(name), size);
+            let file = fs::OpenOptions::new().write(true).open(home.path(name)).unwrap();
+            file.set_modified(time).unwrap();
+        }
+        home.run(["cp", "-r", "t", &site.url("tree")]).ok();
+        home.run(["cp", "t/small", &site.url("one/")]).ok();
+        home.run(["cp", "-r", "--update", "t", &site.url("new")]).ok();
+        for key in ["tree/small", "tree/larger", "one/small", "new/small"] {
+            let stat = home.run(["--json", "stat", &site.url(key)]).ok().json().remove(0);
+            assert_eq!(stat["metadata"]["mtime"], "1000000000", "{platform:?}: {stat}");
+        }
+        if platform == Platform::Supabase {
+            // It does not show metadata beside the bytes.
+            continue;
+        }
+        home.run(["cp", "-r", &site.url("tree"), "back"]).ok();
+        home.run(["cp", &site.url("one/small"), "back/one"]).ok();
+        home.run(["cp", "-r", "--no-clobber", &site.url("new"), "back/new"]).ok();
+        for name in ["small", "larger", "one", "new/small", "new/larger"] {
+            let meta = fs::metadata(home.path("back").join(name)).unwrap();
+            assert_eq!(meta.modified().unwrap(), time, "{platform:?}: {name}");
+        }
+    }
+}
+
+fn full_buckets_are_refused() {
+    everywhere(|site, home| {
+        random_file(home.path("x"), 10);
+        let bucket = site.url("");
+        home.run(["cp", "x", &site.url("d/x")]).ok();
+        home.run(["rb", &bucket]).fails(1, &["is not empty"], "--force");
+        home.run(["rb", "--dry-run", "--force", &bucket]).ok();
+        assert_eq!(listed(home, &bucket), [site.url("d/x")]);
+        home.run(["rb", "--force", &bucket]).ok();
+        home.run(["rb", &bucket]).exits(1);
+    });
 }

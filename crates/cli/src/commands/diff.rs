@@ -37,6 +37,8 @@ const AT_ONCE: usize = 8;
 /// Prints `+ name` for what only SOURCE has, `- name` for what only DESTINATION has, and `! name` for what both have
 /// differently. The status is 0 if there is no difference and 1 if there is one.
 ///
+/// With --checksum files are read, and objects of which no checksum of a kind that both sides know is stated.
+///
 /// With --sumfile a single place is compared with a list of checksums, as sha256sum, md5sum and their like write it. A
 /// checksum that the store states is believed; otherwise the content is read.
 #[derive(Debug, Args)]
@@ -104,6 +106,7 @@ async fn between(app: &App, args: &DiffArgs, destination: &str) -> Result<u64, F
         .transfer(1)?
         .sync(source, target)
         .compare(compare)
+        .read_contents(true)
         .server_side(from_services.is_common() && to_services.is_common())
         .filter(args.filter.filter()?)
         .dry_run(true)

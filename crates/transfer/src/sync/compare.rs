@@ -3,13 +3,15 @@
 use std::{fs::File, path::PathBuf, time::Duration};
 
 use longshore_blob_api::{BlobStore, HeadOptions};
-use longshore_core_types::{Checksum, ObjectKey, Result, checksum::Hasher};
+use longshore_core_types::{Checksum, ChecksumKind, Error, ObjectKey, Result, checksum::Hasher};
 
 use super::{Place, listing::Entry};
 use crate::{
+    Transfer,
     context::Context,
-    error::{local, task_failed},
+    error::{TransferError, local, task_failed},
     part_file::hash_range,
+    sink::Sink,
     slab::SLAB,
 };
 
@@ -56,10 +58,11 @@ pub(super) fn at_once(compare: Compare, source: &Entry, destination: &Entry) -> 
     }
 }
 
-/// Compares what two places say about one name.
+/// Compares what two places say about one name. With a reader, what no checksum says is read.
 pub(super) async fn is_same(
     compare: Compare,
     context: &Context,
+    reader: Option<&Transfer>,
     source: (&Place, &Entry),
     destination: (&Place, &Entry),
 ) -> Result<bool> {
@@ -68,7 +71,39 @@ pub(super) async fn is_same(
     }
     // Sizes alone must do where the user did not ask for checksums.
     let insists = compare != Compare::SizeAndTime;
-    Ok(same_content(context, source, destination, insists).await?.unwrap_or(!insists))
+    match (same_content(context, source, destination, insists).await?, reader) {
+        (Some(same), _) => Ok(same),
+        (None, _) if !insists => Ok(true),
+        (None, None) => Ok(false),
+        (None, Some(reader)) => {
+            let ours = read(context, reader, source).await?;
+            Ok(ours == read(context, reader, destination).await?)
+        }
+    }
+}
+
+/// The checksum of what is there, byte by byte.
+async fn read(context: &Context, reader: &Transfer, at: (&Place, &Entry)) -> Result<Checksum> {
+    let mut hasher = Hasher::new(ChecksumKind::Crc32c);
+    match at.0 {
+        Place::Local(root) => {
+            let path = root.join(&at.1.name);
+            let hash = tokio::task::spawn_blocking(move || hash_file(&path, hasher));
+            context.unless_stopped(async { hash.await.map_err(task_failed)? }).await
+        }
+        Place::Store { store, prefix } => {
+            let key = ObjectKey::new(format!("{prefix}{}", at.1.name))?;
+            let body = reader.download(store, key, Sink::writer(tokio::io::sink()));
+            let failed = |error: TransferError| {
+                Error::new(error.kind(), "cannot read the object to compare it").with_source(error)
+            };
+            let mut body = body.cancel(context.cancel.clone()).body().await.map_err(failed)?;
+            while let Some(bytes) = body.chunk().await.map_err(failed)? {
+                hasher.update(&bytes);
+            }
+            Ok(hasher.finish())
+        }
+    }
 }
 
 /// Compares checksums; `None` if there is no kind that both can have. With `ask`, objects are asked for checksums that

@@ -192,6 +192,7 @@ pub struct Sync {
     from: Place,
     to: Place,
     compare: Compare,
+    read_contents: bool,
     list_destination: bool,
     update: bool,
     remove: bool,
@@ -230,6 +231,7 @@ impl Sync {
             from,
             to,
             compare: Compare::default(),
+            read_contents: false,
             list_destination: true,
             update: false,
             remove: false,
@@ -255,6 +257,13 @@ impl Sync {
     /// What makes two items the same. Default [`Compare::SizeAndTime`].
     pub fn compare(mut self, compare: Compare) -> Self {
         self.compare = compare;
+        self
+    }
+
+    /// Reads objects where checksums are to be compared and both sides do not state one of the same kind. Default off:
+    /// they are not the same then, since to copy them costs no more than to read them.
+    pub fn read_contents(mut self, on: bool) -> Self {
+        self.read_contents = on;
         self
     }
 

@@ -360,7 +360,8 @@ async fn treat(
 ) -> Outcome {
     let context = &sync.how.context;
     if let Some(there) = &there {
-        let same = is_same(sync.compare, context, (&sync.from, &entry), (&sync.to, there)).await;
+        let reader = sync.read_contents.then_some(&sync.how.reader);
+        let same = is_same(sync.compare, context, reader, (&sync.from, &entry), (&sync.to, there)).await;
         match same {
             Ok(true) => return Outcome::Unchanged(entry),
             Ok(false) => {}
