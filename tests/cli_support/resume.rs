@@ -9,7 +9,7 @@ use longshore_devserver::JournalEntry;
 use super::{Home, Platform, assert_same, cases, names, noise, platforms::Site, random_file};
 
 cases! { aistore_upload aistore_download aistore_sync supabase_upload supabase_download supabase_sync s3_upload
-s3_download s3_sync apolo_upload apolo_download apolo_sync aistore_stale_transfers aistore_changed_source }
+s3_download s3_sync apolo_upload apolo_download apolo_sync stale_transfers changed_sources changed_objects }
 
 const MIB: usize = 1 << 20;
 /// Part size and number of workers of the runs.
@@ -102,9 +102,9 @@ struct Case<'a> {
     length: usize,
     /// Most bytes that a kill may cost.
     allowed: usize,
-    /// Looks at what is there after a kill.
-    check: &'a dyn Fn(),
-    /// Looks at what is there after the end, and takes it away.
+    /// Whether something has the final name.
+    arrived: &'a dyn Fn() -> bool,
+    /// Makes sure that what has the final name is whole, and takes it away.
     whole: &'a dyn Fn(),
 }
 
@@ -117,14 +117,13 @@ impl Case<'_> {
             site.server.journal().clear();
             moments += 1;
             let run = run_and_kill(home, args, moment(length as u64, moments));
-            if run == Run::Ended {
+            if run == Run::Ended || (self.arrived)() {
                 // It was quicker: the next one begins with nothing.
                 (self.whole)();
                 before = 0;
                 continue;
             }
             kill += 1;
-            (self.check)();
             let now = done(home);
             if run == Run::Restarted {
                 before = now;
@@ -194,7 +193,7 @@ fn upload(platform: Platform) {
     let (bucket, url) = (site.url(""), site.url("big"));
     random_file(home.path("big"), length);
     let allowed = under_way(platform);
-    let check = || assert_eq!(home.run(["ls", &bucket]).ok().out(), "");
+    let arrived = || !home.run(["ls", &bucket]).ok().out().is_empty();
     let whole = || {
         assert!(home.run(["cat", &url]).ok().bytes == noise(length as u64 + 1, length));
         home.run(["rm", &url]).ok();
@@ -208,7 +207,7 @@ fn upload(platform: Platform) {
         operation: "mpt-part",
         length,
         allowed,
-        check: &check,
+        arrived: &arrived,
         whole: &whole,
     }
     .run();
@@ -242,15 +241,24 @@ fn download(platform: Platform) {
     site.server.faults().add_str(SLOW_DOWNLOAD).unwrap();
     // A part for each worker, and what is fetched twice because it was late.
     let allowed = WORKERS * (PART + ON_THE_WAY) + length * 3 / 100;
-    let check = || assert!(!home.path("big").exists());
+    let arrived = || home.path("big").exists();
     let whole = || {
         assert!(fs::read(home.path("big")).unwrap() == noise(length as u64 + 1, length));
-        assert_eq!(names(&home.work()), ["big"]);
         fs::remove_file(home.path("big")).unwrap();
     };
     let args: &[&str] = &["cp", &url, "big"];
-    Case { home: &home, site: &site, args, operation: "get", length, allowed, check: &check, whole: &whole }
-        .run();
+    Case {
+        home: &home,
+        site: &site,
+        args,
+        operation: "get",
+        length,
+        allowed,
+        arrived: &arrived,
+        whole: &whole,
+    }
+    .run();
+    assert!(names(&home.work()).is_empty());
     assert!(state(&home).is_empty());
 }
 
@@ -313,42 +321,74 @@ fn sync(platform: Platform) {
     assert!(state(&home).is_empty());
 }
 
-/// An upload that is killed when some of it has been noted.
-fn killed_upload(home: &Home) {
+/// A transfer that is killed when some of it has been noted.
+fn killed(home: &Home, args: &[&str]) {
     for wait in 1..10 {
-        let args = [SLOW_UPLOAD.as_slice(), &["cp", "big", "ais://bucket/big"]].concat();
-        let run = run_and_kill(home, &args, Duration::from_millis(300 * wait));
+        let run = run_and_kill(home, args, Duration::from_millis(300 * wait));
         if run != Run::Ended && done(home) > 0 {
             return;
         }
     }
-    panic!("no upload was killed in the middle");
+    panic!("no transfer was killed in the middle: {args:?}");
 }
 
-fn aistore_stale_transfers() {
-    let site = Platform::Aistore.start();
-    let home = user(&site);
-    random_file(home.path("big"), 60 * MIB);
-    killed_upload(&home);
-    let listed = home.run(["resume"]).ok();
-    assert!(listed.out().starts_with("upload of "), "{}", listed.out());
-    assert!(listed.out().contains("big to ais://bucket/big: "), "{}", listed.out());
-    assert_eq!(home.run(["resume", "--clean", "--older-than", "1d"]).ok().out(), "");
-    assert_eq!(home.run(["resume", "--clean"]).ok().out(), "gave up the transfer of ais://bucket/big\n");
-    assert!(site.server.journal().count(|entry| entry.operation == "mpt-abort") > 0);
-    assert_eq!(home.run(["resume"]).ok().out(), "");
-    assert!(state(&home).is_empty());
+fn killed_upload(site: &Site, home: &Home) {
+    let url = site.url("big");
+    killed(home, &[SLOW_UPLOAD.as_slice(), &["cp", "big", &url]].concat());
 }
 
-fn aistore_changed_source() {
-    let site = Platform::Aistore.start();
-    let home = user(&site);
-    random_file(home.path("big"), 60 * MIB);
-    killed_upload(&home);
-    random_file(home.path("big"), 60 * MIB + 5);
-    home.run(["cp", "big", "ais://bucket/big"])
-        .ok()
-        .says(&["starts again", "has changed since the upload began"]);
-    assert!(home.run(["cat", "ais://bucket/big"]).ok().bytes == fs::read(home.path("big")).unwrap());
-    assert!(state(&home).is_empty());
+fn stale_transfers() {
+    for platform in Platform::ALL {
+        let site = platform.start();
+        let home = user(&site);
+        let url = site.url("big");
+        random_file(home.path("big"), size(platform));
+        killed_upload(&site, &home);
+        let listed = home.run(["resume"]).ok();
+        assert!(listed.out().starts_with("upload of "), "{}", listed.out());
+        assert!(listed.out().contains("/big: "), "{}", listed.out());
+        assert_eq!(home.run(["resume", "--clean", "--older-than", "1d"]).ok().out(), "");
+        assert!(home.run(["resume", "--clean"]).ok().out().starts_with("gave up the transfer of "));
+        assert!(site.server.journal().count(|entry| entry.operation == "mpt-abort") > 0, "{platform:?}");
+        assert_eq!(home.run(["resume"]).ok().out(), "");
+        assert!(state(&home).is_empty());
+        // Nothing of it is left to go on with.
+        let ran = home.run(["cp", "big", &url]).ok();
+        assert!(!ran.err.contains("goes on"), "{}", ran.err);
+    }
+}
+
+fn changed_sources() {
+    for platform in Platform::ALL {
+        let site = platform.start();
+        let home = user(&site);
+        let url = site.url("big");
+        random_file(home.path("big"), size(platform));
+        killed_upload(&site, &home);
+        random_file(home.path("big"), size(platform) + 5);
+        home.run(["cp", "big", &url]).ok().says(&["starts again", "has changed since the upload began"]);
+        assert!(home.run(["cat", &url]).ok().bytes == fs::read(home.path("big")).unwrap());
+        assert!(state(&home).is_empty());
+    }
+}
+
+fn changed_objects() {
+    for platform in Platform::ALL {
+        let site = platform.start();
+        let home = user(&site);
+        let url = site.url("big");
+        for (name, length) in [("one", size(platform)), ("two", size(platform) + 5)] {
+            random_file(home.path(name), length);
+        }
+        home.run(["cp", "one", &url]).ok();
+        let slow = site.server.faults().add_str(SLOW_DOWNLOAD).unwrap();
+        killed(&home, &["cp", &url, "big"]);
+        site.server.faults().remove(slow);
+        home.run(["cp", "two", &url]).ok();
+        let ran = home.run(["cp", &url, "big"]).ok();
+        ran.says(&["starts again", "another object, or of another state of it"]);
+        assert!(fs::read(home.path("big")).unwrap() == fs::read(home.path("two")).unwrap());
+        assert_eq!(names(&home.work()), ["big", "one", "two"]);
+        assert!(state(&home).is_empty());
+    }
 }
