@@ -180,6 +180,7 @@ pub(crate) fn text(input: &str) -> String {
     let input = after(&input, "LastModified:", date, "TIME");
     let input = http_dates(&input);
     let input = unstarted_jobs(&input);
+    let input = sorted_buckets(&input);
     let input = after(&input, "(0x", |c| c.is_ascii_hexdigit(), "ID");
     let input = after(&input, "Smap v", |c| c.is_ascii_digit(), "N");
     let input = after(&input, "/ais/mp", |c| c.is_ascii_alphanumeric(), "N");
@@ -217,6 +218,17 @@ fn after(input: &str, marker: &str, belongs: impl Fn(char) -> bool, by: &str) ->
     }
     out.push_str(rest);
     out
+}
+
+/// Puts the buckets of an S3 listing, which come in any order, in one.
+fn sorted_buckets(input: &str) -> String {
+    const END: &str = "</Bucket>";
+    let list =
+        input.split_once("<Buckets>").and_then(|(head, rest)| Some((head, rest.split_once("</Buckets>")?)));
+    let Some((head, (list, tail))) = list else { return input.to_owned() };
+    let mut buckets: Vec<_> = list.split_inclusive(END).collect();
+    buckets.sort_unstable();
+    format!("{head}<Buckets>{}</Buckets>{tail}", buckets.concat())
 }
 
 /// Replaces ids of jobs that were refused: `xa-kind[id]`.

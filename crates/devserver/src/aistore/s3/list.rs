@@ -1,5 +1,6 @@
 //! Listings.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::{escape, xml};
@@ -19,15 +20,21 @@ const NAMESPACE: &str = "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01\"";
 const MAX_KEYS: usize = 1000;
 
 pub(super) fn buckets(cx: &Cx) -> Reply {
-    let mut list = String::new();
+    let (mut list, mut seen) = (String::new(), HashMap::new());
     for bucket in cx.cluster.buckets.list(None, None) {
         let created = bucket.props()["created"].as_str().and_then(|n| n.parse().ok()).unwrap_or(0);
         let created = gotime::format(created, "2006-01-02T15:04:05.000Z");
-        let (name, provider) = (&bucket.name.name, bucket.name.provider.as_str());
+        let (name, provider) = (bucket.name.name.clone(), bucket.name.provider.as_str());
+        // S3 knows one bucket of a name.
+        let warning = seen.insert(name.clone(), provider).map_or_else(String::new, |other| {
+            format!(
+                " (WARNING: {{{name}, Provider: {other}}} and {{{name}, Provider: {provider}}} share the same name)"
+            )
+        });
         let _ = write!(
             list,
-            "<Bucket><Name>{name}</Name><CreationDate>{created}</CreationDate><String>Provider: {provider}</String>\
-             </Bucket>"
+            "<Bucket><Name>{name}</Name><CreationDate>{created}</CreationDate><String>Provider: {provider}{warning}\
+             </String></Bucket>"
         );
     }
     xml(&format!(
