@@ -102,8 +102,7 @@ impl Download {
 
     /// Leaves the folders that the next name is not in; all of them if there is none.
     fn close(&mut self, next: Option<&str>) {
-        while let Some(open) =
-            self.open.pop_if(|open| next.is_none_or(|next| !next.starts_with(&open.name)))
+        while let Some(open) = self.open.pop_if(|open| next.is_none_or(|next| !next.starts_with(&open.name)))
         {
             if let Some(folder) = open.folder {
                 folder.done(&self.copy.events);
