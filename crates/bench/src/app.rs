@@ -46,6 +46,8 @@ enum Command {
     Keys(ours::keys::Args),
     /// Work on a bucket of an AIStore cluster
     Cluster(ours::cluster::Args),
+    /// Work on a bucket of an Apolo cluster
+    Apolo(ours::apolo::Args),
     /// Get one small object many times, through a chosen part of the stack
     Stack(ours::stack::Args),
 }
@@ -60,6 +62,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Put(args) => ours::put::run(&args),
         Command::Small(args) => ours::small::run(&args),
         Command::Keys(args) => ours::keys::run(&args),
+        Command::Apolo(args) => ours::apolo::run(&args),
         Command::Stack(args) => ours::stack::run(&args),
         Command::Cluster(args) => ours::cluster::run(&args),
     };

@@ -1,5 +1,6 @@
 //! Small programs over the crates of this workspace, which the runner measures like any other client.
 
+pub(crate) mod apolo;
 pub(crate) mod cluster;
 pub(crate) mod get;
 pub(crate) mod keys;

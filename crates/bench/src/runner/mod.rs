@@ -1,5 +1,6 @@
 //! The runner: prepares content, runs our programs and their peers in turn, prints tables.
 
+mod buckets;
 mod cluster;
 mod machine;
 mod measure;
@@ -50,6 +51,9 @@ pub(crate) struct Args {
     /// Python with the packages `requests` and `aistore`
     #[arg(long, default_value = "python3")]
     python: String,
+    /// Python with the package `apolo-sdk` [default: the one of `cargo xtask setup peers apolo-sdk`]
+    #[arg(long)]
+    apolo_python: Option<PathBuf>,
     /// Gateway of a real AIStore cluster on this machine, for the table `aistore`; a bucket is made and removed
     #[arg(long)]
     ais_endpoint: Option<String>,
@@ -80,6 +84,7 @@ enum Name {
     Tls,
     Stack,
     Aistore,
+    Apolo,
 }
 
 /// What every table needs.
@@ -124,7 +129,7 @@ fn all(args: &Args, workspace: Workspace) -> Result<ExitCode, Failure> {
         deadline: started + Duration::from_secs(args.minutes.unwrap_or(if args.quick { 5 } else { 30 }) * 60),
     };
     let size = args.size.unwrap_or(if args.quick { GIB / 4 } else { 4 * GIB });
-    let peers = Peers::find(&args.python, &args.ais);
+    let peers = Peers::find(&args.python, &args.ais, args.apolo_python.as_deref());
     let cluster = args.ais_endpoint.clone();
     let cluster = cluster.map(|endpoint| Cluster { endpoint, process: args.ais_process.clone() });
     let bench = Bench { workspace, peers, rules, size, quick: args.quick, cluster };
@@ -143,6 +148,7 @@ fn all(args: &Args, workspace: Workspace) -> Result<ExitCode, Failure> {
             Name::Tls => tables::tls::table(&bench),
             Name::Stack => tables::stack::table(&bench),
             Name::Aistore => tables::aistore::table(&bench),
+            Name::Apolo => tables::apolo::table(&bench),
         }?;
         if !args.json {
             eprintln!("{}", table.text());

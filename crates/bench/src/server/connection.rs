@@ -202,6 +202,9 @@ impl Connection {
         self.output.clear();
         header(&mut self.output, &["HTTP/1.1 ", status]);
         header(&mut self.output, &["Content-Length: ", &length.to_string()]);
+        // Some clients of S3 do not work without it.
+        let now = httpdate::fmt_http_date(std::time::SystemTime::now());
+        header(&mut self.output, &["Date: ", &now]);
     }
 }
 

@@ -1,8 +1,10 @@
 //! Command lines of the peers, each in the way that its own documentation recommends for the job.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use super::{Peer, Peers};
+use crate::runner::buckets::Buckets;
 use crate::runner::process::{Invocation, Server};
 
 /// Where a peer finds an object.
@@ -55,7 +57,7 @@ impl Peers {
                 let call = call.arg("-c").arg(include_str!("aistore_get.py")).arg(endpoint);
                 call.arg(from.bucket).arg(from.key).arg(to)
             }
-            Peer::Wrk | Peer::Ais => return None,
+            Peer::Wrk | Peer::Ais | Peer::ApoloSdk => return None,
         })
     }
 
@@ -75,7 +77,7 @@ impl Peers {
                 let call = call.arg("-c").arg(include_str!("aistore_put.py")).arg(from);
                 call.arg(endpoint).arg(to.bucket).arg(to.key)
             }
-            Peer::Aria2c | Peer::S5cmd | Peer::Wrk | Peer::Ais => return None,
+            Peer::Aria2c | Peer::S5cmd | Peer::Wrk | Peer::Ais | Peer::ApoloSdk => return None,
         })
     }
 
@@ -118,6 +120,19 @@ impl Peers {
             }
             _ => return None,
         })
+    }
+
+    /// One action of the platform's client: the name of a method that takes a source and a destination.
+    pub(in crate::runner) fn apolo(
+        &self,
+        service: &Buckets,
+        action: &str,
+        from: impl Into<OsString>,
+        to: impl Into<OsString>,
+    ) -> Option<Invocation> {
+        let call = Invocation::new(self.program(Peer::ApoloSdk)?);
+        let call = call.arg("-c").arg(include_str!("apolo_sdk.py")).arg(service.url()).arg(service.token());
+        Some(call.arg(action).arg(from).arg(to))
     }
 
     /// A call about the keys of buckets, up to their names.

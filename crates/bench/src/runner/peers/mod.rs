@@ -4,7 +4,7 @@ mod calls;
 
 pub(super) use calls::{Remote, SmallWork, WRK_SCRIPT};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::Serialize;
@@ -21,6 +21,8 @@ pub(super) enum Peer {
     S5cmd,
     /// AIStore's own command line.
     Ais,
+    /// The Apolo platform's own client.
+    ApoloSdk,
 }
 
 /// A peer as it was found on this machine.
@@ -40,7 +42,7 @@ pub(super) struct Found {
 pub(super) struct Peers(Vec<Found>);
 
 impl Peer {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Curl,
         Self::Aria2c,
         Self::Rclone,
@@ -49,6 +51,7 @@ impl Peer {
         Self::Aistore,
         Self::S5cmd,
         Self::Ais,
+        Self::ApoloSdk,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -61,6 +64,7 @@ impl Peer {
             Self::Aistore => "aistore (Python)",
             Self::S5cmd => "s5cmd",
             Self::Ais => "ais",
+            Self::ApoloSdk => "apolo-sdk (Python)",
         }
     }
 
@@ -75,10 +79,11 @@ impl Peer {
             Self::Aistore => "pip install aistore, and name that Python with --python",
             Self::S5cmd => "optional: go install github.com/peak/s5cmd/v2@latest",
             Self::Ais => "build cmd/cli of NVIDIA/aistore, and name the program with --ais",
+            Self::ApoloSdk => "run `cargo xtask setup peers apolo-sdk`",
         }
     }
 
-    fn find(self, python: &str, ais: &str) -> Found {
+    fn find(self, python: &str, ais: &str, apolo: &str) -> Found {
         let (program, args): (&str, &[&str]) = match self {
             Self::Curl => ("curl", &["--version"]),
             Self::Aria2c => ("aria2c", &["--version"]),
@@ -90,6 +95,9 @@ impl Peer {
             }
             Self::S5cmd => ("s5cmd", &["version"]),
             Self::Ais => (ais, &["--version"]),
+            Self::ApoloSdk => {
+                (apolo, &["-c", "import apolo_sdk, importlib.metadata as m; print(m.version('apolo-sdk'))"])
+            }
         };
         let output = Command::new(program).args(args).stdin(Stdio::null()).output().ok();
         // wrk prints its version and then ends with an error.
@@ -110,9 +118,16 @@ fn version(text: &str) -> Option<String> {
 }
 
 impl Peers {
-    /// Looks for all of them; `python` is the interpreter to ask for packages, `ais` AIStore's command line.
-    pub(super) fn find(python: &str, ais: &str) -> Self {
-        Self(Peer::ALL.into_iter().map(|peer| peer.find(python, ais)).collect())
+    /// Looks for all of them; `python` is the interpreter to ask for packages, `ais` AIStore's command line, `apolo` the
+    /// interpreter of apolo-sdk.
+    pub(super) fn find(python: &str, ais: &str, apolo: Option<&Path>) -> Self {
+        let own = std::env::current_exe().ok();
+        // The tests of peers install it there.
+        let usual = own.as_deref().and_then(|path| path.ancestors().nth(2));
+        let usual = usual.map(|target| target.join("peers/apolo-sdk/bin/python"));
+        let apolo = apolo.map(Path::to_owned).or(usual).unwrap_or_default();
+        let apolo = apolo.to_string_lossy();
+        Self(Peer::ALL.into_iter().map(|peer| peer.find(python, ais, &apolo)).collect())
     }
 
     /// Those of them that matter to a table, found or not.

@@ -1,6 +1,7 @@
 //! The tables. Each decides who is measured, how it is checked, and which ratios matter.
 
 pub(super) mod aistore;
+pub(super) mod apolo;
 pub(super) mod download;
 pub(super) mod list;
 pub(super) mod small;
