@@ -144,7 +144,7 @@ const S3_ROWS: &[Row] = &[
     row("reset::part", "mpt-part:reset-at=5000:count=1", Parts, Right),
     row("reset::upload", "mpt-part:reset-at=5000:count=2", Upload, Right),
     row("close::upload", "mpt-part:close:count=2", Upload, Right),
-    row("status_503::creation", "mpt-create:status=503:count=1", Upload, Fails(Unavailable)),
+    row("status_503::creation", "mpt-create:status=503:count=1", Upload, Right),
     row("status_503::upload", "mpt-part:status=503:count=2", Upload, Right),
     row("status_503::upload_without_end", "mpt-part:status=503", Upload, Fails(Unavailable)),
     row("status_503::completion", "mpt-complete:status=503:count=1", Upload, Either(Unavailable)),

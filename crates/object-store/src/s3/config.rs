@@ -6,7 +6,7 @@ use longshore_core_types::{BucketName, Error, ErrorKind, Pressure, Result, Secre
 use longshore_transport::{Transport, TransportBuilder, TransportConfig};
 use object_store_0_14::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 
-use super::{credentials::AwsCredentials, error, sign::Signer, store::S3Store};
+use super::{credentials::AwsCredentials, error, refusals::Refusals, sign::Signer, store::S3Store};
 use crate::{
     TransportConnector,
     credentials::{CredentialSource, Library, Source},
@@ -199,7 +199,8 @@ impl S3Builder {
             }
         };
         let signer = source.clone().map(|source| Signer { source, region: region.clone() });
-        let transport = setup::transport(self.builder, self.config, signer).map_err(&mut note).ok();
+        let builder = self.builder.classifier(Refusals);
+        let transport = setup::transport(builder, self.config, signer).map_err(&mut note).ok();
         let (Some(bucket), Some(endpoint), Some(transport), true) =
             (bucket, endpoint, transport, faults.is_empty())
         else {

@@ -4,6 +4,7 @@ mod config;
 mod credentials;
 mod error;
 mod flavor;
+mod refusals;
 mod sign;
 mod store;
 mod store_copy;

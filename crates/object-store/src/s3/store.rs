@@ -449,7 +449,7 @@ impl BlobStore for S3Store {
             let message = "this service has no condition on the end of an upload in parts";
             return Err(self.refuse(Error::new(ErrorKind::Unsupported, message), OPERATION, Some(key)));
         }
-        // Repeated, it would leave an upload behind that nobody knows of.
+        // Repeated after a lost answer, it would leave an upload behind that nobody knows of.
         let request = self
             .on(key, Method::POST, OPERATION, Idempotency::NotIdempotent)?
             .query("uploads", "")

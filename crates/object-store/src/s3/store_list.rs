@@ -78,7 +78,7 @@ fn entries(found: ListBucketResult, opts: &ListOptions) -> Result<ListPage> {
 }
 
 pub(super) async fn buckets(store: &S3Store) -> Result<Vec<String>> {
-    let service = store.client().service().map_err(|error| store.refuse(error, BUCKETS, None))?;
+    let service = store.client().service();
     let (mut names, mut token) = (Vec::new(), None);
     loop {
         let request = store.request(Method::GET, BUCKETS, Idempotency::Idempotent);

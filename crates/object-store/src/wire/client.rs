@@ -78,8 +78,8 @@ impl Client {
 
     /// The service that has the bucket, asked by the same.
     #[cfg(feature = "s3")]
-    pub(crate) fn service(&self) -> Result<Self> {
-        Ok(Self { endpoint: self.endpoint.service()?, ..self.clone() })
+    pub(crate) fn service(&self) -> Self {
+        Self { endpoint: self.endpoint.service(), ..self.clone() }
     }
 
     /// Sends a request. Any status but success is an error, which says what the body says.

@@ -2,18 +2,16 @@
 
 use std::fmt;
 
-use http::{Uri, uri::Authority};
+use http::Uri;
 use longshore_core_types::{BucketName, Error, ErrorKind, Result};
-use longshore_transport::encode_path;
+use longshore_transport::{BaseUrl, encode_path};
 
 /// The address of one bucket.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
-    https: bool,
-    authority: Authority,
-    /// Path of the bucket, without a slash at the end; empty if the host is the bucket's.
-    path: String,
-    style: Style,
+    service: BaseUrl,
+    /// Its path is empty if the host is the bucket's.
+    bucket: BaseUrl,
 }
 
 /// How a bucket stands in the address.
@@ -47,86 +45,44 @@ impl Endpoint {
 
     /// The bucket at `http://host[:port][/path]` or `https://...`.
     pub(crate) fn parse(text: &str, bucket: &BucketName, style: Style) -> Result<Self> {
-        let fault = |why: &str| {
-            // A password in the address must not end up in an error.
-            let shown = text.rsplit('@').next().unwrap_or_default();
-            invalid(format!("{shown:?} is not the address of a store: {why}"))
-        };
-        let (https, rest) = match text.trim().split_once("://") {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (false, rest),
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (true, rest),
-            _ => return Err(fault("it does not begin with http:// or https://")),
-        };
-        if rest.contains(['?', '#']) {
-            return Err(fault("it has a query or fragment"));
-        }
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        if authority.contains('@') {
-            return Err(fault("give keys apart from the address"));
-        }
-        let default = if https { ":443" } else { ":80" };
+        let base = BaseUrl::parse(text, "a store")?;
+        let fault =
+            |error| invalid(format!("{base} with the bucket {bucket} is not an address")).with_source(error);
+        let default = if base.to_string().starts_with("https:") { ":443" } else { ":80" };
         // The default port is not part of the Host header that is signed.
+        let authority = base.authority().as_str();
         let authority = authority.strip_suffix(default).unwrap_or(authority);
-        let mut path = path.trim_end_matches('/').to_owned();
-        let host = match style {
-            Style::Host => format!("{bucket}.{authority}"),
+        let service = base.clone().with_authority(authority.parse().map_err(fault)?);
+        let bucket = match style {
+            Style::Host => {
+                service.clone().with_authority(format!("{bucket}.{authority}").parse().map_err(fault)?)
+            }
             Style::Path => {
-                path = format!("{path}/{}", encode_path(bucket.as_str()));
-                authority.to_owned()
+                service.clone().with_path(format!("{}/{}", base.path(), encode_path(bucket.as_str())))
             }
         };
-        let authority: Authority = host.parse().map_err(|_| fault("host or port is malformed"))?;
-        if authority.host().is_empty() {
-            return Err(fault("it has no host"));
-        }
-        let path = path.trim_start_matches('/');
-        let path = if path.is_empty() { String::new() } else { format!("/{path}") };
-        let endpoint = Self { https, authority, path, style };
-        endpoint.uri(None, "").map_err(|_| fault("its path is malformed"))?;
-        Ok(endpoint)
+        Ok(Self { service, bucket })
     }
 
     /// The address of the service that has the bucket.
     #[cfg(feature = "s3")]
-    pub(crate) fn service(&self) -> Result<Self> {
-        let mut service = self.clone();
-        match self.style {
-            Style::Path => service.path.truncate(self.path.rfind('/').unwrap_or_default()),
-            Style::Host => {
-                let (_, host) = self.authority.as_str().split_once('.').unwrap_or_default();
-                service.authority =
-                    host.parse().map_err(|_| invalid(format!("{self:?} names no service")))?;
-            }
-        }
-        Ok(service)
+    pub(crate) fn service(&self) -> Self {
+        Self { service: self.service.clone(), bucket: self.service.clone() }
     }
 
     /// The URL of an object, or of the bucket.
     pub(crate) fn uri(&self, key: Option<&str>, query: &str) -> Result<Uri> {
-        let scheme = if self.https { "https" } else { "http" };
-        let mut text = format!("{scheme}://{}{}", self.authority, self.path);
         match key {
-            Some(key) => {
-                text.push('/');
-                text.push_str(&encode_path(key));
-            }
-            None if self.path.is_empty() => text.push('/'),
-            None => {}
+            Some(key) => self.bucket.uri(&format!("/{}", encode_path(key)), query),
+            None if self.bucket.path().is_empty() => self.bucket.uri("/", query),
+            None => self.bucket.uri("", query),
         }
-        if !query.is_empty() {
-            text.push('?');
-            text.push_str(query);
-        }
-        text.parse().map_err(|error| {
-            Error::new(ErrorKind::InvalidInput, "the request does not fit into a URL").with_source(error)
-        })
     }
 }
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.https { "https" } else { "http" };
-        write!(f, "{scheme}://{}{}", self.authority, self.path)
+        fmt::Display::fmt(&self.bucket, f)
     }
 }
 
@@ -153,9 +109,9 @@ mod tests {
         assert_eq!(uri(&host, None, "uploads="), "https://b.host/?uploads=");
         assert_eq!(uri(&host, Some("/lead"), ""), "https://b.host//lead");
         for (endpoint, service) in [(&path, "http://127.0.0.1:9000/base"), (&host, "https://host/")] {
-            assert_eq!(uri(&endpoint.service().unwrap(), None, ""), service);
+            assert_eq!(uri(&endpoint.service(), None, ""), service);
         }
-        let root = own("http://127.0.0.1:9000", Style::Path).unwrap().service().unwrap();
+        let root = own("http://127.0.0.1:9000", Style::Path).unwrap().service();
         assert_eq!(uri(&root, None, ""), "http://127.0.0.1:9000/");
         for bad in ["host", "ftp://host", "http://u:p@host", "http://host?x", "http://:1"] {
             let error = own(bad, Style::Path).unwrap_err();
