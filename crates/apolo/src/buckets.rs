@@ -6,13 +6,14 @@ use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
 use http::Method;
 use longshore_core_types::{Error, ErrorKind, Idempotency, Result, Secret};
+use longshore_transport::encode_segment;
 use serde_json::{Map, Value, json};
 
 use crate::{
     client::Client,
     model::{Bucket, BucketCredentials, Provider, WireBucket},
     ndjson,
-    wire::{Request, segment},
+    wire::Request,
 };
 
 use Idempotency::{Idempotent, NotIdempotent};
@@ -107,7 +108,7 @@ impl Buckets {
         operation: &'static str,
         how: Idempotency,
     ) -> Request {
-        Request::new(method, format!("/buckets/{}{rest}", segment(name)), operation, how)
+        Request::new(method, format!("/buckets/{}{rest}", encode_segment(name)), operation, how)
             .on("bucket", name)
             .query("org_name", self.scope.org.as_deref())
             .query("project_name", self.scope.project.as_deref())

@@ -4,15 +4,10 @@ use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
 use http::Method;
 use longshore_core_types::{Idempotency, Result};
+use longshore_transport::encode_segment;
 use serde_json::json;
 
-use crate::{
-    buckets::check_name,
-    client::Client,
-    model::PersistentCredentials,
-    ndjson,
-    wire::{Request, segment},
-};
+use crate::{buckets::check_name, client::Client, model::PersistentCredentials, ndjson, wire::Request};
 
 use Idempotency::{Idempotent, NotIdempotent};
 
@@ -28,7 +23,7 @@ impl PersistentKeys {
     }
 
     fn one(method: Method, name: &str, operation: &'static str, how: Idempotency) -> Request {
-        Request::new(method, format!("/persistent_credentials/{}", segment(name)), operation, how)
+        Request::new(method, format!("/persistent_credentials/{}", encode_segment(name)), operation, how)
             .on("persistent credentials", name)
     }
 

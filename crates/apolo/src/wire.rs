@@ -2,11 +2,8 @@
 
 use http::{HeaderValue, Method, header};
 use longshore_core_types::{CallInfo, Error, ErrorKind, Idempotency, Payload, Resource, Result};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use longshore_transport::encode_segment;
 use serde::Serialize;
-
-/// Everything but unreserved characters: names are one segment, whatever they hold.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A request that is complete but for the service's address.
 #[derive(Debug)]
@@ -18,10 +15,6 @@ pub(crate) struct Request {
     pub(crate) json: bool,
     pub(crate) lines: bool,
     pub(crate) call: CallInfo,
-}
-
-pub(crate) fn segment(name: &str) -> String {
-    utf8_percent_encode(name, SEGMENT).to_string()
 }
 
 impl Request {
@@ -43,7 +36,7 @@ impl Request {
     pub(crate) fn query(mut self, name: &str, value: Option<&str>) -> Self {
         if let Some(value) = value {
             let mark = if self.path.contains('?') { '&' } else { '?' };
-            self.path = format!("{}{mark}{name}={}", self.path, segment(value));
+            self.path = format!("{}{mark}{name}={}", self.path, encode_segment(value));
         }
         self
     }
@@ -92,11 +85,15 @@ mod tests {
 
     #[test]
     fn requests() {
-        let request =
-            Request::new(Method::GET, format!("/buckets/{}", segment("a/b c")), "x", Idempotency::Idempotent)
-                .query("org_name", Some("a&b"))
-                .query("owner", None)
-                .query("project_name", Some("p"));
+        let request = Request::new(
+            Method::GET,
+            format!("/buckets/{}", encode_segment("a/b c")),
+            "x",
+            Idempotency::Idempotent,
+        )
+        .query("org_name", Some("a&b"))
+        .query("owner", None)
+        .query("project_name", Some("p"));
         let request = request.at("http://h/api/v1/buckets").unwrap();
         assert_eq!(
             request.uri().to_string(),

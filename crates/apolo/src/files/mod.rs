@@ -1,5 +1,6 @@
 //! Files and directories to a bucket and back, as the platform's own client moves them.
 
+mod builder;
 mod crew;
 mod decide;
 mod download;

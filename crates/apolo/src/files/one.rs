@@ -1,17 +1,16 @@
 //! One file.
 
 use std::{
-    fmt, fs,
-    future::{Future, IntoFuture},
+    fs,
     path::{Path, PathBuf},
-    pin::Pin,
 };
 
-use longshore_core_types::{Error, ErrorKind};
 use longshore_transfer::{CancelToken, TransferError};
 
 use super::{
-    Copied, Files, absolute, conflict,
+    Copied, Files, absolute,
+    builder::{check_upload, copy_settings},
+    conflict,
     decide::{Decision, Remote, Seen, Wish, decide},
     event::{Events, FileEvent},
     local, not_found,
@@ -43,44 +42,13 @@ impl FileCopy {
         Self { files, path, name, is_upload, wish, events, cancel }
     }
 
-    /// Leaves a destination alone that is newer than the source by two seconds or more, as far as the clocks of both sides
-    /// allow to say. Default off.
-    pub fn update(mut self, on: bool) -> Self {
-        self.wish.update = on;
-        self
-    }
-
-    /// If the destination is newer by two seconds or more: leaves it alone if it is as long as the source, and takes it for
-    /// the beginning if it is shorter, so that only the rest is fetched. Downloads alone can do that:
-    /// [`ErrorKind::InvalidInput`] for uploads. Default off. [`update`](Self::update) wins.
-    #[doc(alias = "continue")]
-    pub fn resume(mut self, on: bool) -> Self {
-        self.wish.resume = on;
-        self
-    }
-
-    /// Tells what happens. Calls come one at a time, from the tasks that move bytes, so they must be quick.
-    pub fn on_event(mut self, listener: impl FnMut(&FileEvent) + Send + 'static) -> Self {
-        self.events = Events::new(listener);
-        self
-    }
-
-    /// Obeys this token.
-    pub fn cancel(mut self, token: CancelToken) -> Self {
-        self.cancel = token;
-        self
-    }
-
     async fn run(self) -> Result<Copied, TransferError> {
         let path = absolute(&self.path)?;
         if self.is_upload { self.upload(&path).await } else { self.download(&path).await }
     }
 
     async fn upload(self, from: &Path) -> Result<Copied, TransferError> {
-        if self.wish.resume {
-            let text = "an upload cannot go on in an object: only downloads can resume";
-            return Err(Error::new(ErrorKind::InvalidInput, text).into());
-        }
+        check_upload(self.wish)?;
         let meta = fs::metadata(from).map_err(|error| local("upload", from, error))?;
         if meta.is_dir() {
             return Err(conflict(format!("{} is a directory, not a file", from.display())));
@@ -139,22 +107,4 @@ fn left() -> Copied {
     Copied { left: 1, ..Copied::default() }
 }
 
-impl IntoFuture for FileCopy {
-    type Output = Result<Copied, TransferError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
-    }
-}
-
-impl fmt::Debug for FileCopy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileCopy")
-            .field("path", &self.path)
-            .field("name", &self.name)
-            .field("is_upload", &self.is_upload)
-            .field("wish", &self.wish)
-            .finish_non_exhaustive()
-    }
-}
+copy_settings!(FileCopy);

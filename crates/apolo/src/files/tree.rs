@@ -1,19 +1,12 @@
 //! Whole directories.
 
-use std::{
-    ffi::OsString,
-    fmt,
-    future::{Future, IntoFuture},
-    path::PathBuf,
-    pin::Pin,
-    sync::Arc,
-};
+use std::{ffi::OsString, path::PathBuf, sync::Arc};
 
-use longshore_core_types::{Error, ErrorKind};
 use longshore_transfer::{CancelToken, TransferError};
 
 use super::{
     Copied, Files, absolute,
+    builder::{check_upload, copy_settings},
     decide::Wish,
     download,
     event::{Events, FileEvent},
@@ -68,22 +61,6 @@ impl TreeCopy {
         }
     }
 
-    /// Leaves files alone that are newer at the destination by two seconds or more, as far as the clocks of both sides
-    /// allow to say. Default off.
-    pub fn update(mut self, on: bool) -> Self {
-        self.wish.update = on;
-        self
-    }
-
-    /// Of files that are newer at the destination by two seconds or more: leaves alone those that are as long as the source,
-    /// and takes shorter ones for the beginning, so that only the rest is fetched. Downloads alone can do that:
-    /// [`ErrorKind::InvalidInput`] for uploads. Default off. [`update`](Self::update) wins.
-    #[doc(alias = "continue")]
-    pub fn resume(mut self, on: bool) -> Self {
-        self.wish.resume = on;
-        self
-    }
-
     /// What is meant, by its name below the source; names of directories end in `/`, and nothing below one that is left
     /// out is asked about. Asked where no ignore file decides.
     pub fn filter(mut self, keep: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
@@ -108,18 +85,6 @@ impl TreeCopy {
         self
     }
 
-    /// Tells what happens. Calls come one at a time, from the tasks that move bytes, so they must be quick.
-    pub fn on_event(mut self, listener: impl FnMut(&FileEvent) + Send + 'static) -> Self {
-        self.events = Events::new(listener);
-        self
-    }
-
-    /// Obeys this token.
-    pub fn cancel(mut self, token: CancelToken) -> Self {
-        self.cancel = token;
-        self
-    }
-
     pub(super) fn rules(&self) -> Rules {
         Rules::new(self.ignore_files.clone(), self.keep.clone())
     }
@@ -129,30 +94,9 @@ impl TreeCopy {
         if !self.is_upload {
             return download::run(self).await;
         }
-        if self.wish.resume {
-            let text = "an upload cannot go on in an object: only downloads can resume";
-            return Err(Error::new(ErrorKind::InvalidInput, text).into());
-        }
+        check_upload(self.wish)?;
         upload::run(self).await
     }
 }
 
-impl IntoFuture for TreeCopy {
-    type Output = Result<Copied, TransferError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
-    }
-}
-
-impl fmt::Debug for TreeCopy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TreeCopy")
-            .field("path", &self.path)
-            .field("name", &self.name)
-            .field("is_upload", &self.is_upload)
-            .field("wish", &self.wish)
-            .finish_non_exhaustive()
-    }
-}
+copy_settings!(TreeCopy);

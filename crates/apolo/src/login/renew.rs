@@ -8,7 +8,7 @@ use std::{
 use http::{HeaderValue, header};
 use longshore_core_types::{CallInfo, Error, ErrorKind, Idempotency, Payload, Result, Secret};
 use longshore_object_store::credentials::{Issued, Issuer};
-use longshore_transport::{BaseUrl, Transport, body};
+use longshore_transport::{BaseUrl, Query, Transport, body};
 use serde::Deserialize;
 use tracing::warn;
 
@@ -16,7 +16,6 @@ use super::{
     file::{File, Renewed, Saved},
     token,
 };
-use crate::wire::segment;
 
 const OPERATION: &str = "apolo.login.renew";
 
@@ -81,14 +80,13 @@ impl Login {
     /// Asks the platform's token service.
     async fn ask(&self, saved: &Saved, refresh_token: &Secret) -> Result<Renewed> {
         let base = BaseUrl::parse(&saved.token_url, "Apolo's token service")?;
-        let form = format!(
-            "grant_type=refresh_token&refresh_token={}&client_id={}",
-            segment(refresh_token.expose()),
-            segment(&saved.client_id)
-        );
+        let mut form = Query::new();
+        form.push("grant_type", "refresh_token");
+        form.push("refresh_token", refresh_token.expose());
+        form.push("client_id", &saved.client_id);
         // Services may take a refresh token only once.
         let call = CallInfo::new(OPERATION, Idempotency::NotIdempotent);
-        let mut request = http::Request::new(Payload::from(form));
+        let mut request = http::Request::new(Payload::from(form.as_str().to_owned()));
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = base.uri("", "")?;
         let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
