@@ -174,8 +174,10 @@ mod tests {
     #[tokio::test]
     async fn errors_keep_their_kind_and_their_cause() {
         let server = ScriptedService::replies([Reply::refused()]);
-        let error =
-            client(&server).execute(request(Method::GET, HttpRequestBody::empty())).await.unwrap_err();
+        let mut sent = request(Method::GET, HttpRequestBody::empty());
+        // A host that has answered any test before is tried again.
+        *sent.uri_mut() = http::Uri::from_static("http://down/b/k");
+        let error = client(&server).execute(sent).await.unwrap_err();
         assert_eq!(error.kind(), HttpErrorKind::Connect);
         assert!(TransportError::find(&error).is_some());
         let server = ScriptedService::replies([Reply::ok("").broken_body(["ab"])]);
