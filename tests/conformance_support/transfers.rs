@@ -204,7 +204,8 @@ fn replaced_mid_download(scene: &Scene<'_>) -> Result<(), Fault> {
             && let Some((done, wait)) = gate.lock().unwrap_or_else(PoisonError::into_inner).take()
         {
             let _ = done.send(());
-            let _ = wait.recv();
+            // The thread may be the one that looks after sockets and timers, which the others need meanwhile.
+            let _ = tokio::task::block_in_place(|| wait.recv());
         }
     };
     let download =
