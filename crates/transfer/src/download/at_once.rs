@@ -32,6 +32,8 @@ const AS_FAST: f64 = 0.9;
 #[derive(Debug)]
 pub(crate) struct AtOnce {
     most: usize,
+    /// Whether few are to be tried at all; nothing is measured otherwise.
+    tries: bool,
     allowed: AtomicUsize,
     /// Nanoseconds of work in this window, of all fetchers together.
     worked: AtomicU64,
@@ -63,9 +65,11 @@ enum Stage {
 impl AtOnce {
     /// At most `most`. `in_order`: early bytes are read back.
     pub(crate) fn new(most: usize, in_order: bool) -> Self {
-        let stage = if in_order && most > FEW { Stage::Starting } else { Stage::Many };
+        let tries = in_order && most > FEW;
+        let stage = if tries { Stage::Starting } else { Stage::Many };
         Self {
             most,
+            tries,
             allowed: AtomicUsize::new(most),
             worked: AtomicU64::new(0),
             moved: AtomicU64::new(0),
@@ -85,6 +89,9 @@ impl AtOnce {
 
     /// Counts the time that a fetcher is at work, and not waiting.
     pub(crate) async fn count<F: Future>(&self, fetcher: F) -> F::Output {
+        if !self.tries {
+            return fetcher.await;
+        }
         let mut fetcher = pin!(fetcher);
         poll_fn(|context| {
             let begin = Instant::now();
@@ -97,7 +104,7 @@ impl AtOnce {
 
     /// So many bytes arrived.
     pub(crate) fn moved(&self, bytes: u64) {
-        if self.moved.fetch_add(bytes, Ordering::Relaxed) + bytes < WINDOW {
+        if !self.tries || self.moved.fetch_add(bytes, Ordering::Relaxed) + bytes < WINDOW {
             return;
         }
         let mut trial = self.trial.lock().unwrap_or_else(PoisonError::into_inner);
