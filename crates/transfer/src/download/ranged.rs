@@ -394,7 +394,9 @@ impl<S: BlobStore + Clone> Board<S> {
         }
     }
 
-    /// Fetches the rest of a part a second time; whoever is first wins. What goes wrong here is left to the first.
+    /// Fetches the rest of a part a second time; whoever is first wins. What goes wrong here is left to the first: nobody
+    /// tries that part again, since what fails at once, as everything does once the transfer is stopped, would fail at
+    /// once for ever.
     ///
     /// One that is late itself is given up, so that another one may be luckier.
     async fn hedge(&self, running: &Running, patience: Duration) {
@@ -406,14 +408,15 @@ impl<S: BlobStore + Clone> Board<S> {
         let second = Second { from, at: AtomicU64::new(from) };
         let result = tokio::select! {
             biased;
-            _ = done.wait_for(|done| *done) => None,
-            result = self.fetch_again(running, &second, hasher) => result.ok().flatten(),
-            () = sleep(patience) => None,
+            _ = done.wait_for(|done| *done) => Ok(None),
+            result = self.fetch_again(running, &second, hasher) => result,
+            () = sleep(patience) => Ok(None),
         };
         self.wasted.fetch_add(second.overlap(running), Ordering::Relaxed);
         match result {
-            Some(hasher) => self.done(running, hasher),
-            None => running.helped.store(false, Ordering::Relaxed),
+            Ok(Some(hasher)) => self.done(running, hasher),
+            Ok(None) => running.helped.store(false, Ordering::Relaxed),
+            Err(_) => {}
         }
     }
 

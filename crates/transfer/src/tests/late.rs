@@ -12,7 +12,7 @@ use super::{
     odd::{Odd, failing},
     store_with,
 };
-use crate::PartSize;
+use crate::{CancelToken, PartSize};
 
 /// A part of 64 KiB takes seven times this.
 const CHUNK: Duration = Duration::from_millis(50);
@@ -85,6 +85,21 @@ async fn an_unlucky_second_request_is_not_the_last_one() {
     // The tenth part, and whatever is tried for it first.
     let (time, _) = download(&[10, 11, 12]).await;
     assert!(time < Duration::from_secs(6), "{time:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_helps_a_part_once_the_transfer_is_stopped() {
+    let (store, _) = store_with(memory(), SIZE).await;
+    let odd = Odd::new(store).on_body(|n, body| paced(body, if n < 10 { 1 } else { 100 }));
+    let dir = dir();
+    let transfer = builder().concurrency(3).serial_download(64 * KIB).build().unwrap();
+    let cancel = CancelToken::new();
+    let download = transfer.download(&odd, key("k"), dir.path().join("f")).cancel(cancel.clone()).start();
+    // Nine parts are there, and two workers have nothing but the tenth to do.
+    sleep(Duration::from_secs(3)).await;
+    cancel.stop();
+    let error = download.join().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
 }
 
 #[tokio::test(start_paused = true)]
