@@ -12,7 +12,7 @@ use std::{
 
 use longshore_blob_api::BlobStore;
 use longshore_core_types::{
-    Checksum, ChecksumKind,
+    Checksum, ChecksumKind, ErrorKind,
     checksum::{Hasher, combine_crc32c},
 };
 use tokio::{
@@ -172,9 +172,16 @@ impl<S: BlobStore + Clone> Board<S> {
                 }
             };
             let Some(ended) = ended else { break };
-            result = ended.map_err(|error| Failure::from(task_failed(error))).flatten();
-            if result.is_err() {
-                break;
+            match ended.map_err(|error| Failure::from(task_failed(error))).flatten() {
+                Ok(()) => {}
+                // Who has nothing to do ends at once; what runs has the time of grace.
+                Err(Failure::Final(error)) if error.kind() == ErrorKind::Cancelled => {
+                    result = Err(error.into())
+                }
+                Err(failure) => {
+                    result = Err(failure);
+                    break;
+                }
             }
         }
         // The file may be used again, or removed, only when nobody writes to it any more.
@@ -218,7 +225,10 @@ impl<S: BlobStore + Clone> Board<S> {
                 return Err(cancelled().into());
             }
             if worker >= self.at_once.allowed() {
-                ended.await;
+                tokio::select! {
+                    () = ended => {}
+                    () = context.cancel.stopped() => {}
+                }
                 continue;
             }
             let admission = context.admit(FULL, MEMORY).await?;
@@ -226,7 +236,7 @@ impl<S: BlobStore + Clone> Board<S> {
             let Some(parts) = self.take() else { break };
             Box::pin(self.at_once.count(self.parts(parts, None, Some(admission)))).await?;
         }
-        while context.config().hedge {
+        while context.config().hedge && !context.cancel.is_stopped() {
             let ended = self.ended.notified();
             tokio::pin!(ended);
             // From here on no end of a part is missed, so the look at what runs comes after it.

@@ -12,7 +12,7 @@ use super::{
     odd::{Odd, failing},
     store_with,
 };
-use crate::{CancelToken, PartSize};
+use crate::{CancelToken, PartSize, unfinished};
 
 /// A part of 64 KiB takes seven times this.
 const CHUNK: Duration = Duration::from_millis(50);
@@ -100,6 +100,23 @@ async fn nobody_helps_a_part_once_the_transfer_is_stopped() {
     cancel.stop();
     let error = download.join().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_when_a_download_is_stopped_has_the_time_of_grace() {
+    let (store, _) = store_with(memory(), SIZE).await;
+    // The third part is on its way when those beside it are done.
+    let odd = Odd::new(store).on_body(|n, body| paced(body, if n == 3 { 10 } else { 1 }));
+    let (target, state) = (dir(), dir());
+    let builder = builder().concurrency(3).serial_download(64 * KIB).hedge(false);
+    let transfer = builder.grace(Duration::from_secs(60)).checkpoints(state.path()).build().unwrap();
+    let cancel = CancelToken::new();
+    let download = transfer.download(&odd, key("k"), target.path().join("f")).cancel(cancel.clone()).start();
+    sleep(CHUNK * 3).await;
+    cancel.stop();
+    assert_eq!(download.join().await.unwrap_err().kind(), ErrorKind::Cancelled);
+    let left = unfinished(state.path()).unwrap();
+    assert_eq!((odd.gets(), left[0].done), (3, 3 * 64 * KIB));
 }
 
 #[tokio::test(start_paused = true)]
