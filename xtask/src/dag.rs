@@ -166,7 +166,7 @@ mod tests {
         let dependencies = dependencies.iter().map(|name| Dependency {
             name: (*name).to_owned(),
             alias: (*name).to_owned(),
-            optional: false,
+            ..Dependency::default()
         });
         Package { name: name.to_owned(), dependencies: dependencies.collect(), ..Package::default() }
     }

@@ -9,10 +9,12 @@ mod cmd;
 mod compare;
 mod dag;
 mod demo;
+mod features;
 mod lint;
 mod live;
 mod parity;
 mod peers;
+mod release;
 mod report;
 mod results;
 mod test;
@@ -55,13 +57,21 @@ Commands:
   lint            Formatting, clippy, documentation, and what no file may contain.
   dag             Check which crate may depend on which.
   tree            Check which third-party crates must stay out.
+  features [CRATE]...
+                  Lint every crate that is published with none of its features, each, each pair, and all.
   bench [TABLE]... [--quick] [--json] [OPTION]...
                   Measure transfers beside curl, aria2c, rclone, wrk and Python clients. Tables: download,
-                  upload, small, tail, tls, stack, aistore; all by default. `bench -- --help` lists the options,
-                  docs/performance.md says how to read the tables.
+                  upload, small, list, tail, tls, stack, aistore, apolo; all by default. `bench -- --help` lists
+                  the options, docs/performance.md says how to read the tables.
   parity [--check]
                   Check docs/parity.toml: every symbol, exchange and test in it exists, and the test passed when
                   it ran last. Count what is covered and write docs/parity.md (--check: compare it instead).
+  release plan    The crates in the order of their publication, and what is in the way of it.
+  release bump major|minor|patch|X.Y.Z
+                  Write the next version into manifests, lock file and changelog.
+  release verify  Pack every crate and build it from what was packed.
+  release publish [--execute] [CRATE]...
+                  Hand the crates to the registry; without --execute, everything but that.
   ci [--fast]     lint, dag, tree, test, parity --check, setup peers, test peers: what .ci/run does, in the
                   same order. --fast runs only the test classes `unit` and `wire`, no parity and no peers.
   help            Print this text.
@@ -102,6 +112,8 @@ fn dispatch(args: &[String]) -> Outcome {
         "lint" => lint::run,
         "dag" => dag::run,
         "tree" => tree::run,
+        "features" => features::run,
+        "release" => release::run,
         "parity" => parity::run,
         "bench" => bench::run,
         "ci" => ci::run,
@@ -140,6 +152,8 @@ mod tests {
             "setup",
             "setup pears",
             "parity all",
+            "features nosuch",
+            "release",
         ] {
             let outcome = dispatch(&words(line));
             assert!(matches!(outcome, Err(Failure::Usage(_))), "`{line}` gave {outcome:?}");

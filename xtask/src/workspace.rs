@@ -25,13 +25,20 @@ pub(crate) struct Metadata {
 #[derive(Debug, Default)]
 pub(crate) struct Package {
     pub(crate) name: String,
+    pub(crate) version: String,
+    /// Whether it may go to a registry.
+    pub(crate) published: bool,
+    /// What users of a registry expect in its manifest and is not there.
+    pub(crate) missing: Vec<&'static str>,
     pub(crate) features: BTreeMap<String, Vec<String>>,
     pub(crate) dependencies: Vec<Dependency>,
+    /// Dependencies of its tests.
+    pub(crate) dev_dependencies: Vec<Dependency>,
     /// Names of its integration test targets.
     pub(crate) tests: Vec<String>,
 }
 
-/// One dependency that is part of what gets built for users (not one for tests).
+/// One dependency.
 #[derive(Debug, Default)]
 pub(crate) struct Dependency {
     /// The name of the crate depended on.
@@ -39,6 +46,8 @@ pub(crate) struct Dependency {
     /// The name by which features refer to it.
     pub(crate) alias: String,
     pub(crate) optional: bool,
+    /// The versions that will do.
+    pub(crate) requirement: String,
 }
 
 impl Workspace {
@@ -75,12 +84,20 @@ impl Package {
     fn parse(value: &Value) -> Option<Self> {
         let features = value["features"].as_object()?.iter();
         let features = features.map(|(name, list)| Some((name.clone(), strings(list)?)));
-        let dependencies = value["dependencies"].as_array()?.iter().filter(|d| d["kind"] != "dev");
+        let (for_tests, dependencies): (Vec<_>, Vec<_>) =
+            value["dependencies"].as_array()?.iter().partition(|d| d["kind"] == "dev");
+        let missing =
+            ["description", "license", "readme"].into_iter().filter(|&field| value[field].is_null());
         let tests = value["targets"].as_array()?.iter().filter(|t| has_kind(t, "test"));
         Some(Self {
             name: value["name"].as_str()?.to_owned(),
+            version: value["version"].as_str()?.to_owned(),
+            // `null` is any registry, an empty list is none.
+            published: value["publish"].as_array().is_none_or(|registries| !registries.is_empty()),
+            missing: missing.collect(),
             features: features.collect::<Option<_>>()?,
-            dependencies: dependencies.map(Dependency::parse).collect::<Option<_>>()?,
+            dependencies: dependencies.into_iter().map(Dependency::parse).collect::<Option<_>>()?,
+            dev_dependencies: for_tests.into_iter().map(Dependency::parse).collect::<Option<_>>()?,
             tests: tests.map(|t| t["name"].as_str().map(str::to_owned)).collect::<Option<_>>()?,
         })
     }
@@ -90,7 +107,8 @@ impl Dependency {
     fn parse(value: &Value) -> Option<Self> {
         let name = value["name"].as_str()?.to_owned();
         let alias = value["rename"].as_str().map_or_else(|| name.clone(), str::to_owned);
-        Some(Self { name, alias, optional: value["optional"].as_bool()? })
+        let requirement = value["req"].as_str()?.to_owned();
+        Some(Self { name, alias, optional: value["optional"].as_bool()?, requirement })
     }
 }
 
@@ -139,19 +157,25 @@ mod tests {
     }
 
     #[test]
-    fn metadata_keeps_what_users_build_and_drops_what_tests_use() {
+    fn metadata_tells_what_users_build_from_what_tests_use() {
         let json = r#"{"target_directory": "/t", "packages": [{
-            "name": "a",
+            "name": "a", "version": "1.2.3", "publish": null, "description": "d", "license": null, "readme": "r",
             "features": {"x": ["dep:renamed"]},
             "dependencies": [
-                {"name": "b", "rename": "renamed", "kind": null, "optional": true},
-                {"name": "c", "rename": null, "kind": "build", "optional": false},
-                {"name": "d", "rename": null, "kind": "dev", "optional": false}],
+                {"name": "b", "rename": "renamed", "kind": null, "optional": true, "req": "^1"},
+                {"name": "c", "rename": null, "kind": "build", "optional": false, "req": "*"},
+                {"name": "d", "rename": null, "kind": "dev", "optional": false, "req": "*"}],
             "targets": [{"name": "a", "kind": ["lib"]}, {"name": "wire_client", "kind": ["test"]}]}]}"#;
         let metadata = Metadata::parse(json).expect("well formed");
         let package = metadata.package("a").expect("a");
         let names: Vec<_> = package.dependencies.iter().map(|d| (&*d.name, &*d.alias, d.optional)).collect();
         assert_eq!(names, [("b", "renamed", true), ("c", "c", false)]);
+        assert_eq!(package.dev_dependencies.iter().map(|d| &*d.name).collect::<Vec<_>>(), ["d"]);
+        assert_eq!(package.dependencies[0].requirement, "^1");
+        assert_eq!(
+            (&*package.version, package.published, &*package.missing),
+            ("1.2.3", true, &["license"][..])
+        );
         assert_eq!(package.tests, ["wire_client"]);
         assert_eq!(package.features["x"], ["dep:renamed"]);
         assert!(Metadata::parse("{}").is_none());

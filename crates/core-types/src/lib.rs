@@ -1,10 +1,4 @@
-//! Names, values and errors that every longshore crate speaks.
-//!
-//! This crate does no I/O and knows no runtime. It holds what a signature needs: [`ObjectKey`],
-//! [`BucketName`] and [`StoreUrl`] to say *which* object, [`Payload`] and [`ByteRange`] to say *what*
-//! of it, [`ObjectMeta`] and [`Checksum`] for what a store answers, and [`Error`] for when it refuses.
-//!
-//! The feature `digest` adds [`checksum::Hasher`], which computes checksums while bytes pass by.
+#![doc = include_str!("../README.md")]
 
 pub mod call;
 pub mod checksum;
