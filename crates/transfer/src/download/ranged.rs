@@ -176,7 +176,7 @@ impl<S: BlobStore + Clone> Board<S> {
                 Ok(()) => {}
                 // Who has nothing to do ends at once; what runs has the time of grace.
                 Err(Failure::Final(error)) if error.kind() == ErrorKind::Cancelled => {
-                    result = Err(error.into())
+                    result = Err(error.into());
                 }
                 Err(failure) => {
                     result = Err(failure);
