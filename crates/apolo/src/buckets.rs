@@ -6,7 +6,6 @@ use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
 use http::Method;
 use longshore_core_types::{Error, ErrorKind, Idempotency, Result, Secret};
-use longshore_transport::encode_segment;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -107,12 +106,14 @@ impl Buckets {
         rest: &str,
         operation: &'static str,
         how: Idempotency,
-    ) -> Request {
-        Request::new(method, format!("/buckets/{}{rest}", encode_segment(name)), operation, how)
+    ) -> Result<Request> {
+        check_known(name, operation)?;
+        let request = Request::new(method, format!("/buckets/{name}{rest}"), operation, how);
+        Ok(request
             .on("bucket", name)
             .query("org_name", self.scope.org.as_deref())
             .query("project_name", self.scope.project.as_deref())
-            .query("owner", self.scope.owner.as_deref())
+            .query("owner", self.scope.owner.as_deref()))
     }
 
     async fn bucket(&self, request: Request) -> Result<Bucket> {
@@ -142,7 +143,7 @@ impl Buckets {
     /// Creates a bucket, with a name of 3 to 40 lower-case letters, digits, `-` and `_`, or without one.
     ///
     /// [`ErrorKind::AlreadyExists`] if the project has one of this name; [`ErrorKind::Unsupported`] where buckets are
-    /// only imported. Never repeated: it might make two.
+    /// only imported. Not repeated where the service may have it: it might make two.
     pub async fn create(&self, name: Option<&str>) -> Result<Bucket> {
         let mut body = Map::new();
         if let Some(name) = name {
@@ -174,7 +175,7 @@ impl Buckets {
 
     /// The bucket of this name or id.
     pub async fn get(&self, id_or_name: &str) -> Result<Bucket> {
-        self.bucket(self.one(Method::GET, id_or_name, "", "apolo.bucket.get", Idempotent)).await
+        self.bucket(self.one(Method::GET, id_or_name, "", "apolo.bucket.get", Idempotent)?).await
     }
 
     /// The bucket of a path `org/project/name[/key...]`.
@@ -188,13 +189,13 @@ impl Buckets {
     /// Removes a bucket, which must be empty unless it is on Azure. An imported one is only forgotten.
     #[doc(alias = "rm")]
     pub async fn remove(&self, id_or_name: &str) -> Result<()> {
-        let request = self.one(Method::DELETE, id_or_name, "", "apolo.bucket.remove", NotIdempotent);
+        let request = self.one(Method::DELETE, id_or_name, "", "apolo.bucket.remove", NotIdempotent)?;
         self.client.call(request).await?.done().await
     }
 
     /// Lets anybody read the bucket, or nobody any more. On Azure the service cannot take it back.
     pub async fn set_public_access(&self, id_or_name: &str, public: bool) -> Result<Bucket> {
-        let request = self.one(Method::PATCH, id_or_name, "", "apolo.bucket.set_public", Idempotent);
+        let request = self.one(Method::PATCH, id_or_name, "", "apolo.bucket.set_public", Idempotent)?;
         self.bucket(request.json(&json!({ "public": public }))?).await
     }
 
@@ -202,14 +203,14 @@ impl Buckets {
     #[doc(alias = "request_tmp_credentials")]
     pub async fn temporary_credentials(&self, id_or_name: &str) -> Result<BucketCredentials> {
         const OPERATION: &str = "apolo.bucket.credentials";
-        let request = self.one(Method::POST, id_or_name, "/make_tmp_credentials", OPERATION, Idempotent);
+        let request = self.one(Method::POST, id_or_name, "/make_tmp_credentials", OPERATION, Idempotent)?;
         self.client.call(request).await?.json("credentials").await
     }
 
     /// A URL that allows reading an object without credentials, made by the service.
     ///
-    /// [`ErrorKind::InvalidInput`] for more than seven days, which most providers do not sign for. Stores of
-    /// [`Client::store`] sign by themselves, without asking.
+    /// Good for whole seconds, one at least. [`ErrorKind::InvalidInput`] for an empty key, and for more than seven days,
+    /// which most providers do not sign for. Stores of [`Client::store`] sign by themselves, without asking.
     #[doc(alias = "make_signed_url")]
     pub async fn sign_url(&self, id_or_name: &str, key: &str, expires_in: Duration) -> Result<Secret> {
         #[derive(serde::Deserialize)]
@@ -217,8 +218,12 @@ impl Buckets {
             url: String,
         }
         const OPERATION: &str = "apolo.bucket.sign_url";
+        if key.is_empty() {
+            let message = "the key of the object is empty";
+            return Err(Error::new(ErrorKind::InvalidInput, message).with_operation(OPERATION));
+        }
         let body = json!({ "key": key, "expires_in_sec": expires_in.as_secs().max(1) });
-        let request = self.one(Method::POST, id_or_name, "/sign_blob_url", OPERATION, Idempotent);
+        let request = self.one(Method::POST, id_or_name, "/sign_blob_url", OPERATION, Idempotent)?;
         let signed: Signed = self.client.call(request.json(&body)?).await?.json("a signed URL").await?;
         Ok(Secret::from(signed.url))
     }
@@ -240,6 +245,22 @@ pub(crate) fn check_name(name: &str, operation: &'static str) -> Result<()> {
     Err(Error::new(ErrorKind::InvalidInput, message).with_operation(operation))
 }
 
+/// What may be the name or id of something that there is, also on old servers: what Kubernetes takes for a label. With
+/// anything else the service fails, or takes the request for another one.
+pub(crate) fn check_known(id_or_name: &str, operation: &'static str) -> Result<()> {
+    let ends = [id_or_name.bytes().next(), id_or_name.bytes().last()];
+    let good = id_or_name.len() <= 63
+        && ends.iter().all(|end| end.is_some_and(|b| b.is_ascii_alphanumeric()))
+        && id_or_name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    if good {
+        return Ok(());
+    }
+    let message = format!(
+        "{id_or_name:?} is neither a name nor an id: up to 63 letters, digits, `-`, `_` and `.`, letter or digit at both ends"
+    );
+    Err(Error::new(ErrorKind::InvalidInput, message).with_operation(operation))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,6 +272,16 @@ mod tests {
         }
         for bad in ["ab", "Upper", "1abc", "abc-", "a_b-", "abc\n", "a.b", &"a".repeat(41)] {
             assert_eq!(check_name(bad, "x").unwrap_err().kind(), ErrorKind::InvalidInput, "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_of_what_there_is() {
+        for good in ["abc", "Old.name", "bucket-342d067e-903c-4b6f-8957-ab6f342739d3", &"a".repeat(63)] {
+            assert!(check_known(good, "x").is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "has space", "acme/proj1/data", "-a", "a_", "a%2Fb", &"a".repeat(64)] {
+            assert_eq!(check_known(bad, "x").unwrap_err().kind(), ErrorKind::InvalidInput, "{bad}");
         }
     }
 }

@@ -13,12 +13,12 @@ use crate::{
     config::ClientBuilder,
     error,
     persistent::PersistentKeys,
-    uri::UriDefaults,
+    uri::{BlobUri, UriDefaults},
     wire::Request,
 };
 
 /// Longest error answer that is read.
-const ERROR_BODY: usize = 64 << 10;
+pub(crate) const ERROR_BODY: usize = 64 << 10;
 
 /// Longest answer that is read into memory.
 const ANSWER: usize = 32 << 20;
@@ -77,20 +77,34 @@ impl Client {
         PersistentKeys::new(self.clone())
     }
 
+    fn org(&self) -> Result<&str> {
+        self.0.org.as_deref().ok_or_else(|| missing("organisation"))
+    }
+
+    fn project(&self) -> Result<&str> {
+        self.0.project.as_deref().ok_or_else(|| missing("project"))
+    }
+
     /// What short `blob:` URIs leave out. [`ErrorKind::InvalidConfig`] if organisation or project are not set.
     pub fn uri_defaults(&self) -> Result<UriDefaults> {
-        let missing = |what: &str| Error::new(ErrorKind::InvalidConfig, format!("no Apolo {what} is set"));
-        Ok(UriDefaults {
-            cluster: self.0.cluster.clone(),
-            org: self.0.org.clone().ok_or_else(|| missing("organisation"))?,
-            project: self.0.project.clone().ok_or_else(|| missing("project"))?,
-        })
+        let (org, project) = (self.org()?.to_owned(), self.project()?.to_owned());
+        Ok(UriDefaults { cluster: self.0.cluster.clone(), org, project })
+    }
+
+    /// Reads a `blob:` URI; what it leaves out is that of this client. [`ErrorKind::InvalidInput`] if it is none,
+    /// [`ErrorKind::InvalidConfig`] if it leaves out an organisation or project that is not set here.
+    pub fn uri(&self, text: &str) -> Result<BlobUri> {
+        BlobUri::complete(text, &self.0.cluster, || self.org(), || self.project())
     }
 
     /// Sends a request. Any status but success is an error, which says what the body says.
     pub(crate) async fn call(&self, request: Request) -> Result<Answer> {
         send(&self.0.transport, &self.0.base, request).await
     }
+}
+
+fn missing(what: &str) -> Error {
+    Error::new(ErrorKind::InvalidConfig, format!("no Apolo {what} is set"))
 }
 
 pub(crate) async fn send(transport: &Transport, base: &str, request: Request) -> Result<Answer> {

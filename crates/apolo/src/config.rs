@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::{
     client::{Client, Inner, send},
+    faults::Faults,
     place::Place,
     platform::Platform,
     wire::Request,
@@ -122,7 +123,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Name of the cluster. Default: the first that the platform names.
+    /// Name of the cluster. Default: the first that the platform names, and `default` if it is not asked because
+    /// [`buckets_url`](Self::buckets_url) is set.
     pub fn cluster(mut self, name: impl Into<String>) -> Self {
         self.place.cluster = Some(name.into());
         self
@@ -186,7 +188,9 @@ impl ClientBuilder {
         let service = self.builder.replaced().cloned();
         let credentials = self.credentials.ok_or_else(|| Error::new(ErrorKind::InvalidConfig, NO_TOKEN));
         let transport = credentials.and_then(|credentials| {
-            self.builder.config(self.config.clone()).credentials(Shared(credentials)).build()
+            let builder = self.builder.config(self.config.clone()).credentials(Shared(credentials));
+            // The innermost of its layers: it reads answers as they come.
+            builder.attempt_layer(Faults).classifier(Faults).build()
         });
         let transport = transport.map_err(&mut note).ok();
         let (Some(api), Some(transport), true) = (api, transport, faults.is_empty()) else {

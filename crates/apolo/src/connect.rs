@@ -9,7 +9,6 @@ use crate::{
     model::Bucket,
     renewing::Renewing,
     store::Store,
-    uri::BlobUri,
 };
 
 /// Whether it is the id of a bucket: `bucket-` and a UUID.
@@ -20,7 +19,7 @@ fn is_id(name: &str) -> bool {
 
 impl Client {
     /// The bucket of a `blob:` URI, as a store, and the key of the URI as it was written: raw, and empty if the URI
-    /// names the bucket alone. See [`BlobUri`] for the keys of the platform's own client.
+    /// names the bucket alone. See [`BlobUri`](crate::BlobUri) for the keys of the platform's own client.
     ///
     /// [`ErrorKind::InvalidInput`] for a URI that names no bucket, [`ErrorKind::InvalidConfig`] for one of another
     /// cluster, which needs a client of its own.
@@ -33,7 +32,7 @@ impl Client {
     pub async fn bucket_of(&self, uri: &str) -> Result<(Bucket, String)> {
         const OPERATION: &str = "apolo.bucket.open";
         let refuse = |kind, message: String| Err(Error::new(kind, message).with_operation(OPERATION));
-        let uri = BlobUri::parse(uri, &self.uri_defaults()?)?;
+        let uri = self.uri(uri)?;
         if !uri.cluster().eq_ignore_ascii_case(self.cluster()) {
             let message = format!("{uri} is on another cluster than {}, which is asked", self.cluster());
             return refuse(ErrorKind::InvalidConfig, message);

@@ -31,6 +31,12 @@ pub(crate) fn from_response(call: &CallInfo, parts: &Parts, body: &[u8]) -> Erro
     Attempts::annotate(parts, from_document(parts.status, &document, body).with_call(call))
 }
 
+/// Whether an answer of this status and text would be the same again.
+pub(crate) fn is_settled(status: StatusCode, body: &[u8]) -> bool {
+    let document: Document = serde_json::from_slice(body).unwrap_or_default();
+    from_document(status, &document, body).kind() != ErrorKind::Unavailable
+}
+
 /// The error that a line in a list is.
 pub(crate) fn from_line(line: &[u8]) -> Option<Error> {
     let document: Document = serde_json::from_slice(line).ok()?;
@@ -98,17 +104,26 @@ fn kind(status: StatusCode, code: Option<&str>, error: &str) -> ErrorKind {
     let text = strip(error);
     if text.starts_with("Bucket for path ") && text.ends_with(" not found")
         || text.contains(" with id ") && text.contains("doesn't exist")
+        || text.contains("(NoSuchBucket)")
     {
         ErrorKind::NotFound
     } else if text.starts_with("PersistentCredentials ") && text.ends_with(" already exists") {
         ErrorKind::AlreadyExists
     } else if text.contains("BucketNotEmpty") {
         ErrorKind::Conflict
-    } else if text.starts_with("{'") || text.starts_with("metadata=V1ListMeta") {
+    } else if text.starts_with("{'")
+        || text.starts_with("Parameter validation failed")
+        || matches!(of_kubernetes(text), Some("400" | "422"))
+    {
         ErrorKind::InvalidInput
     } else {
         ErrorKind::Unavailable
     }
+}
+
+/// The status of an answer of Kubernetes, which keeps the records, where the service passes it on.
+fn of_kubernetes(text: &str) -> Option<&str> {
+    text.strip_prefix("metadata=V1ListMeta")?.split_once(" code=")?.1.split(' ').next()
 }
 
 #[cfg(test)]
@@ -132,11 +147,17 @@ mod tests {
             ("UserBucket with id <built-in function id> doesn't exist", ErrorKind::NotFound),
             ("PersistentCredentials for alice with name cred-one already exists", ErrorKind::AlreadyExists),
             ("An error occurred (BucketNotEmpty) when calling DeleteBucket", ErrorKind::Conflict),
+            ("An error occurred (NoSuchBucket) when calling GetBucketPolicy", ErrorKind::NotFound),
+            ("Parameter validation failed:\\nInvalid length for parameter Key", ErrorKind::InvalidInput),
+            ("metadata=V1ListMeta(x=None) api_version='v1' code=400 details=None", ErrorKind::InvalidInput),
+            ("metadata=V1ListMeta(x=None) api_version='v1' code=422 details=None", ErrorKind::InvalidInput),
+            ("metadata=V1ListMeta(x=None) api_version='v1' code=500 details=None", ErrorKind::Unavailable),
+            ("metadata=V1ListMeta(x=None) api_version='v1' code=409 details=None", ErrorKind::Unavailable),
             ("something else", ErrorKind::Unavailable),
         ] {
             let error = error(500, &format!(r#"{{"error": "Unexpected exception: {text}. {path}"}}"#));
             assert_eq!(error.kind(), kind, "{text}");
-            assert_eq!(error.message(), text);
+            assert_eq!(error.message(), text.replace("\\n", "\n"));
             assert_eq!(error.is_retryable(), kind == ErrorKind::Unavailable);
         }
     }

@@ -8,6 +8,7 @@ mod config;
 mod connect;
 mod encoded;
 mod error;
+mod faults;
 #[cfg(feature = "transfer")]
 mod files;
 mod ignore;

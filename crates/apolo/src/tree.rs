@@ -103,6 +103,8 @@ impl Store {
     /// Removes an object; or a folder with everything below it, if `recursive`, a page of the listing at a time. `removed`
     /// hears of each object that went, and of each folder once everything in it did, whether it had a marker or not.
     ///
+    /// A name with a slash at its end is a folder's, and the empty name is the whole bucket.
+    ///
     /// [`ErrorKind::NotFound`] if there is neither, [`ErrorKind::Conflict`] for a folder that is not to be removed as one.
     /// Of an object and a folder of the same name, `recursive` removes both. The first failure ends it.
     #[doc(alias = "blob_rm")]
@@ -114,8 +116,7 @@ impl Store {
     ) -> Result<()> {
         const OPERATION: &str = "apolo.object.remove";
         let refuse = |kind, message: String| Err(Error::new(kind, message).with_operation(OPERATION));
-        let folder = name.trim_end_matches('/');
-        let object = ObjectKey::new(folder).ok().filter(|_| !name.ends_with('/'));
+        let object = ObjectKey::new(name).ok().filter(|_| !name.ends_with('/'));
         let is_object = match &object {
             Some(key) => match self.head(key, HeadOptions::default()).await {
                 Ok(_) => true,
@@ -124,7 +125,12 @@ impl Store {
             },
             None => false,
         };
-        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        // Other slashes at the end are part of the name: what is in `a//` is not all that is in `a/`.
+        let prefix = match name {
+            "" => String::new(),
+            folder if folder.ends_with('/') => folder.to_owned(),
+            folder => format!("{folder}/"),
+        };
         let mut going = Going::new(prefix.clone());
         let mut found = false;
         let mut below = self.entries(prefix, true);
@@ -226,7 +232,7 @@ impl Going {
     fn close(&mut self, name: Option<&str>) {
         let ends = |(folder, _): &mut (String, _)| name.is_none_or(|name| !name.starts_with(&*folder));
         while let Some((folder, marker)) = self.open.pop_if(ends) {
-            self.steps.push((Some(folder.trim_end_matches('/').to_owned()), marker));
+            self.steps.push((folder.strip_suffix('/').map(str::to_owned), marker));
         }
     }
 }

@@ -114,6 +114,16 @@ fn decode(text: &str) -> String {
 impl BlobUri {
     /// Reads a URI in any of its forms. [`ErrorKind::InvalidInput`] if it is none.
     pub fn parse(text: &str, here: &UriDefaults) -> Result<Self> {
+        Self::complete(text, &here.cluster, || Ok(&here.org), || Ok(&here.project))
+    }
+
+    /// The same, where organisation and project are asked for only if they are left out.
+    pub(crate) fn complete<'a>(
+        text: &str,
+        cluster: &str,
+        org: impl FnOnce() -> Result<&'a str>,
+        project: impl FnOnce() -> Result<&'a str>,
+    ) -> Result<Self> {
         let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
         if !scheme.eq_ignore_ascii_case("blob") {
             return Err(wrong(format!("Invalid scheme '{scheme}:' (only 'blob:' is allowed)")));
@@ -150,13 +160,13 @@ impl BlobUri {
             let path = without_dots(&requote(path));
             return Ok(Self { cluster: host.to_lowercase(), path });
         }
-        let UriDefaults { cluster, org, project } = here;
+        let org = org()?;
         // Escapes are resolved, so that an escaped slash separates from here on.
         let path = decode(&requote(path));
         let full = match path.strip_prefix('/') {
             Some(rest) => format!("/{org}/{}", rest.trim_start_matches('/')),
-            None if path.is_empty() => format!("/{org}/{project}"),
-            None => format!("/{org}/{project}/{path}"),
+            None if path.is_empty() => format!("/{org}/{}", project()?),
+            None => format!("/{org}/{}/{path}", project()?),
         };
         let path = without_dots(&utf8_percent_encode(&full, PATH).to_string());
         Ok(Self { cluster: cluster.to_lowercase(), path })

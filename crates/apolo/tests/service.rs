@@ -2,9 +2,12 @@
 
 #![expect(clippy::expect_used, reason = "a test program")]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use futures_util::{StreamExt, TryStreamExt};
@@ -20,10 +23,17 @@ const BUCKET: &str = r#"{"id":"bucket-1","name":"data","owner":"alice","org_name
 "created_at":"2026-11-21T12:07:09.576270+00:00","imported":false,"public":false}"#;
 
 async fn client(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> (Client, ScriptedService) {
+    client_with(RetryConfig::off(), answer).await
+}
+
+async fn client_with(
+    retry: RetryConfig,
+    answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+) -> (Client, ScriptedService) {
     let service = ScriptedService::new(answer);
     let seen = service.clone();
     let client = Client::builder().buckets_url("http://h/api/v1/buckets").token("t").cluster("c").org("acme");
-    let client = client.project("p").retry(RetryConfig::off()).service(service);
+    let client = client.project("p").retry(retry).service(service);
     (client.connect().await.expect("a client"), seen)
 }
 
@@ -47,8 +57,8 @@ async fn requests_are_those_of_the_service() {
     buckets.get("data").await.unwrap();
     buckets.in_project("other", "q").by_path("acme/p/data/a b").await.unwrap();
     buckets.set_public_access("data", true).await.unwrap();
-    buckets.of_owner("bob").remove("da/ta").await.unwrap();
-    let url = buckets.sign_url("data", "a b", std::time::Duration::from_secs(60)).await.unwrap();
+    buckets.of_owner("bob").remove("da_ta").await.unwrap();
+    let url = buckets.sign_url("data", "a b", Duration::from_secs(60)).await.unwrap();
     assert_eq!(url.expose(), "http://s3/signed");
     let requests = seen.requests();
     let lines: Vec<_> = requests.iter().map(|r| format!("{} {}", r.method, r.uri)).collect();
@@ -61,7 +71,7 @@ async fn requests_are_those_of_the_service() {
             format!("GET {base}/data?org_name=acme&project_name=p"),
             format!("GET {base}/find/by_path?path=acme%2Fp%2Fdata%2Fa%20b"),
             format!("PATCH {base}/data?org_name=acme&project_name=p"),
-            format!("DELETE {base}/da%2Fta?org_name=acme&owner=bob"),
+            format!("DELETE {base}/da_ta?org_name=acme&owner=bob"),
             format!("POST {base}/data/sign_blob_url?org_name=acme&project_name=p"),
         ]
     );
@@ -72,6 +82,87 @@ async fn requests_are_those_of_the_service() {
         (body(4).as_str(), requests[0].header("authorization")),
         (r#"{"public":true}"#, Some("Bearer t"))
     );
+}
+
+fn quick() -> RetryConfig {
+    RetryConfig::default().waits(Duration::from_millis(1), Duration::from_millis(2)).budget(None)
+}
+
+/// The service has status 500 for what is wrong by itself, and for what passes.
+#[tokio::test]
+async fn only_failures_that_may_pass_are_asked_for_again() {
+    let unexpected = |text: &str| {
+        let text =
+            format!(r#"{{"error": "Unexpected exception: {text}. Path with query: /api/v1/buckets."}}"#);
+        Reply::status(500).header("content-type", "application/json").body(text)
+    };
+    for (text, kind) in [
+        ("Bucket for path acme/p/typo not found", ErrorKind::NotFound),
+        ("{'path': ['Missing data for required field.']}", ErrorKind::InvalidInput),
+    ] {
+        let (client, seen) = client_with(quick(), move |_| unexpected(text)).await;
+        let error = client.buckets().by_path("acme/p/typo").await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts(), seen.requests().len()), (kind, 1, 1), "{error}");
+        assert!(error.message() == text && !error.is_retryable(), "{error}");
+    }
+    let count = Arc::new(AtomicUsize::new(0));
+    let (client, seen) = client_with(quick(), move |_| match count.fetch_add(1, Ordering::SeqCst) {
+        0 => unexpected("Connection reset by peer"),
+        1 => Reply::status(500).broken_body([r#"{"error": "Unexpected exc"#]),
+        2 => Reply::status(502).body("<html>"),
+        _ => Reply::ok(BUCKET),
+    })
+    .await;
+    assert_eq!(client.buckets().by_path("acme/p/data").await.unwrap().id, "bucket-1");
+    assert_eq!(seen.requests().len(), 4);
+    let (client, seen) = client_with(quick(), move |_| unexpected("Connection reset by peer")).await;
+    let error = client.buckets().by_path("acme/p/data").await.unwrap_err();
+    assert_eq!((error.kind(), error.message()), (ErrorKind::Unavailable, "Connection reset by peer"));
+    assert_eq!((error.attempts(), seen.requests().len()), (5, 5));
+}
+
+/// The service answers these with status 500, or takes them for another call.
+#[tokio::test]
+async fn what_cannot_be_is_not_asked_for() {
+    let (client, seen) = client(|_| Reply::ok(BUCKET)).await;
+    let (buckets, keys) = (client.buckets(), client.persistent_credentials());
+    for name in ["", ".", "..", "a/b", "a b", "-a", "a-", "\u{fc}", "a%2Fb", "a\n", &"a".repeat(64)] {
+        assert_eq!(buckets.get(name).await.unwrap_err().kind(), ErrorKind::InvalidInput, "{name:?}");
+        assert_eq!(buckets.remove(name).await.unwrap_err().kind(), ErrorKind::InvalidInput, "{name:?}");
+        assert_eq!(keys.remove(name).await.unwrap_err().kind(), ErrorKind::InvalidInput, "{name:?}");
+    }
+    let signed = buckets.sign_url("data", "", Duration::from_secs(60)).await;
+    assert_eq!(signed.unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(keys.create(&[], None, false).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert!(seen.requests().is_empty());
+}
+
+/// What a URI says itself need not be set.
+#[tokio::test]
+async fn whole_uris_need_no_settings() {
+    let service = ScriptedService::new(|_| Reply::ok(BUCKET));
+    let client = |org: Option<&str>| {
+        let client = Client::builder().buckets_url("http://h/api").token("t").cluster("c");
+        let client = client.service(service.clone());
+        match org {
+            Some(org) => client.org(org),
+            None => client,
+        }
+    };
+    let nothing = client(None).connect().await.unwrap();
+    let (bucket, key) = nothing.bucket_of("blob://c/acme/p/data/a b").await.unwrap();
+    assert_eq!((bucket.id.as_str(), key.as_str()), ("bucket-1", "a b"));
+    for short in ["blob:/p/data/k", "blob:data/k"] {
+        let error = nothing.bucket_of(short).await.unwrap_err();
+        assert!(
+            error.kind() == ErrorKind::InvalidConfig && error.message().contains("organisation"),
+            "{error}"
+        );
+    }
+    let org = client(Some("acme")).connect().await.unwrap();
+    assert!(org.bucket_of("blob:/p/data/k").await.is_ok());
+    let error = org.bucket_of("blob:data/k").await.unwrap_err();
+    assert!(error.message().contains("project"), "{error}");
 }
 
 #[tokio::test]

@@ -67,6 +67,21 @@ async fn folders_and_their_removal() {
     assert_eq!(glob(&store, "**").await, Vec::<String>::new());
 }
 
+/// Slashes are part of names: a folder without a name of its own is not all that is around it.
+#[tokio::test]
+async fn folders_of_no_name() {
+    let (_server, store) = bucket(&["a/x", "a//y", "/z", "b"]).await;
+    let mut gone = Vec::new();
+    let mut note = |removed: Removed<'_>| gone.push(format!("{removed:?}"));
+    store.remove("a//", true, &mut note).await.expect("a removal");
+    store.remove("/", true, &mut note).await.expect("a removal");
+    assert_eq!(gone.len(), 4, "{gone:?}");
+    assert!(gone[1].contains("\"a/\"") && gone[3].contains("\"\""), "{gone:?}");
+    assert_eq!(glob(&store, "**").await, ["a/x", "b"]);
+    store.remove("", true, |_| {}).await.expect("a removal");
+    assert_eq!(glob(&store, "**").await, Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn usage_adds_up() {
     let (_server, store) = bucket(&["a", "bb", "d/ccc"]).await;

@@ -210,6 +210,7 @@ const KINDS: &[(u16, &str, ErrorKind)] = &[
     (500, "Bucket for path ", ErrorKind::NotFound),
     (500, "doesn't exist", ErrorKind::NotFound),
     (500, "BucketNotEmpty", ErrorKind::Conflict),
+    (500, "(NoSuchBucket)", ErrorKind::NotFound),
     (500, "exception: {'", ErrorKind::InvalidInput),
     (500, "exception: metadata=V1ListMeta", ErrorKind::InvalidInput),
     (500, "", ErrorKind::Unavailable),

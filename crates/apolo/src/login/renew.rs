@@ -8,7 +8,7 @@ use std::{
 use http::{HeaderValue, header};
 use longshore_core_types::{CallInfo, Error, ErrorKind, Idempotency, Payload, Result, Secret};
 use longshore_object_store::credentials::{Issued, Issuer};
-use longshore_transport::{BaseUrl, Query, Transport, body};
+use longshore_transport::{Attempts, BaseUrl, Query, Transport, body};
 use serde::Deserialize;
 use tracing::warn;
 
@@ -96,17 +96,19 @@ impl Login {
         let asked = SystemTime::now();
         let response = self.transport.send(request).await.map_err(|error| error.into_error(&call))?;
         let (parts, stream) = response.into_parts();
-        if parts.status.is_client_error() {
-            let status = parts.status.as_u16();
-            return Err(self
-                .ended(&format!("is not renewed any more (status {status})"))
-                .with_status(parts.status));
+        let status = parts.status;
+        // A refresh token that is not good any more; anything else, such as too many requests, says nothing of the login.
+        if matches!(status.as_u16(), 400 | 401 | 403) {
+            let why = format!("is not renewed any more (status {})", status.as_u16());
+            return Err(self.ended(&why).with_status(status));
         }
-        if !parts.status.is_success() {
-            let message = "the token service of the platform gave no token";
-            return Err(Error::new(ErrorKind::Unavailable, message)
-                .with_call(&call)
-                .with_status(parts.status));
+        if !status.is_success() {
+            let kind = match ErrorKind::from_status(status) {
+                kind @ (ErrorKind::RateLimited | ErrorKind::Timeout) => kind,
+                _ => ErrorKind::Unavailable,
+            };
+            let error = Error::new(kind, "the token service of the platform gave no token");
+            return Err(Attempts::annotate(&parts, error.with_call(&call)));
         }
         let bytes = body::collect(stream, ANSWER).await.map_err(|error| error.into_error(&call))?;
         // What is wrong with it is not said: it holds tokens.
@@ -255,9 +257,13 @@ mod tests {
             error.to_string().contains("`apolo login`") && !error.chain().contains("sentinel"),
             "{error}"
         );
-        let broken = ScriptedService::new(|_| Reply::status(503));
-        let error = login(dir.path(), &broken).credentials().await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        for (status, kind) in
+            [(503, ErrorKind::Unavailable), (404, ErrorKind::Unavailable), (429, ErrorKind::RateLimited)]
+        {
+            let broken = ScriptedService::new(move |_| Reply::status(status));
+            let error = login(dir.path(), &broken).credentials().await.unwrap_err();
+            assert!(error.kind() == kind && !error.to_string().contains("log in anew"), "{error}");
+        }
         // Nothing was written.
         assert_eq!(File::new(dir.path().to_owned()).load().await.unwrap().token.expose(), "old");
     }
