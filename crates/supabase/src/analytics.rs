@@ -1,16 +1,15 @@
 //! Analytics buckets: warehouses of Iceberg tables.
 
-use std::{future::IntoFuture, time::SystemTime};
+use std::time::SystemTime;
 
-use futures_core::future::BoxFuture;
 use longshore_core_types::{Result, Secret};
 use serde::Deserialize;
 
 use crate::{
-    buckets::BucketColumn,
+    buckets::bucket_list,
     client::Client,
     model::time,
-    wire::{analytics as wire, bucket::ListParams, list::SortOrder},
+    wire::{analytics as wire, bucket::ListParams},
 };
 
 /// The analytics buckets of a project; made by [`Client::analytics`]. All calls need the service role.
@@ -55,7 +54,7 @@ impl Analytics {
 
     /// Deletes a bucket. `NotFound` if there is none.
     pub async fn delete(&self, name: impl AsRef<str>) -> Result<()> {
-        self.client.call(wire::delete(name.as_ref())?).await?.done().await.map(drop)
+        self.client.delete(wire::delete(name.as_ref())?).await
     }
 
     /// The properties by which an Iceberg client finds the catalog of a bucket, under the names that such clients agree
@@ -83,7 +82,8 @@ impl Analytics {
     }
 }
 
-/// A list of analytics buckets; see [`Analytics::list`].
+/// A list of analytics buckets; see [`Analytics::list`]. By name unless it is sorted otherwise; a search tells upper and lower
+/// case apart.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is listed until it is awaited"]
 pub struct ListAnalytics {
@@ -91,42 +91,7 @@ pub struct ListAnalytics {
     params: ListParams,
 }
 
-impl ListAnalytics {
-    /// So many at most.
-    pub fn limit(mut self, most: u32) -> Self {
-        self.params.limit = Some(most);
-        self
-    }
-
-    /// Leaves out the first so many.
-    pub fn offset(mut self, first: u64) -> Self {
-        self.params.offset = Some(first);
-        self
-    }
-
-    /// Only those whose names contain this.
-    pub fn search(mut self, text: impl Into<String>) -> Self {
-        self.params.search = Some(text.into());
-        self
-    }
-
-    /// Sorts them.
-    pub fn sort_by(mut self, column: BucketColumn, order: SortOrder) -> Self {
-        self.params.sort = Some((column.as_str(), order.as_str()));
-        self
-    }
-}
-
-impl IntoFuture for ListAnalytics {
-    type Output = Result<Vec<AnalyticsBucket>>;
-    type IntoFuture = BoxFuture<'static, Self::Output>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            self.client.call(wire::list(&self.params)?).await?.json("a list of analytics buckets").await
-        })
-    }
-}
+bucket_list!(ListAnalytics of AnalyticsBucket, wire::list, "a list of analytics buckets");
 
 #[cfg(test)]
 mod tests {

@@ -9,10 +9,7 @@ use crate::{
     client::Client,
     model::{BucketInfo, BucketSettings, SizeLimit},
     names::bucket_name,
-    wire::{
-        bucket::{self as wire, ListParams},
-        list::SortOrder,
-    },
+    wire::bucket::{self as wire, ListParams},
 };
 
 /// The buckets of a project; made by [`Client::buckets`].
@@ -62,11 +59,12 @@ impl Buckets {
     /// Deletes a bucket that is empty; `Conflict` if it is not.
     #[doc(alias = "delete_bucket")]
     pub async fn delete(&self, id: impl AsRef<str>) -> Result<()> {
-        self.client.call(wire::delete(&bucket_name(id.as_ref())?)?).await?.done().await.map(drop)
+        self.client.delete(wire::delete(&bucket_name(id.as_ref())?)?).await
     }
 }
 
-/// A list of buckets; see [`Buckets::list`].
+/// A list of buckets; see [`Buckets::list`]. Without an order unless it is sorted; a search takes upper and lower case for
+/// the same.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is listed until it is awaited"]
 pub struct ListBuckets {
@@ -99,42 +97,49 @@ impl BucketColumn {
     }
 }
 
-impl ListBuckets {
-    /// So many at most; all by default.
-    pub fn limit(mut self, most: u32) -> Self {
-        self.params.limit = Some(most);
-        self
-    }
+/// What a list of buckets, which has `client` and `params`, offers; it is fetched by `request`.
+macro_rules! bucket_list {
+    ($list:ident of $item:ty, $request:path, $what:literal) => {
+        impl $list {
+            /// So many at most; all by default.
+            pub fn limit(mut self, most: u32) -> Self {
+                self.params.limit = Some(most);
+                self
+            }
 
-    /// Leaves out the first so many.
-    pub fn offset(mut self, first: u64) -> Self {
-        self.params.offset = Some(first);
-        self
-    }
+            /// Leaves out the first so many.
+            pub fn offset(mut self, first: u64) -> Self {
+                self.params.offset = Some(first);
+                self
+            }
 
-    /// Only those whose names contain this, in upper or lower case.
-    pub fn search(mut self, text: impl Into<String>) -> Self {
-        self.params.search = Some(text.into());
-        self
-    }
+            /// Only those whose names contain this.
+            pub fn search(mut self, text: impl Into<String>) -> Self {
+                self.params.search = Some(text.into());
+                self
+            }
 
-    /// Sorts them. There is no order by default.
-    pub fn sort_by(mut self, column: BucketColumn, order: SortOrder) -> Self {
-        self.params.sort = Some((column.as_str(), order.as_str()));
-        self
-    }
+            /// Sorts them.
+            pub fn sort_by(mut self, column: $crate::BucketColumn, order: $crate::SortOrder) -> Self {
+                self.params.sort = Some((column.as_str(), order.as_str()));
+                self
+            }
+        }
+
+        impl std::future::IntoFuture for $list {
+            type Output = Result<Vec<$item>>;
+            type IntoFuture = futures_core::future::BoxFuture<'static, Self::Output>;
+
+            fn into_future(self) -> Self::IntoFuture {
+                Box::pin(async move { self.client.call($request(&self.params)?).await?.json($what).await })
+            }
+        }
+    };
 }
 
-impl IntoFuture for ListBuckets {
-    type Output = Result<Vec<BucketInfo>>;
-    type IntoFuture = BoxFuture<'static, Self::Output>;
+pub(crate) use bucket_list;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(
-            async move { self.client.call(wire::list(&self.params)?).await?.json("a list of buckets").await },
-        )
-    }
-}
+bucket_list!(ListBuckets of BucketInfo, wire::list, "a list of buckets");
 
 macro_rules! settings {
     () => {

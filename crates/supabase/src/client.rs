@@ -55,7 +55,7 @@ pub(crate) struct Inner {
 impl Client {
     /// A client of a project: `https://REF.supabase.co`, `http://127.0.0.1:54321`, or with the path of the storage
     /// service behind it (`.../storage/v1`). A storage server without gateway is named by
-    /// [`ClientBuilder::service`].
+    /// [`ClientBuilder::service_url`].
     ///
     /// Reads no environment variable; [`ClientBuilder::from_env`] does.
     #[doc(alias = "create_client")]
@@ -184,6 +184,14 @@ impl Client {
                 None => Err(error),
             },
             done => done,
+        }
+    }
+
+    /// Sends a deletion. After an attempt without a clear answer, "missing" is what success looks like.
+    pub(crate) async fn delete(&self, request: Request) -> Result<()> {
+        match self.call(request).await {
+            Err(error) if error.kind() == ErrorKind::NotFound && error.attempts() > 1 => Ok(()),
+            answer => answer?.done().await.map(drop),
         }
     }
 

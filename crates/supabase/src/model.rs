@@ -53,6 +53,9 @@ pub struct BucketSettings {
 
 impl BucketSettings {
     pub(crate) fn check(&self) -> Result<()> {
+        if let Some(Some(SizeLimit::Text(text))) = &self.file_size_limit {
+            text.parse::<SizeLimit>()?;
+        }
         let types = self.allowed_mime_types.iter().flatten().flatten();
         for kind in types {
             let (main, sub) = kind.split_once('/').unwrap_or((kind, ""));
@@ -279,6 +282,9 @@ mod tests {
         }
         for text in ["", "10TB", "10 MB", "-1", "MB", "1.MB", "1e3"] {
             assert!(text.parse::<SizeLimit>().is_err(), "{text}");
+            let limit = SizeLimit::Text(text.to_owned());
+            let settings = BucketSettings { file_size_limit: Some(Some(limit)), ..BucketSettings::default() };
+            assert!(settings.check().is_err(), "{text}");
         }
     }
 

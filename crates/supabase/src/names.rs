@@ -58,6 +58,12 @@ pub(crate) fn bucket_name(name: &str) -> Result<BucketName> {
     Err(invalid(format!("{name:?} is not a bucket name of Supabase Storage: {fault}")))
 }
 
+/// Whether a bucket of this name cannot be read by the route that looks who asks: there the service takes the name for
+/// another route, and the first part of the object's name for the bucket.
+pub(crate) fn is_route(bucket: &BucketName) -> bool {
+    matches!(bucket.as_str(), "authenticated" | "public" | "sign" | "info")
+}
+
 /// The further rules for a bucket that is to be made.
 pub(crate) fn check_new_bucket(name: &str) -> Result<()> {
     bucket_name(name)?;

@@ -187,7 +187,7 @@ fn other_version(pin: &Pin, found: &ObjectMeta) -> Error {
 
 impl Store {
     async fn info(&self, key: &ObjectKey, at: &At) -> Result<ObjectMeta> {
-        let answer = self.client().call(wire::info(at, self.bucket.access())).await?;
+        let answer = self.client().call(wire::info(at, self.bucket.access())?).await?;
         let info: FileInfo = answer.json("the description of an object").await?;
         Ok(info.to_meta(key.clone()))
     }

@@ -84,17 +84,10 @@ fn limit(opts: &ListOptions) -> u32 {
 /// All names below the prefix. Servers page these without a fault.
 async fn flat(bucket: &Bucket, opts: &ListOptions, token: Option<PageToken>) -> Result<ListPage> {
     let cursor = token.map(|token| token.as_str().to_owned());
-    let found = fetch(bucket.client(), bucket.name(), &params(&opts.prefix, cursor, limit(opts))).await?;
-    let next = next_cursor(&found)?.map(PageToken::new);
+    let asked = params(&opts.prefix, cursor, limit(opts));
+    let found = fetch(bucket.client(), bucket.name(), &asked).await?;
+    let next = found.next(asked.cursor.as_deref())?.map(PageToken::new);
     Ok(ListPage::new(entries(found)?, next))
-}
-
-fn next_cursor(page: &FilePage) -> Result<Option<String>> {
-    match &page.next_cursor {
-        _ if !page.has_next => Ok(None),
-        Some(cursor) if !cursor.is_empty() => Ok(Some(cursor.clone())),
-        _ => Err(Error::new(ErrorKind::Protocol, "the listing goes on, but the server does not say where")),
-    }
 }
 
 fn entries(page: FilePage) -> Result<Vec<Entry>> {
@@ -136,7 +129,7 @@ async fn level(bucket: &Bucket, opts: &ListOptions, token: Option<PageToken>) ->
     let Some(Frame { prefix, cursor }) = frames.pop() else { return Ok(ListPage::default()) };
     let asked = PageParams { with_delimiter: Some(true), ..params(&prefix, cursor, limit(opts)) };
     let found = fetch(bucket.client(), bucket.name(), &asked).await?;
-    let next = next_cursor(&found)?;
+    let next = found.next(asked.cursor.as_deref())?;
     let entries = entries(found)?;
     if let Some(cursor) = next {
         if let Some(Entry::Object(last)) = entries.last() {

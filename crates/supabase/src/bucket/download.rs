@@ -72,7 +72,7 @@ pub(crate) async fn get(client: &Client, at: &At, access: Access, params: &GetPa
         // Only the service knows how long a body is whose length a proxy left out.
         None if params.transform.is_none() => {
             let info: FileInfo =
-                client.call(wire::info(at, access)).await?.json("the description of an object").await?;
+                client.call(wire::info(at, access)?).await?.json("the description of an object").await?;
             head.meta.size = info.size.unwrap_or_default();
             0..head.meta.size
         }
@@ -96,10 +96,9 @@ async fn out_of_range(
     range: Option<ByteRange>,
     error: Error,
 ) -> Error {
-    let info = match client.call(wire::info(at, access)).await {
-        Ok(answer) => answer.json::<FileInfo>("the description of an object").await,
-        Err(error) => Err(error),
-    };
+    let info: Result<FileInfo> =
+        async { client.call(wire::info(at, access)?).await?.json("the description of an object").await }
+            .await;
     match (info, range) {
         (Ok(FileInfo { size: Some(size), .. }), Some(range)) => match range.resolve(size) {
             Err(outside) => outside.with_operation(error.operation()).with_source(error),

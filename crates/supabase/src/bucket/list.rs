@@ -154,7 +154,7 @@ impl ListFiles {
                 }
                 let Some(mut params) = next else { return Ok(None) };
                 let found = page(bucket.client(), bucket.name(), &params).await?;
-                next = found.next_cursor.filter(|_| found.has_next).map(|cursor| {
+                next = found.next(params.cursor.as_deref())?.map(|cursor| {
                     params.cursor = Some(cursor);
                     params
                 });

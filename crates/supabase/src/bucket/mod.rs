@@ -27,6 +27,7 @@ use crate::{
     client::Client,
     error::is_bucket_missing,
     model::{FileInfo, FileObject},
+    names::is_route,
     store::Store,
     wire::object::{self as wire, Access, At, Over},
 };
@@ -74,7 +75,12 @@ impl Bucket {
 
     /// How objects are read where the caller does not say.
     pub(crate) fn access(&self) -> Access {
-        if self.client.has_credentials() { Access::Authenticated } else { Access::Tolerant }
+        match self.client.has_credentials() {
+            true => Access::Authenticated,
+            // Nobody asks, so this is the same.
+            false if is_route(&self.name) => Access::Public,
+            false => Access::Tolerant,
+        }
     }
 
     /// Stores an object. `AlreadyExists` if there is one of this name, unless
@@ -118,7 +124,11 @@ impl Bucket {
 
     /// The same by a route of the caller's choice.
     pub async fn info_by(&self, key: impl AsRef<str>, access: Access) -> Result<FileInfo> {
-        self.client.call(wire::info(&self.at(key)?, access)).await?.json("the description of an object").await
+        self.client
+            .call(wire::info(&self.at(key)?, access)?)
+            .await?
+            .json("the description of an object")
+            .await
     }
 
     /// Whether there is an object of this name that the caller may see. A missing bucket and a token that does not
@@ -156,7 +166,7 @@ impl Bucket {
 
     /// Deletes an object. `NotFound` if there is none.
     pub async fn delete(&self, key: impl AsRef<str>) -> Result<()> {
-        self.client.call(wire::delete(&self.at(key)?)).await?.done().await.map(drop)
+        self.client.delete(wire::delete(&self.at(key)?)).await
     }
 
     /// Deletes objects by their exact names, 1000 at a time, and answers those that were deleted. Names without an
@@ -208,7 +218,36 @@ pub(crate) fn batches(keys: &[ObjectKey]) -> impl Iterator<Item = &[ObjectKey]> 
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        time::Duration,
+    };
+
+    use longshore_transport::RetryConfig;
+
     use super::*;
+    use crate::testing::{reply, server};
+
+    /// The answer to the first attempt was lost, and it did what it should.
+    #[tokio::test]
+    async fn what_a_repetition_finds_deleted_is() {
+        let count = Arc::new(AtomicUsize::new(0));
+        let server = server(move |_, _| match count.fetch_add(1, Ordering::SeqCst) {
+            0 | 2 => None,
+            _ => reply(400, &[], r#"{"statusCode":"404","message":"Object not found","code":"NoSuchKey"}"#),
+        });
+        let wait = Duration::from_millis(1);
+        let client =
+            Client::builder("http://h").retry(RetryConfig::default().waits(wait, wait)).service(server);
+        let client = client.build().unwrap();
+        let bucket = client.bucket("b").unwrap();
+        bucket.delete("k").await.unwrap();
+        client.buckets().delete("b").await.unwrap();
+        assert_eq!(bucket.delete("k").await.unwrap_err().kind(), ErrorKind::NotFound);
+    }
 
     #[test]
     fn names_in_groups() {

@@ -284,8 +284,10 @@ impl ListVectors {
             let page = self.clone().await?;
             all.extend(page.vectors);
             match page.next {
-                // A place that stays where it is would never end.
-                Some(next) if self.after.as_ref() != Some(&next) => self.after = Some(next),
+                // A place that stays where it is, or leads to the beginning, would never end.
+                Some(next) if !next.is_empty() && self.after.as_ref() != Some(&next) => {
+                    self.after = Some(next);
+                }
                 _ => return Ok(all),
             }
         }

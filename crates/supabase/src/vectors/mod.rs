@@ -269,8 +269,7 @@ impl VectorBucket {
 
     /// Deletes an index and its vectors. `NotFound` if there is none.
     pub async fn delete_index(&self, name: impl AsRef<str>) -> Result<()> {
-        let request = wire::delete_index(Index { bucket: &self.name, name: name.as_ref() })?;
-        self.client.call(request).await?.done().await.map(drop)
+        self.client.delete(wire::delete_index(Index { bucket: &self.name, name: name.as_ref() })?).await
     }
 
     /// The vectors of an index. No I/O.

@@ -1,7 +1,7 @@
 //! The two listings.
 
 use http::Method;
-use longshore_core_types::{BucketName, Idempotency, Result};
+use longshore_core_types::{BucketName, Error, ErrorKind, Idempotency, Result};
 use longshore_transport::encode_path;
 use serde::{Deserialize, Serialize};
 
@@ -132,6 +132,21 @@ pub struct FilePage {
     pub next_cursor: Option<String>,
 }
 
+impl FilePage {
+    /// Where the next page starts, of a listing whose page this is, from `cursor` on.
+    ///
+    /// A page that is not the last one and leads nowhere is an error: names would be missing, or come for ever.
+    pub(crate) fn next(&self, cursor: Option<&str>) -> Result<Option<String>> {
+        match self.next_cursor.as_deref() {
+            _ if !self.has_next => Ok(None),
+            Some(next) if !next.is_empty() && cursor != Some(next) => Ok(Some(next.to_owned())),
+            _ => {
+                Err(Error::new(ErrorKind::Protocol, "the listing goes on, but the server does not say where"))
+            }
+        }
+    }
+}
+
 fn folder_names<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     struct Folder {
@@ -153,6 +168,20 @@ mod tests {
         let page: FilePage = super::super::from_json(text, "a page of a listing").unwrap();
         assert_eq!(page.folders, ["Dir/"]);
         assert_eq!((page.objects[0].name.as_str(), page.next_cursor.as_deref()), ("a", Some("bDph")));
+    }
+
+    #[test]
+    fn where_a_listing_goes_on() {
+        let page = |has_next, next: Option<&str>| FilePage {
+            has_next,
+            next_cursor: next.map(str::to_owned),
+            ..FilePage::default()
+        };
+        assert_eq!(page(true, Some("b")).next(Some("a")).unwrap().as_deref(), Some("b"));
+        assert_eq!(page(false, Some("b")).next(None).unwrap(), None);
+        for nowhere in [page(true, None), page(true, Some("")), page(true, Some("a"))] {
+            assert_eq!(nowhere.next(Some("a")).unwrap_err().kind(), ErrorKind::Protocol, "{nowhere:?}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::Request;
 use crate::{
-    names::{bucket_resource, check_key, invalid, object_resource},
+    names::{bucket_resource, check_key, invalid, is_route, object_resource},
     transform::Transform,
 };
 
@@ -176,6 +176,17 @@ impl Access {
         }
     }
 
+    /// Refuses what the service would answer with another object.
+    fn check(self, bucket: &BucketName) -> Result<()> {
+        if self == Self::Tolerant && is_route(bucket) {
+            return Err(invalid(format!(
+                "the bucket {bucket} cannot be read by this route, in which its name means something else: read it with \
+                 credentials, or as a public one"
+            )));
+        }
+        Ok(())
+    }
+
     fn put_on(self, request: Request) -> Request {
         // A public object needs no key, and its URL is no secret.
         if self == Self::Public { Request { anonymous: true, ..request } } else { request }
@@ -193,12 +204,11 @@ pub(crate) struct GetParams {
 
 pub(crate) fn get(at: &At, access: Access, params: &GetParams) -> Result<Request> {
     let mut request = match &params.transform {
-        None => at.request(
-            Method::GET,
-            &format!("/object{}", access.segment()),
-            "supabase.object.get",
-            Idempotent,
-        ),
+        None => {
+            access.check(&at.bucket)?;
+            let before = format!("/object{}", access.segment());
+            at.request(Method::GET, &before, "supabase.object.get", Idempotent)
+        }
         Some(transform) => {
             if params.range.is_some() {
                 return Err(invalid("a range of a transformed image cannot be read: the server ignores it"));
@@ -222,9 +232,10 @@ pub(crate) fn get(at: &At, access: Access, params: &GetParams) -> Result<Request
     Ok(access.put_on(request))
 }
 
-pub(crate) fn info(at: &At, access: Access) -> Request {
+pub(crate) fn info(at: &At, access: Access) -> Result<Request> {
+    access.check(&at.bucket)?;
     let before = format!("/object/info{}", access.segment());
-    access.put_on(at.request(Method::GET, &before, "supabase.object.info", Idempotent))
+    Ok(access.put_on(at.request(Method::GET, &before, "supabase.object.info", Idempotent)))
 }
 
 /// What the head of an answer to GET says.
@@ -370,6 +381,26 @@ mod tests {
             let error = At::new(bucket.clone(), ObjectKey::new(key).unwrap()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{key}");
         }
+    }
+
+    #[test]
+    fn buckets_that_are_called_like_a_route() {
+        let at = |bucket: &str| {
+            At::new(BucketName::new(bucket).unwrap(), ObjectKey::new("photos/cat.jpg").unwrap()).unwrap()
+        };
+        let path = |bucket, access| get(&at(bucket), access, &GetParams::default()).map(|found| found.path);
+        for bucket in ["public", "authenticated", "info", "sign"] {
+            // It would be the object cat.jpg of a bucket photos.
+            assert_eq!(
+                path(bucket, Access::Tolerant).unwrap_err().kind(),
+                ErrorKind::InvalidInput,
+                "{bucket}"
+            );
+            assert!(info(&at(bucket), Access::Tolerant).is_err(), "{bucket}");
+            let public = path(bucket, Access::Public).unwrap();
+            assert_eq!(public, format!("/object/public/{bucket}/photos/cat.jpg"));
+        }
+        assert_eq!(path("b", Access::Tolerant).unwrap(), "/object/b/photos/cat.jpg");
     }
 
     #[test]

@@ -21,7 +21,8 @@ pub(crate) const MOST_PATHS: usize = 1000;
 
 /// A URL that the server wrote without escapes: path escaped, query as it is, since tokens need no escape.
 pub(crate) fn encode_reference(reference: &str) -> String {
-    match reference.split_once("?token=") {
+    // Names may hold these characters too; a token holds none of them.
+    match reference.rsplit_once("?token=") {
         Some((path, token)) => format!("{}?token={}", encode_path(path), encode_segment(token)),
         None => encode_path(reference),
     }
@@ -134,7 +135,7 @@ pub(crate) fn parse_sign_upload(body: &[u8]) -> Result<(Secret, Secret)> {
         token: Option<String>,
     }
     let signed: Signed = from_json(body, "a signed URL for an upload").map_err(|error| hide(&error))?;
-    let token = signed.token.or_else(|| Some(signed.url.split_once("?token=")?.1.to_owned()));
+    let token = signed.token.or_else(|| Some(signed.url.rsplit_once("?token=")?.1.to_owned()));
     match token.filter(|token| !token.is_empty()) {
         Some(token) => Ok((reference(signed.url)?, Secret::from(token))),
         None => Err(Error::new(ErrorKind::Protocol, "the server sent no token for the upload")),
@@ -160,6 +161,12 @@ mod tests {
             encode_reference("/object/sign/b/a b?.txt?token=a.b-c_d"),
             "/object/sign/b/a%20b%3F.txt?token=a.b-c_d"
         );
+        assert_eq!(
+            encode_reference("/object/sign/b/a?token=x?token=t"),
+            "/object/sign/b/a%3Ftoken%3Dx?token=t"
+        );
+        let (_, token) = parse_sign_upload(br#"{"url":"/object/upload/sign/b/a?token=x?token=t"}"#).unwrap();
+        assert_eq!(token.expose(), "t");
     }
 
     #[test]
