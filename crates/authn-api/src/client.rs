@@ -132,6 +132,14 @@ impl AuthnClient {
         self.send(&self.0.base, request, self.header(), None).await.map(drop)
     }
 
+    /// Sends a deletion. After an attempt without a clear answer, "missing" is what success looks like.
+    pub(crate) async fn delete(&self, request: Request) -> Result<()> {
+        match self.done(request).await {
+            Err(error) if error.kind() == ErrorKind::NotFound && error.attempts() > 1 => Ok(()),
+            done => done,
+        }
+    }
+
     /// Sends a request whose answer the service works on for minutes: it calls clusters that may be dead.
     pub(crate) async fn done_slowly(&self, request: Request, patience: Duration) -> Result<()> {
         self.send(&self.0.base, request, self.header(), Some(patience)).await.map(drop)

@@ -85,7 +85,7 @@ impl Clusters {
 
     /// Unregisters a cluster, named by id or alias. Its predefined roles stay. Retried.
     pub async fn delete(&self, id_or_alias: &str) -> Result<()> {
-        self.client.done(wire::delete_cluster(id_or_alias)?).await
+        self.client.delete(wire::delete_cluster(id_or_alias)?).await
     }
 }
 

@@ -48,7 +48,7 @@ impl Roles {
     /// Deletes a role and takes it from all users. `NotFound` if there is none, `PermissionDenied` for the
     /// built-in `Admin`. Retried.
     pub async fn delete(&self, name: &str) -> Result<()> {
-        self.client.done(wire::delete_role(name)?).await
+        self.client.delete(wire::delete_role(name)?).await
     }
 }
 

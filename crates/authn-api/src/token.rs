@@ -7,7 +7,7 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use longshore_core_types::{Error, ErrorKind, Result, Secret};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::{BucketAcl, ClusterAcl};
 
@@ -38,7 +38,7 @@ pub struct Claims {
     #[serde(default, rename = "iss")]
     pub issuer: String,
     /// Clusters that it is meant for.
-    #[serde(default, rename = "aud", deserialize_with = "crate::wire::null_as_default")]
+    #[serde(default, rename = "aud", deserialize_with = "one_or_many")]
     pub audience: Vec<String>,
     /// When it expires, in seconds since 1970.
     #[serde(default, rename = "exp")]
@@ -86,6 +86,21 @@ impl Token {
     }
 }
 
+/// A list, a single text, or nothing: other issuers than AuthN write all three.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Audience {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Option::deserialize(deserializer)? {
+        None => Vec::new(),
+        Some(Audience::One(name)) => vec![name],
+        Some(Audience::Many(names)) => names,
+    })
+}
+
 fn claims(token: &Secret) -> Option<Claims> {
     let payload = token.expose().split('.').nth(1)?;
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
@@ -117,6 +132,19 @@ pub(crate) mod tests {
         assert_eq!((claims.user.as_str(), claims.issued), ("bob", 40));
         assert_eq!(claims.clusters[0].access, crate::AccessFlags::CLUSTER_RO);
         assert_eq!(token.expires(), Some(SystemTime::UNIX_EPOCH + Duration::from_secs(100)));
+    }
+
+    #[test]
+    fn an_audience_of_one_need_not_be_a_list() {
+        for (aud, expected) in [
+            (serde_json::json!("c1"), &["c1"][..]),
+            (serde_json::json!(["c1", "c2"]), &["c1", "c2"]),
+            (serde_json::json!(null), &[]),
+        ] {
+            let token = Token::new(forged(&serde_json::json!({"aud": aud, "exp": 100})));
+            assert!(token.expires().is_some(), "{aud}");
+            assert_eq!(token.claims().unwrap().audience, expected);
+        }
     }
 
     #[test]

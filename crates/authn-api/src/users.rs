@@ -49,7 +49,7 @@ impl Users {
     /// Deletes a user. Its tokens stay valid until they expire or are revoked. `NotFound` if there is none,
     /// `PermissionDenied` for the built-in `admin`. Retried.
     pub async fn delete(&self, id: &str) -> Result<()> {
-        self.client.done(wire::delete_user(id)?).await
+        self.client.delete(wire::delete_user(id)?).await
     }
 
     /// Fails if one of these roles does not exist: the service would drop its name without a word.
@@ -171,8 +171,10 @@ impl IntoFuture for UpdateUser {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use longshore_transport::{
-        Transport,
+        RetryConfig, Transport, TransportConfig,
         testing::{Reply, ScriptedService},
     };
 
@@ -198,6 +200,21 @@ mod tests {
             assert!(error.to_string().contains("do not exist any more: r"), "{error}");
         }
         assert_eq!(service.requests().len(), 6);
+    }
+
+    /// The answer to the first attempt was lost, and it did what it should.
+    #[tokio::test]
+    async fn what_a_repetition_finds_deleted_is() {
+        let replies = [503, 404, 503, 404, 503, 404, 404].map(Reply::status);
+        let service = ScriptedService::replies(replies);
+        let wait = Duration::from_millis(1);
+        let config = TransportConfig::default().retry(RetryConfig::default().waits(wait, wait));
+        let transport = Transport::builder().config(config).service(service.clone()).build().unwrap();
+        let client = AuthnClient::builder("http://authn").transport(transport).build().unwrap();
+        client.users().delete("bob").await.unwrap();
+        client.roles().delete("r").await.unwrap();
+        client.clusters().delete("c").await.unwrap();
+        assert_eq!(client.users().delete("bob").await.unwrap_err().kind(), ErrorKind::NotFound);
     }
 
     #[tokio::test]
