@@ -6,10 +6,12 @@ use std::{
     time::Duration,
 };
 
-use longshore_core_types::{Error, ErrorKind, Result, Secret};
+use http::{StatusCode, response::Parts};
+use longshore_core_types::{CallInfo, Error, ErrorKind, Result, Secret};
 use longshore_transport::{
-    BaseUrl, BearerToken, ClusterRedirects, CredentialProvider, Identity, Transport, TransportBuilder,
-    TransportConfig, read_token_file,
+    BaseUrl, BearerToken, ClusterRedirects, CredentialProvider, Decision, Identity, RetryClassifier,
+    StandardClassifier, Transport, TransportBuilder, TransportConfig, TransportError, read_token_file,
+    retry_after,
 };
 
 use crate::{
@@ -17,6 +19,7 @@ use crate::{
     direct::Direct,
     facts::BucketFacts,
     uploads::Uploads,
+    wire::object::READ,
 };
 
 /// Assembles a [`Client`]. [`build`](Self::build) does no network I/O and reports every setting that is wrong.
@@ -206,7 +209,7 @@ impl ClientBuilder {
         let endpoint = endpoint.map_err(|error| note(&error)).ok();
         let redirects = ClusterRedirects::default();
         let mut guarded = self.has_credentials || self.transport.is_some();
-        let mut builder = self.builder.config(self.config).redirects(redirects.clone());
+        let mut builder = self.builder.config(self.config).redirects(redirects.clone()).classifier(ColdReads);
         if let (Some(token), false) = (&self.token, self.has_credentials) {
             guarded = true;
             match BearerToken::new(token) {
@@ -241,6 +244,22 @@ impl fmt::Debug for ClientBuilder {
             .field("config", &self.config)
             .field("direct_uploads", &self.direct_uploads)
             .finish_non_exhaustive()
+    }
+}
+
+/// The standard rules, and 409 on a read: the cluster is fetching the object from its backend for somebody else, and has
+/// let this request wait for some seconds already.
+#[derive(Clone, Copy, Debug)]
+struct ColdReads;
+
+impl RetryClassifier for ColdReads {
+    fn classify(&self, call: &CallInfo, outcome: Result<&Parts, &TransportError>) -> Decision {
+        match outcome {
+            Ok(parts) if parts.status == StatusCode::CONFLICT && call.operation == READ => {
+                Decision::Retry { after: retry_after(&parts.headers) }
+            }
+            outcome => StandardClassifier::default().classify(call, outcome),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, future::IntoFuture, ops::BitOr};
 
 use futures_core::{Stream, future::BoxFuture};
 use futures_util::stream;
-use longshore_core_types::{Checksum, Result};
+use longshore_core_types::{Checksum, Error, ErrorKind, Result};
 
 use crate::{
     bucket::Bucket,
@@ -208,6 +208,10 @@ pub(crate) async fn page(client: &Client, bucket: &BucketRef, params: &ListParam
     let call = answer.call.clone();
     let (parts, body) = answer.read(PAGE_LIMIT).await?;
     let mut page = wire::parse(&parts, &body).map_err(|error| error.with_call(&call))?;
+    if !page.token.is_empty() && page.token == params.token {
+        let message = "the listing goes on where this page began, and so would never end";
+        return Err(Error::new(ErrorKind::Protocol, message).with_call(&call));
+    }
     if params.prefix.ends_with('*') {
         page.entries.retain(|entry| entry.name.starts_with(&params.prefix));
     }
@@ -343,5 +347,24 @@ impl IntoFuture for ListObjects {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move { page(self.bucket.client(), self.bucket.reference(), &self.params).await })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::TryStreamExt;
+    use longshore_transport::testing::{Reply, ScriptedService};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_listing_that_does_not_move_on_ends() {
+        let page = r#"{"uuid":"x","continuation_token":"a","entries":[{"name":"a"}],"flags":0}"#;
+        let server =
+            ScriptedService::new(move |_| Reply::ok(page).header("content-type", "application/json"));
+        let client = Client::builder("http://gateway:1").service(server.clone()).build().unwrap();
+        let listing = client.bucket("aws://b").unwrap().list();
+        let error = listing.stream().try_collect::<Vec<_>>().await.unwrap_err();
+        assert_eq!((error.kind(), server.requests().len()), (ErrorKind::Protocol, 2));
     }
 }

@@ -221,7 +221,33 @@ impl IntoFuture for GetObject {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use longshore_transport::{
+        RetryConfig,
+        testing::{Reply, ScriptedService},
+    };
+
     use super::*;
+
+    /// Of many who read an object that the cluster does not hold yet, some are turned away for a moment.
+    #[tokio::test]
+    async fn a_read_waits_for_the_backend() {
+        let busy = || {
+            let text = r#"{"tcode":"ErrBusy","message":"aws://b/o is currently busy, please try again"}"#;
+            Reply::status(409).body(text)
+        };
+        let server =
+            ScriptedService::replies([busy(), Reply::ok("data").header("content-length", "4"), busy()]);
+        let wait = Duration::from_millis(1);
+        let builder = Client::builder("http://gateway:1").service(server.clone());
+        let client = builder.retry(RetryConfig::default().waits(wait, wait)).build().unwrap();
+        let object = client.bucket("aws://b").unwrap().object("o").unwrap();
+        assert_eq!(object.get().await.unwrap().bytes().await.unwrap(), "data");
+        // Anything else that is busy is told at once.
+        assert_eq!(object.put("data").await.unwrap_err().kind(), ErrorKind::Busy);
+        assert_eq!(server.requests().len(), 3);
+    }
 
     #[test]
     fn other_bytes_than_those_asked_for_are_refused() {

@@ -20,6 +20,9 @@ use crate::{
 
 use Idempotency::{Idempotent, NotIdempotent};
 
+/// The call that reads an object.
+pub(crate) const READ: &str = "aistore.object.get";
+
 /// `provider` and, if it is not the global one, `namespace`.
 pub(crate) fn with_bucket(request: Request, bucket: &BucketRef) -> Request {
     let namespace = bucket.namespace();
@@ -103,7 +106,7 @@ impl GetParams {
 }
 
 pub(crate) fn get(at: &ObjectAt, params: &GetParams) -> Result<Request> {
-    let mut request = on_object(Method::GET, at, "aistore.object.get", Idempotent);
+    let mut request = on_object(Method::GET, at, READ, Idempotent);
     if let Some(range) = params.range {
         if params.archive.is_some() {
             return Err(invalid("a byte range of an archive's members cannot be read"));
