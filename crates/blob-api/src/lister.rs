@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_core::Stream;
-use futures_util::{future::BoxFuture, stream};
+use futures_util::{StreamExt, future::BoxFuture, stream};
 use longshore_core_types::Result;
 
 use crate::{BlobStore, Entry, ListOptions, ListPage, PageToken};
@@ -61,21 +61,28 @@ impl<'a, S: BlobStore + ?Sized> Lister<'a, S> {
         self.incomplete
     }
 
-    /// The same listing, page by page.
+    /// The same listing, page by page. Entries that were fetched and not delivered yet are the first page.
     pub fn pages(self) -> impl Stream<Item = Result<ListPage>> + Send + 'a {
-        let Self { store, opts, state, .. } = self;
-        let first = match state {
+        let Self { store, opts, entries, current, incomplete, state } = self;
+        let next = match state {
             State::Next(token) => Some(token),
-            State::Waiting(_) | State::Done => None,
+            // Nobody waits for the page any more that was asked for.
+            State::Waiting(_) => Some(current),
+            State::Done => None,
         };
-        stream::unfold((first, opts), move |(page, opts)| async move {
+        let fetched = (!entries.is_empty()).then(|| {
+            let page = ListPage::new(entries.into(), next.clone().flatten());
+            Ok(page.with_incomplete(incomplete))
+        });
+        let pages = stream::unfold((next, opts), move |(page, opts)| async move {
             let result = store.list_page(&opts, page?).await;
             let next = match &result {
                 Ok(page) => page.next.clone().map(Some),
                 Err(_) => None,
             };
             Some((result, (next, opts)))
-        })
+        });
+        stream::iter(fetched).chain(pages)
     }
 }
 

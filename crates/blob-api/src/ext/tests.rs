@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use futures_util::{StreamExt, TryStreamExt};
 use longshore_core_types::{ByteRange, Retryability};
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
@@ -305,4 +306,23 @@ async fn ranges_of_two_versions_are_refused() {
     let error = store.get_ranges(&key(), &[0..10, 20..30], opts.with_pin(old)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
     assert_eq!(error.retryability(), Retryability::Never);
+}
+
+#[tokio::test]
+async fn the_pages_of_a_listing_that_was_begun_hold_the_rest_of_it() {
+    let store = MemoryStore::builder("b").capability(|can| can.list_max_page = Some(3)).build().unwrap();
+    for n in 0..8 {
+        store.write(&ObjectKey::new(n.to_string()).unwrap(), "x").await.unwrap();
+    }
+    for taken in 0..=8 {
+        let mut listing = store.list(ListOptions::default());
+        for n in 0..taken {
+            assert_eq!(listing.next().await.unwrap().unwrap().name(), n.to_string());
+        }
+        let pages: Vec<_> = listing.pages().try_collect().await.unwrap();
+        let names = pages.iter().flat_map(|page| page.entries.iter().map(|entry| entry.name().to_owned()));
+        assert!(names.eq((taken..8).map(|n| n.to_string())), "{taken}");
+        assert!(pages.iter().all(|page| !page.entries.is_empty()));
+        assert!(pages.last().is_none_or(|page| page.next.is_none()));
+    }
 }

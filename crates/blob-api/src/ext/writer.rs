@@ -76,7 +76,7 @@ impl WriterOptions {
 /// - Nothing is visible until [`finish`](Self::finish) or `shutdown` succeeds; then the object is, whole.
 /// - Up to the threshold, bytes wait in memory and go out with a single `put`. Above it they go out in parts, and
 ///   the memory is bounded by `part_size * (concurrency + 1)`, or the threshold if that is more.
-/// - An object can have the store's most parts times `part_size` bytes (80 GiB with the defaults and the rules of
+/// - An object can have the store's most parts times `part_size` bytes (78 GiB with the defaults and the rules of
 ///   S3); set a larger `part_size` for more. A store without multipart holds objects up to the threshold.
 /// - After an error the upload is aborted and every further call fails. An abort that fails too is
 ///   [`related`](Error::related) to the error. Nothing is visible then, unless it was the answer to the very last
