@@ -144,7 +144,9 @@ impl Controller {
     /// Raises or lowers the limit by what a window shows.
     fn look(&mut self, now: Instant, window: Window, moved: u64) {
         let seconds = now.duration_since(window.begin).as_secs_f64();
-        let rate = (number(moved - window.moved) + number(window.requests as u64) * REQUEST) / seconds;
+        // Requests that end at once may come here in another order than that in which they looked at the total.
+        let moved = moved.saturating_sub(window.moved);
+        let rate = (number(moved) + number(window.requests as u64) * REQUEST) / seconds;
         let last = std::mem::replace(&mut self.last, rate);
         let queued = self.is_queued(window.times);
         if !window.awaited {
@@ -308,6 +310,14 @@ mod tests {
         }
         let limit = run.controller.limit();
         assert!((1..8).contains(&limit), "{limit}");
+    }
+
+    #[test]
+    fn a_total_that_was_looked_at_before_the_window_began_is_no_less_than_nothing() {
+        let mut run = Run::new(64);
+        run.controller.ended(run.now, Ended { time: None, moved: 100, awaited: true });
+        run.controller.ended(run.now + LONG_WINDOW, Ended { time: None, moved: 99, awaited: true });
+        assert_eq!(run.controller.limit(), START + 1);
     }
 
     #[test]

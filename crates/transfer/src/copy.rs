@@ -240,9 +240,10 @@ impl CopyObject {
         });
         let mut options = PutOptions::default().with_attributes(attributes);
         options.create_only = self.create_only;
-        let upload = Upload::new(&self.writer, self.to.clone(), self.target.clone(), Source::stream(bytes))
-            .options(options)
-            .cancel(self.cancel.clone());
+        let upload =
+            Upload::new(&self.writer, self.to.clone(), self.target.clone(), Source::sized(bytes, size))
+                .options(options)
+                .cancel(self.cancel.clone());
         let outcome = upload.run_as(reporter).await;
         let cause = broken.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (outcome, cause) {

@@ -84,7 +84,8 @@ pub(crate) fn upload_plan(size: u64, wanted: PartSize, limits: &MultipartLimits)
     Ok(plan)
 }
 
-/// Sizes of the parts of an upload whose end is not known, which grow so that the parts suffice for long.
+/// Sizes of the parts of an upload that is held in memory, part by part. If its end is not known, they grow so that the
+/// parts suffice for long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Growing {
     limits: MultipartLimits,
@@ -109,6 +110,26 @@ impl Growing {
             ));
         }
         Ok(Self { limits, wanted, most })
+    }
+
+    /// The same for an object of `size` bytes, whose parts are all as large as they have to be.
+    ///
+    /// [`ErrorKind::InvalidInput`] if it does not fit into the parts that there are.
+    pub(crate) fn sized(self, size: u64) -> Result<Self> {
+        let mut limits = self.limits;
+        limits.max_part = self.most;
+        let plan = upload_plan(size, self.wanted, &limits).map_err(|_| {
+            let parts = u64::from(self.limits.max_parts).max(1);
+            let (most, needed) = (self.most, size.div_ceil(parts).saturating_mul(2));
+            Error::new(
+                ErrorKind::InvalidInput,
+                format!(
+                    "{size} bytes do not fit into {parts} parts of at most {most} bytes, which have to fit into half of \
+                     the memory budget: it would have to be {needed} bytes at least"
+                ),
+            )
+        })?;
+        Ok(Self { wanted: PartSize::Fixed(plan.part), ..self })
     }
 
     /// Size of the part at this position.

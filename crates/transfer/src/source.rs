@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     File(PathBuf),
     Bytes(Bytes),
     Stream(OneShot),
+    /// A stream of so many bytes.
+    Sized(OneShot, u64),
 }
 
 /// A stream that can be read once.
@@ -51,6 +53,11 @@ impl Source {
     /// A stream of unknown length. Parts of it are held in memory until they are sent.
     pub fn stream(stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
         Self(Kind::Stream(OneShot::Chunks { stream: stream.boxed(), rest: Bytes::new() }))
+    }
+
+    /// A stream of so many bytes, which is planned by its size.
+    pub(crate) fn sized(stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static, size: u64) -> Self {
+        Self(Kind::Sized(OneShot::Chunks { stream: stream.boxed(), rest: Bytes::new() }, size))
     }
 }
 
@@ -89,7 +96,7 @@ impl fmt::Debug for Source {
         match &self.0 {
             Kind::File(path) => f.debug_tuple("File").field(path).finish(),
             Kind::Bytes(bytes) => f.debug_tuple("Bytes").field(&bytes.len()).finish(),
-            Kind::Stream(_) => f.write_str("Stream"),
+            Kind::Stream(_) | Kind::Sized(..) => f.write_str("Stream"),
         }
     }
 }

@@ -28,10 +28,11 @@ pub struct Unfinished {
     pub done: u64,
     /// When it came forward last.
     pub changed: Option<SystemTime>,
-    /// Somebody is at work on it right now.
+    /// Somebody was at work on it when it was listed.
     pub running: bool,
     /// What an upload left at the store, to be aborted before the checkpoint is forgotten.
     pub upload: Option<MultipartRef>,
+    /// What there is of it; first the file by which a transfer that is at work is known.
     files: Vec<PathBuf>,
 }
 
@@ -40,7 +41,8 @@ impl Unfinished {
     ///
     /// [`ErrorKind::LocalIo`] if something cannot be removed, and if it is running.
     pub fn forget(&self) -> Result<()> {
-        if self.running {
+        // Somebody may have taken it up since it was listed.
+        if self.files.first().is_some_and(|file| is_at_work(self.direction, file)) {
             let text = format!("cannot forget the transfer of {}: it is running", self.url);
             return Err(Error::new(ErrorKind::LocalIo, text));
         }
@@ -100,7 +102,7 @@ fn upload(json: &Path) -> Option<Unfinished> {
         size: document.size(),
         done: document.done(),
         changed: changed(json),
-        running: upload::is_claimed(json),
+        running: is_at_work(Direction::Upload, json),
         upload: Some(MultipartRef { key, id: document.upload() }),
         files: vec![json.to_owned(), json.with_extension("lock")],
     })
@@ -115,10 +117,18 @@ fn download(pointer: &Path) -> Option<Unfinished> {
         size: document.size(),
         done: document.done(),
         changed: changed(&json),
-        running: part_file::is_locked(&part),
+        running: is_at_work(Direction::Download, &part),
         upload: None,
         files: vec![part, json, pointer.to_owned()],
     })
+}
+
+/// Whether somebody holds the lock of an upload's checkpoint, or of a file that grows.
+fn is_at_work(direction: Direction, file: &Path) -> bool {
+    match direction {
+        Direction::Upload => upload::is_claimed(file),
+        Direction::Download | Direction::Copy => part_file::is_locked(file),
+    }
 }
 
 fn changed(path: &Path) -> Option<SystemTime> {

@@ -216,9 +216,17 @@ impl Keeper {
         }
         if let Err(error) = write(&self.path, document) {
             state.failed = true;
+            // What it says may not be true any more: a part that must not be sent twice may be under way.
+            remove(&self.path);
             let text = format!("cannot write the checkpoint {}", self.path.display());
             self.reporter.not_resumable(Error::new(ErrorKind::LocalIo, text).with_source(error));
         }
+    }
+
+    /// Whether another process could go on with what was noted.
+    pub(crate) fn holds(&self) -> bool {
+        let state = self.state();
+        state.document.is_some() && !state.failed
     }
 
     /// There is nothing to go on with: it has ended, one way or the other.

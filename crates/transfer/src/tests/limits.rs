@@ -11,10 +11,11 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use longshore_blob_api::{BlobStore, BlobStoreExt};
+use longshore_core_types::ErrorKind;
 use tokio::time::Instant;
 
-use super::{KIB, MIB, builder, bytes, dir, key, memory, odd::Odd, store_with, transfer};
-use crate::{PartSize, Sink, Source};
+use super::{KIB, MIB, builder, bytes, dir, key, memory, odd::Odd, store_with, transfer, until};
+use crate::{CancelToken, PartSize, Sink, Source};
 
 #[tokio::test]
 async fn an_endless_stream_waits_for_memory() {
@@ -175,6 +176,23 @@ async fn bytes_per_second_are_limited_in_each_direction() {
     let taken = begin.elapsed().as_secs_f64();
     assert!((3.8..4.2).contains(&taken), "{taken}");
     assert!(store.read(&key("u")).await.unwrap() == content);
+}
+
+#[tokio::test]
+async fn a_stream_that_waits_for_its_turn_can_be_stopped() {
+    let transfer = builder().concurrency(1).build().unwrap();
+    let slow = Odd::new(memory().build().unwrap()).slow_parts(Duration::from_secs(3600));
+    let first = transfer.upload(&slow, key("a"), bytes(300 * KIB).to_vec()).start();
+    until(async || slow.parts_stored() > 0).await;
+    let token = CancelToken::new();
+    let source = Source::stream(stream::iter([Ok(bytes(80 * KIB))]));
+    let second = transfer.upload(&slow, key("b"), source).cancel(token.clone()).start();
+    until(async || slow.inner().open_uploads() == 2).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    token.stop_now();
+    let ended = tokio::time::timeout(Duration::from_secs(10), second.join()).await.unwrap();
+    assert_eq!(ended.unwrap_err().kind(), ErrorKind::Cancelled);
+    drop(first);
 }
 
 #[tokio::test]

@@ -2,10 +2,10 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -437,6 +437,78 @@ async fn what_nobody_takes_up_can_be_forgotten() {
     }
     assert!(files(&downloads).is_empty() && files(state.path()).is_empty());
     assert!(unfinished(state.path()).unwrap().is_empty());
+}
+
+/// The only checkpoint in a folder.
+fn checkpoint(folder: &Path) -> PathBuf {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "json")).unwrap()
+}
+
+#[tokio::test]
+async fn what_somebody_took_up_meanwhile_is_not_forgotten() {
+    let (dir, state) = (dir(), dir());
+    let file = dir.path().join("up");
+    fs::write(&file, bytes(SIZE)).unwrap();
+    let (store, _) = store_with(memory(), SIZE).await;
+    let downloads = dir.path().join("down");
+    fs::create_dir(&downloads).unwrap();
+    half_a_download(&Odd::new(store.clone()), &downloads, state.path()).await;
+    half_an_upload(&store, &file, state.path()).await;
+    let left = unfinished(state.path()).unwrap();
+    assert!(left.iter().all(|one| !one.running));
+    let before = (files(&downloads), files(state.path()));
+    let locks: Vec<fs::File> = left
+        .iter()
+        .map(|one| {
+            let path = match one.direction {
+                Direction::Download => downloads.join(".f.longshore-part"),
+                _ => checkpoint(&state.path().join("uploads")).with_extension("lock"),
+            };
+            let file = fs::File::options().write(true).create(true).truncate(false).open(path).unwrap();
+            file.lock().unwrap();
+            file
+        })
+        .collect();
+    for one in &left {
+        assert!(one.forget().unwrap_err().message().contains("running"));
+    }
+    drop(locks);
+    let after = (files(&downloads), files(state.path()));
+    assert_eq!(after.0, before.0);
+    assert!(before.1.iter().all(|name| after.1.contains(name)));
+}
+
+#[tokio::test]
+async fn an_upload_whose_checkpoint_cannot_be_written_any_more_leaves_nothing() {
+    let (dir, state) = (dir(), dir());
+    let file = dir.path().join("up");
+    fs::write(&file, bytes(SIZE)).unwrap();
+    for rule in [PartRetry::Safe, PartRetry::LookFirst] {
+        let folder = state.path().join("uploads");
+        let (blocked, refused) = (folder.clone(), AtomicU64::new(0));
+        let store = in_parts(rule).fault(move |call| match call.operation {
+            // From here on the checkpoint cannot be replaced.
+            "memory.multipart.put_part" if refused.fetch_add(1, Ordering::Relaxed) == 0 => {
+                fs::create_dir(checkpoint(&blocked).with_extension("json.tmp")).unwrap();
+                MemoryFault::None
+            }
+            "memory.multipart.put_part" if refused.load(Ordering::Relaxed) > 3 => unavailable(),
+            _ => MemoryFault::None,
+        });
+        let store = store.build().unwrap();
+        let events = Events::default();
+        let error = resumable(state.path())
+            .upload(&store, key("u"), &file)
+            .progress(events.sink())
+            .await
+            .unwrap_err();
+        assert_eq!(events.count(|event| matches!(event, TransferEvent::NotResumable { .. })), 1);
+        assert!(error.upload().is_none(), "{error}");
+        assert_eq!(store.open_uploads(), 0);
+        assert!(unfinished(state.path()).unwrap().is_empty());
+        fs::remove_dir_all(&folder).unwrap();
+    }
 }
 
 #[tokio::test]

@@ -1,16 +1,20 @@
 //! Uploads of files, bytes and streams.
 
-use std::{fs, io::Write, time::Duration};
+use std::{
+    fs,
+    io::{Cursor, Write},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use longshore_blob_api::{BlobStore, BlobStoreExt, HeadOptions, MemoryFault, PartOrder};
+use longshore_blob_api::{AnyStore, BlobStore, BlobStoreExt, HeadOptions, MemoryFault, PartOrder};
 use longshore_core_types::{ChecksumKind, ErrorKind};
 
 use super::{
     Journal, KIB, MIB, builder, bytes, dir, key, memory,
     odd::{Odd, wrong},
-    transfer,
+    store_with, transfer,
 };
 use crate::{Source, Verify};
 
@@ -60,6 +64,41 @@ async fn streams_of_unknown_length_arrive_whole() {
         assert_eq!((outcome.bytes, outcome.verified), (length, true));
         assert_eq!(transfer.usage().memory, 0);
     }
+}
+
+#[tokio::test]
+async fn a_stream_may_fill_every_part_that_there_is() {
+    let store = memory().capability(|can| can.multipart.as_mut().unwrap().max_parts = 3).build().unwrap();
+    let upload = |length| transfer().upload(&store, key("k"), Source::reader(Cursor::new(bytes(length))));
+    let outcome = upload(3 * 64 * KIB).await.unwrap();
+    assert_eq!((outcome.parts, outcome.bytes), (3, 3 * 64 * KIB));
+    let error = upload(3 * 64 * KIB + 1).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert_eq!(store.open_uploads(), 0);
+}
+
+#[tokio::test]
+async fn a_copy_through_here_is_planned_by_its_size() {
+    let from = AnyStore::new(store_with(memory(), 7 * MIB).await.0);
+    let journal = Journal::default();
+    let copy = |parts| {
+        let seen = journal.clone();
+        let to = memory().capability(move |can| can.multipart.as_mut().unwrap().max_parts = parts);
+        let to = to.fault(move |call| {
+            seen.note(call);
+            MemoryFault::None
+        });
+        let writer = builder().memory_budget(4 * MIB).build().unwrap();
+        let to = AnyStore::new(to.build().unwrap());
+        writer.copy(&transfer(), &from, key("k"), &to, key("k")).server_side(false)
+    };
+    assert_eq!(copy(20).await.unwrap().bytes, 7 * MIB);
+    assert!(journal.take().iter().filter(|call| call.starts_with("put_part")).count() <= 20);
+    // A part has 2 MiB at most, which is half of the memory.
+    let error = copy(3).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.chain().contains("memory budget"), "{}", error.chain());
+    assert!(journal.take().is_empty());
 }
 
 #[tokio::test]

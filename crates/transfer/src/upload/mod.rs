@@ -158,12 +158,13 @@ impl<S: BlobStore + Clone> Upload<S> {
     pub(crate) async fn run(self, reporter: &Reporter) -> Result<UploadOutcome> {
         let path = match &self.source.0 {
             Kind::File(path) => Some(path.clone()),
-            Kind::Bytes(_) | Kind::Stream(_) => None,
+            Kind::Bytes(_) | Kind::Stream(_) | Kind::Sized(..) => None,
         };
         let url = self.store.url().with_key(self.key.as_str()).to_string();
         let item = Item::new(Direction::Upload, url, path);
         let size = match &self.source.0 {
             Kind::Bytes(bytes) => Some(bytes.len() as u64),
+            Kind::Sized(_, size) => Some(*size),
             Kind::File(_) | Kind::Stream(_) => None,
         };
         let reporter = reporter.item(item, size);
@@ -237,11 +238,12 @@ impl<S: BlobStore + Clone> Job<S> {
                         let opened = tokio::fs::File::open(&path).await;
                         let opened = opened.map_err(|error| local("read", &path, error));
                         let file = attach(opened, self.reporter.item())?;
-                        Arc::new(self).stream(OneShot::Reader(Box::new(file))).await
+                        Arc::new(self).stream(OneShot::Reader(Box::new(file)), None).await
                     }
                 }
             }
-            Kind::Stream(stream) => Arc::new(self).stream(stream).await,
+            Kind::Stream(stream) => Arc::new(self).stream(stream, None).await,
+            Kind::Sized(stream, size) => Arc::new(self).stream(stream, Some(size)).await,
         }
     }
 

@@ -200,7 +200,7 @@ impl<S: BlobStore + Clone> Parts<S> {
         &self,
         tasks: &mut JoinSet<Result<Vec<Stored>, Failure>>,
     ) -> Result<Vec<Stored>, Failure> {
-        let keep = self.begun.job.on_failure == MultipartFailure::Keep || self.begun.keeper.is_some();
+        let keep = self.begun.job.on_failure == MultipartFailure::Keep || self.begun.is_kept();
         let mut stored = Vec::new();
         let mut stopped = None;
         while let Some(ended) = tasks.join_next().await {

@@ -135,7 +135,7 @@ impl<S: BlobStore + Clone> Begun<S> {
                             });
                         }
                         // Another process may ask again: what the store has is not lost by that.
-                        Found::NoAnswer if self.keeper.is_some() => return Err(fatal(error)),
+                        Found::NoAnswer if self.is_kept() => return Err(fatal(error)),
                         Found::Nothing | Found::NoAnswer if absence_is_final => {}
                         Found::Nothing | Found::NoAnswer | Found::UploadGone => return Err(unsettled(error)),
                     }
@@ -172,6 +172,11 @@ impl<S: BlobStore + Clone> Begun<S> {
                 Err(Error::new(ErrorKind::Timeout, text))
             }
         }
+    }
+
+    /// Whether another process could go on with it.
+    pub(super) fn is_kept(&self) -> bool {
+        self.keeper.as_ref().is_some_and(|keeper| keeper.holds())
     }
 
     fn failed(&self, index: u32, error: Error) -> TransferError {
@@ -264,7 +269,7 @@ impl<S: BlobStore + Clone> Begun<S> {
 
     /// Frees what the store has, or leaves it, as was asked for; the reason of the failure stays the reason.
     pub(super) async fn clean_up(&self, failure: Failure) -> Failure {
-        let resumable = self.keeper.is_some() && is_worth_keeping(failure.error().reason());
+        let resumable = self.is_kept() && is_worth_keeping(failure.error().reason());
         let wanted = resumable || self.job.on_failure == MultipartFailure::Keep;
         if wanted && matches!(failure, Failure::Final(_)) {
             return failure.map(|error| error.keeping(self.upload.clone()));

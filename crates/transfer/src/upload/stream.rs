@@ -35,13 +35,21 @@ impl<S: BlobStore + Clone> Job<S> {
     /// Uploads a stream: in one request if it turns out to be short, else part after part as it is read.
     ///
     /// A part is read only after memory for all of it was granted, so that it can be sent again.
-    pub(super) async fn stream(self: Arc<Self>, mut source: OneShot) -> Result<UploadOutcome> {
+    pub(super) async fn stream(
+        self: Arc<Self>,
+        mut source: OneShot,
+        size: Option<u64>,
+    ) -> Result<UploadOutcome> {
+        if let Some(size) = size {
+            attach(self.check_size(size), self.reporter.item())?;
+        }
         // Half of the budget at most for one part, so that one can be read while another is sent.
         let most = self.context.engine.memory.total() / 2;
         let limits = self.store.capability().multipart;
         let grow = match limits {
             Some(limits) => {
                 let grow = Growing::new(self.context.config().part_size, limits, most);
+                let grow = grow.and_then(|grow| size.map_or(Ok(grow), |size| grow.sized(size)));
                 Some((attach(grow, self.reporter.item())?, limits))
             }
             None => None,
@@ -152,7 +160,11 @@ impl<S: BlobStore + Clone> Job<S> {
                 break;
             }
             index += 1;
-            let size = grow.part(index.into())?;
+            // Beyond the last part there may be, a stream that has ended is no fault.
+            let (size, too_long) = match grow.part(index.into()) {
+                Ok(size) => (size, None),
+                Err(error) => (1, Some(error)),
+            };
             // A part that fails must not wait for a stream that says nothing.
             let read = self.read(&mut source, size, 0);
             tokio::pin!(read);
@@ -164,6 +176,9 @@ impl<S: BlobStore + Clone> Job<S> {
             };
             if piece.size == 0 {
                 break;
+            }
+            if let Some(error) = too_long {
+                return Err(error.into());
             }
         }
         while let Some(ended) = tasks.join_next().await {
@@ -238,7 +253,7 @@ async fn send_piece<S: BlobStore + Clone>(
     mut piece: Piece,
 ) -> Result<Stored, Failure> {
     let job = &begun.job;
-    let _request = job.context.requests.permit(FULL).await;
+    let _request = job.context.admit_request(FULL).await?;
     let origin = Origin::Memory(mem::take(&mut piece.chunks).into());
     let kind = begun.part_sum();
     let body = Body::new(&job.context, origin.clone(), 0..piece.size, kind, &job.reporter);
