@@ -45,7 +45,7 @@ impl Context {
         Self { engine: Arc::clone(engine), cancel: CancelToken::new(), requests }
     }
 
-    /// Of what asks no store.
+    /// Of what asks no store: of reading local files.
     pub(crate) fn local(engine: &Arc<Engine>) -> Self {
         let requests = engine.services.requests(None, Direction::Copy);
         Self { engine: Arc::clone(engine), cancel: CancelToken::new(), requests }

@@ -88,7 +88,7 @@ impl PartFile {
     pub(crate) fn create(target: Target, config: &Config) -> Result<(Self, Option<SavedDownload>)> {
         let Target { path: target, replaced } = target;
         let temp = temporary_path(&target)?;
-        let file = open_locked(&temp, &target)?;
+        let file = open_locked(&temp, &target, replaced.as_ref())?;
         let traces = config.checkpoints.as_ref().map(|checkpoints| Traces::of(checkpoints, &temp));
         let saved = traces.as_ref().and_then(|traces| traces.load(&file));
         if saved.is_none() {
@@ -324,6 +324,8 @@ impl PartFile {
             let file = Arc::clone(&self.file);
             let synced = tokio::task::spawn_blocking(move || file.sync_all()).await.map_err(task_failed)?;
             synced.map_err(|error| self.write_failed(error))?;
+            #[cfg(test)]
+            FORCED.lock().unwrap().insert(self.target.clone());
         }
         fs::rename(&self.temp, &self.target).map_err(|error| {
             if self.target.is_dir() {
@@ -376,6 +378,15 @@ pub(crate) fn hash_range(
         at += read as u64;
     }
     Ok(at)
+}
+
+/// Tests: the files that were forced to the disk before they got their names.
+#[cfg(test)]
+static FORCED: Mutex<std::collections::BTreeSet<PathBuf>> = Mutex::new(std::collections::BTreeSet::new());
+
+#[cfg(test)]
+pub(crate) fn was_forced(target: &Path) -> bool {
+    FORCED.lock().unwrap().contains(target)
 }
 
 #[cfg(test)]
@@ -434,8 +445,20 @@ fn in_the_way(target: &Path) -> Error {
     local_fault(format!("cannot write {}: a directory is in the way", target.display()))
 }
 
+/// Refuses a target whose name belongs to the unfinished download of another one, which would take it for its own.
+pub(crate) fn check_name(target: &Path) -> Result<()> {
+    let name = target.file_name().and_then(OsStr::to_str);
+    if !name.is_some_and(is_unfinished) {
+        return Ok(());
+    }
+    let text =
+        format!("cannot write {}: names like this are those of unfinished downloads", target.display());
+    Err(Error::new(ErrorKind::InvalidInput, text))
+}
+
 /// The path of the temporary file of a target.
 fn temporary_path(target: &Path) -> Result<PathBuf> {
+    check_name(target)?;
     let name = target.file_name().ok_or_else(|| {
         Error::new(ErrorKind::InvalidInput, format!("{} does not name a file", target.display()))
     })?;
@@ -457,7 +480,6 @@ pub(crate) fn temporary_name(name: &OsStr) -> OsString {
     temp
 }
 
-/// Whether a name is that of a download that has not ended, or of something that belongs to one.
 /// Whether a file of this name is a download that has not ended, or belongs to one.
 pub fn is_unfinished(name: &str) -> bool {
     let name = name.strip_suffix(".tmp").unwrap_or(name);
@@ -479,16 +501,22 @@ pub(crate) fn is_locked(temp: &Path) -> bool {
 /// Opens the temporary file and locks it, so that two downloads never write the same one.
 ///
 /// The lock ends with the process, also when that is killed.
-fn open_locked(temp: &Path, target: &Path) -> Result<File> {
+fn open_locked(temp: &Path, target: &Path, replaced: Option<&Permissions>) -> Result<File> {
     loop {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
         {
             // A link that somebody else put there must not lead the bytes elsewhere.
-            use std::os::unix::fs::OpenOptionsExt;
+            use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
             options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+            // Nobody may read what arrives who may not read what is there. The owner may, so that it can go on.
+            if let Some(replaced) = replaced {
+                options.mode(replaced.mode() & 0o777 | 0o600);
+            }
         }
+        #[cfg(not(unix))]
+        let _ = replaced;
         let file = options.open(temp).map_err(|error| local("write", target, error))?;
         match file.try_lock() {
             Err(fs::TryLockError::WouldBlock) => {

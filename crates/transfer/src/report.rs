@@ -31,8 +31,8 @@ pub struct BatchReport {
     /// The first 1,000 failures. Every one is told as
     /// [`TransferEvent::ItemFailed`](crate::TransferEvent::ItemFailed).
     pub failures: Vec<TransferError>,
-    /// Why the items are not all: a listing or walk that broke off, a stop from outside, or the first failure
-    /// under [`FailurePolicy::Stop`]. Items that were never reached are counted nowhere.
+    /// Why the items are not all: a listing or walk that broke off, a listing that may lack objects, a stop from
+    /// outside, or the first failure under [`FailurePolicy::Stop`]. Items that were never reached are counted nowhere.
     pub stopped: Option<TransferError>,
 }
 

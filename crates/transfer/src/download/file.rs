@@ -21,12 +21,15 @@ use crate::{
 
 /// How to write the file.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent settings")]
 pub(crate) struct FileOptions {
     pub(crate) keep_modified: bool,
     /// The time at which the object was stored, which is what listings show, rather than what its metadata says.
     pub(crate) as_listed: bool,
     /// A shorter file that is there is the beginning of the object.
     pub(crate) go_on: bool,
+    /// It is on the disk before it gets its name, whatever the settings say.
+    pub(crate) durable: bool,
 }
 
 impl FileOptions {
@@ -181,10 +184,9 @@ async fn conclude<S: BlobStore + Clone>(
     options: FileOptions,
 ) -> Result<DownloadOutcome, Failure> {
     version.compare(found.as_ref())?;
-    if cut.parts() > 1 {
-        version.still_there().await?;
-    }
-    file.finish(options.modified(&version.meta), version.context().config().durable).await?;
+    version.still_there().await?;
+    let durable = options.durable || version.context().config().durable;
+    file.finish(options.modified(&version.meta), durable).await?;
     Ok(DownloadOutcome {
         meta: version.meta.clone(),
         bytes: cut.end - cut.start,

@@ -37,7 +37,7 @@ use crate::{
     dir::Dir,
     error::{Result, TransferError, attach, local},
     handle::TransferHandle,
-    part_file::Target,
+    part_file::{Target, check_name},
     progress::{Direction, Item, ItemReporter, ProgressSink, Reporter},
     sink::{Kind, Sink},
 };
@@ -124,6 +124,12 @@ impl<S: BlobStore + Clone> Download<S> {
         self
     }
 
+    /// The file is forced to the disk before it gets its name, also where the settings leave that out.
+    pub(crate) fn durable(mut self, on: bool) -> Self {
+        self.file.durable = on;
+        self
+    }
+
     /// The time is the one that listings show, so that later comparisons with them find it.
     pub(crate) fn time_as_listed(mut self, on: bool) -> Self {
         self.file.as_listed = on;
@@ -159,6 +165,7 @@ impl<S: BlobStore + Clone> Download<S> {
         let most = SMALL.min(config.serial_download);
         self.range.is_none()
             && !config.durable
+            && !self.file.durable
             && !self.file.go_on
             && self.size_hint.is_some_and(|size| size <= most)
     }
@@ -218,6 +225,7 @@ impl<S: BlobStore + Clone> Download<S> {
             match to.0 {
                 Kind::Writer(writer) => Box::pin(to_writer(&subject, writer, &reporter)).await,
                 Kind::File(path) => {
+                    attach(check_name(&path), reporter.item())?;
                     if let Some(dir) = dir {
                         let done = to_small_file(&subject, &dir, &path, options, &reporter).await?;
                         if let Some(outcome) = done {

@@ -73,6 +73,7 @@ async fn once<S: BlobStore + Clone>(
         hasher.finish()
     });
     version.compare(found.as_ref())?;
+    version.still_there().await?;
     let file = SmallFile {
         dir: Arc::clone(dir),
         target: target.to_owned(),

@@ -2,7 +2,10 @@
 
 use std::{
     ops::Range,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -101,6 +104,8 @@ pub(crate) struct Version<S> {
     /// The checksum of the whole object that is to be compared.
     pub(crate) expected: Option<Checksum>,
     ranged: bool,
+    /// More than one answer has told of it, which may have been about different objects.
+    asked_again: AtomicBool,
     pub(crate) measured: Arc<Measured>,
 }
 
@@ -244,8 +249,7 @@ impl<S: BlobStore + Clone> Subject<S> {
             return Err(Failure::Replaced(Error::new(ErrorKind::PreconditionFailed, text)));
         }
         let expected = self.expected(&meta, wanted == (0..meta.size))?;
-        let (pin, measured) = (Pin::from(&meta), self.measured());
-        Ok(Arc::new(Version { subject: Arc::clone(self), meta, pin, expected, ranged: true, measured }))
+        Ok(Arc::new(self.version(meta, expected, true)))
     }
 
     /// The object, if it goes on behind so many bytes, and how to cut it: what is there is the first part.
@@ -263,9 +267,13 @@ impl<S: BlobStore + Clone> Subject<S> {
         let part = download_part(meta.size - there, self.context.config().part_size, meta.chunk_size);
         let cut = Cut { start: 0, first_end: there, part, end: meta.size };
         let expected = self.expected(&meta, true)?;
+        Ok(Some((Arc::new(self.version(meta, expected, true)), cut)))
+    }
+
+    fn version(self: &Arc<Self>, meta: ObjectMeta, expected: Option<Checksum>, ranged: bool) -> Version<S> {
+        let asked_again = AtomicBool::new(false);
         let (pin, measured) = (Pin::from(&meta), self.measured());
-        let version = Version { subject: Arc::clone(self), meta, pin, expected, ranged: true, measured };
-        Ok(Some((Arc::new(version), cut)))
+        Version { subject: Arc::clone(self), meta, pin, expected, ranged, asked_again, measured }
     }
 
     fn measured(&self) -> Arc<Measured> {
@@ -288,6 +296,9 @@ impl<S: BlobStore + Clone> Subject<S> {
         wanted: Range<u64>,
         ranged: bool,
     ) -> Result<(Arc<Version<S>>, Cut, Opened), Failure> {
+        if answer.range.is_empty() && !wanted.is_empty() {
+            return Err(wrong_range(&answer, &wanted).into());
+        }
         let config = self.context.config();
         let mut meta = answer.meta.clone();
         let whole = wanted == (0..meta.size);
@@ -310,8 +321,7 @@ impl<S: BlobStore + Clone> Subject<S> {
             part: download_part(size, config.part_size, meta.chunk_size),
             end: wanted.end,
         };
-        let (pin, measured) = (Pin::from(&meta), self.measured());
-        let version = Version { subject: Arc::clone(self), meta, pin, expected, ranged, measured };
+        let version = self.version(meta, expected, ranged);
         let promised = answer.range.end;
         Ok((Arc::new(version), cut, (answer.into_stream(), promised)))
     }
@@ -351,10 +361,10 @@ impl<S: BlobStore + Clone> Version<S> {
         }
     }
 
-    /// Whether it still is the version that the first answer described, where requests could not insist on it.
+    /// Whether it still is the version that the first answer described, where it took others that could not insist on it.
     pub(crate) async fn still_there(&self) -> Result<(), Failure> {
         let store = &self.subject.store;
-        if store.capability().pin != PinKind::None {
+        if store.capability().pin != PinKind::None || !self.asked_again.load(Ordering::Relaxed) {
             return Ok(());
         }
         let head = self.context().within_grace(store.head(&self.subject.key, HeadOptions::default())).await?;
@@ -377,6 +387,7 @@ impl<S: BlobStore + Clone> Version<S> {
     /// body ends.
     async fn get(&self, range: Range<u64>) -> Result<(ByteStream, u64, u64), Refused> {
         let whole = range == (0..self.meta.size);
+        self.asked_again.store(true, Ordering::Relaxed);
         let mut options = GetOptions::default();
         if self.subject.store.capability().pin != PinKind::None {
             options = options.with_pin(self.pin.clone());

@@ -129,9 +129,7 @@ impl<S: BlobStore + Clone> Window<S> {
                 self.ended = true;
                 let found = self.hasher.take().map(Hasher::finish);
                 self.version.compare(found.as_ref())?;
-                if self.cut.parts() > 1 {
-                    self.version.still_there().await?;
-                }
+                self.version.still_there().await?;
                 return Ok(self.held.take());
             };
             if let Some(hasher) = &mut self.hasher {
@@ -198,7 +196,9 @@ impl<S: BlobStore + Clone> Window<S> {
             let pace = engine.config.hedge.then(|| Arc::clone(&self.pace));
             // The bytes may outlive the part as the reader sees it, so both hold the tickets.
             let held = Arc::clone(&tickets);
+            let engine = Arc::clone(engine);
             self.tasks.spawn(async move {
+                engine.request_rate.pace(1).await;
                 collect(reader, length, pace.as_deref(), &slabs, &sender, &reporter).await;
                 drop((request, held));
             });

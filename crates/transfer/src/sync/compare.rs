@@ -11,6 +11,7 @@ use crate::{
     context::Context,
     error::{TransferError, local, task_failed},
     part_file::hash_range,
+    requests::FULL,
     sink::Sink,
     slab::SLAB,
 };
@@ -86,11 +87,7 @@ pub(super) async fn is_same(
 async fn read(context: &Context, reader: &Transfer, at: (&Place, &Entry)) -> Result<Checksum> {
     let mut hasher = Hasher::new(ChecksumKind::Crc32c);
     match at.0 {
-        Place::Local(root) => {
-            let path = root.join(&at.1.name);
-            let hash = tokio::task::spawn_blocking(move || hash_file(&path, hasher));
-            context.unless_stopped(async { hash.await.map_err(task_failed)? }).await
-        }
+        Place::Local(root) => hash_local(context, root.join(&at.1.name), hasher).await,
         Place::Store { store, prefix } => {
             let key = ObjectKey::new(format!("{prefix}{}", at.1.name))?;
             let body = reader.download(store, key, Sink::writer(tokio::io::sink()));
@@ -146,10 +143,19 @@ async fn computed(context: &Context, at: (&Place, &Entry), like: &[Checksum]) ->
     let (Place::Local(root), Some(kind)) = (at.0, like.first().map(Checksum::kind)) else {
         return Ok(Vec::new());
     };
-    let path = root.join(&at.1.name);
-    let hash = tokio::task::spawn_blocking(move || hash_file(&path, Hasher::new(kind)));
-    let sum = context.unless_stopped(async { hash.await.map_err(task_failed)? }).await?;
-    Ok(vec![sum])
+    Ok(vec![hash_local(context, root.join(&at.1.name), Hasher::new(kind)).await?])
+}
+
+/// The checksum of a file, in memory that is paid for, and with no more files read at once than requests may run.
+async fn hash_local(context: &Context, path: PathBuf, hasher: Hasher) -> Result<Checksum> {
+    let mut local = Context::local(&context.engine);
+    local.cancel = context.cancel.clone();
+    let admission = local.admit(FULL, SLAB as u64).await?;
+    let hash = tokio::task::spawn_blocking(move || {
+        let _admission = admission;
+        hash_file(&path, hasher)
+    });
+    local.unless_stopped(async { hash.await.map_err(task_failed)? }).await
 }
 
 pub(super) fn hash_file(path: &PathBuf, mut hasher: Hasher) -> Result<Checksum> {

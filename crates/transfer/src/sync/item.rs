@@ -149,6 +149,8 @@ impl How {
             .create_parents(true)
             .keep_modified(true)
             .time_as_listed(self.time_as_listed)
+            // What only this machine's memory holds is not there for sure.
+            .durable(self.remove_source)
             .cancel(self.context.cancel.clone());
         if let Some(size) = size {
             download = download.size_hint(size);

@@ -155,7 +155,7 @@ pub struct SyncReport {
     pub lost: u64,
     /// The first 1,000 failures.
     pub failures: Vec<TransferError>,
-    /// Why the items are not all: a listing that broke off, or a stop from outside.
+    /// Why the items are not all: a listing of the source that broke off or may lack objects, or a stop from outside.
     pub stopped: Option<TransferError>,
 }
 
@@ -299,7 +299,8 @@ impl Sync {
         self
     }
 
-    /// Removes each item of the source once the destination has it for sure. Default off.
+    /// Removes each item of the source once the destination has it for sure; files are forced to the disk before that.
+    /// Default off.
     pub fn remove_source(mut self, on: bool) -> Self {
         self.how.remove_source = on;
         self

@@ -32,6 +32,11 @@ pub(super) async fn run(sync: Sync, reporter: Reporter) -> Result<SyncReport> {
     result
 }
 
+/// Objects may be missing from a listing of this place.
+fn may_lack(place: &Place) -> String {
+    format!("the listing of {place} may be incomplete")
+}
+
 /// What became of one item.
 enum Outcome {
     Moved { entry: Entry, moved: Moved, replaced: bool },
@@ -51,6 +56,8 @@ struct Run {
     /// The names that items have got in the destination, where two can become one.
     taken: Option<Taken>,
     any: bool,
+    /// The listing of the source may lack objects.
+    incomplete: Option<Error>,
 }
 
 impl Run {
@@ -83,6 +90,7 @@ impl Run {
             aside: Vec::new(),
             taken,
             any: false,
+            incomplete: None,
         };
         let mut merge = Merge::new(source, destination);
         loop {
@@ -104,6 +112,9 @@ impl Run {
             }
         }
         while run.next().await {}
+        if let Some(error) = run.incomplete.take() {
+            run.report.stopped.get_or_insert_with(|| error.into());
+        }
         if run.report.stopped.is_none() {
             run.reporter.totals_known();
         }
@@ -142,7 +153,11 @@ impl Run {
             }
             Step::Aside(side, Listed::Incomplete) => {
                 let place = if side == Side::Source { &self.sync.from } else { &self.sync.to };
-                self.doubt.because(format!("the listing of {place} may be incomplete"));
+                let text = may_lack(place);
+                self.doubt.because(text.clone());
+                if side == Side::Source {
+                    self.incomplete = Some(Error::new(ErrorKind::Unavailable, text));
+                }
             }
             // What is skipped in the destination is in nobody's way.
             Step::Aside(..) | Step::Broken(..) | Step::End => {}

@@ -1,11 +1,15 @@
 //! Downloads to files.
 
-use std::fs;
+use std::{fs, path::Path};
 
-use longshore_blob_api::{MemoryFault, PinKind};
+use longshore_blob_api::{BlobStoreExt, MemoryFault, PinKind};
 use longshore_core_types::{ByteRange, ChecksumKind, ErrorKind};
 
-use super::{Events, Journal, KIB, builder, dir, files, key, memory, odd::Odd, store_with, transfer};
+use super::{
+    Events, Journal, KIB, builder, bytes, dir, files, key, memory,
+    odd::{Odd, stalled},
+    store_with, transfer, until,
+};
 use crate::{
     TransferEvent, Verify,
     part_file::{PartFile, Target},
@@ -198,6 +202,50 @@ async fn a_link_stays_a_link_and_permissions_stay() {
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(fs::read(&real).unwrap(), content);
     assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_others_may_not_read_they_may_not_read_while_it_arrives_either() {
+    use std::os::unix::fs::PermissionsExt;
+    let (store, _) = store_with(memory(), 300 * KIB).await;
+    let odd = Odd::new(store.clone()).on_body(|_, body| stalled(body, 10));
+    let dir = dir();
+    let (target, temp) = (dir.path().join("f"), dir.path().join(".f.longshore-part"));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for wanted in [0o600, 0o440] {
+        fs::write(&target, "old").unwrap_or_default();
+        fs::set_permissions(&target, fs::Permissions::from_mode(wanted)).unwrap();
+        let handle = transfer().download(&odd, key("k"), &target).start();
+        until(async || temp.exists()).await;
+        assert_eq!(mode(&temp) & 0o077 & !wanted, 0, "{:o}", mode(&temp));
+        handle.abort().await.unwrap();
+        transfer().download(&store, key("k"), &target).await.unwrap();
+        assert_eq!(mode(&target), wanted);
+    }
+}
+
+#[tokio::test]
+async fn nothing_gets_the_name_of_an_unfinished_download() {
+    let (store, content) = store_with(memory(), 300 * KIB).await;
+    for name in [".k.longshore-part", ".k.longshore-part.json", ".small.longshore-part"] {
+        store.write(&key(name), bytes(100 * KIB)).await.unwrap();
+    }
+    store.write(&key("small"), "1").await.unwrap();
+    let dir = dir();
+    let report = transfer().download_dir(&store, "", dir.path()).await.unwrap();
+    assert_eq!((report.succeeded, report.failed), (2, 3));
+    assert!(report.failures.iter().all(|error| error.kind() == ErrorKind::InvalidInput));
+    assert_eq!(files(dir.path()), ["k", "small"]);
+    assert!(fs::read(dir.path().join("k")).unwrap() == content);
+    #[cfg(unix)]
+    {
+        let (link, real) = (dir.path().join("link"), dir.path().join(".k.longshore-part"));
+        fs::write(&real, "").unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let error = transfer().download(&store, key("k"), &link).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use longshore_blob_api::{BlobStore, BlobStoreExt, MemoryCall, MemoryFault, Memor
 use longshore_core_types::{ChecksumKind, Error, ErrorKind, Retryability};
 
 use super::{
-    Events, Journal, KIB, broken, builder, bytes, dir, files, key, memory, nth,
+    Events, Journal, KIB, MIB, broken, builder, bytes, dir, files, key, memory, nth,
     odd::{Odd, failing, short, stalled, wrong},
     store_with, transfer, until,
 };
@@ -109,6 +109,66 @@ async fn an_object_that_is_replaced_is_fetched_anew() {
             assert!(fs::read(&target).unwrap() == bytes(301 * KIB), "{pin:?} {at}");
             let restarts = events.count(|event| matches!(event, TransferEvent::Restarted { .. }));
             assert_eq!(restarts, usize::from(at > 1));
+        }
+    }
+}
+
+/// A store that states nothing of its object but its size and time, and whose object is replaced by another one of the
+/// same size while the body of the first answer breaks.
+async fn exchanged(length: u64) -> (Odd, Vec<u8>) {
+    let (store, content) = store_with(memory().capability(|can| can.pin = PinKind::None), length).await;
+    let other: Vec<u8> = content.iter().map(|byte| !byte).collect();
+    let (inner, new) = (store.clone(), other.clone());
+    let odd = Odd::new(store).states(&[]).anonymous().on_body(|n, body| match n {
+        1 => short(body, 30_000),
+        _ => body,
+    });
+    let odd = odd.on_range(move |n, _| {
+        if n == 2 {
+            use futures_util::FutureExt;
+            inner.write(&key("k"), new.clone()).now_or_never().unwrap().unwrap();
+        }
+    });
+    (odd, other)
+}
+
+#[tokio::test]
+async fn a_body_that_goes_on_in_another_object_is_no_mixture() {
+    let length = 50 * KIB;
+    let (odd, other) = exchanged(length).await;
+    assert_arrives(odd, &other).await;
+
+    let (odd, other) = exchanged(length).await;
+    let dir = dir();
+    let report = transfer().download_dir(&odd, "", dir.path()).await.unwrap();
+    assert!(report.is_success());
+    assert!(fs::read(dir.path().join("k")).unwrap() == other);
+
+    let (odd, _) = exchanged(length).await;
+    let mut body = transfer().read(&odd, key("k")).await.unwrap();
+    let error = loop {
+        match body.chunk().await {
+            Ok(chunk) => assert!(chunk.is_some(), "a mixture"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::PreconditionFailed);
+}
+
+#[tokio::test]
+async fn an_answer_without_bytes_is_no_object() {
+    for (length, part) in [(50 * KIB, 64 * KIB), (300 * KIB, 64 * KIB), (300 * KIB, MIB)] {
+        let (store, _) = store_with(memory(), length).await;
+        let odd = Odd::new(store).empty_answers();
+        let dir = dir();
+        let transfer = builder().part_size(crate::PartSize::Fixed(part)).build().unwrap();
+        for range in [None, Some(10..length)] {
+            let mut download = transfer.download(&odd, key("k"), dir.path().join("f"));
+            if let Some(range) = range {
+                download = download.range(range);
+            }
+            assert_eq!(download.await.unwrap_err().kind(), ErrorKind::Protocol);
+            assert!(files(dir.path()).is_empty());
         }
     }
 }

@@ -41,6 +41,8 @@ pub(super) struct Odd {
     parts: Arc<AtomicU64>,
     wrong_receipt: u64,
     latency: std::time::Duration,
+    anonymous: bool,
+    empty_answers: bool,
 }
 
 impl Odd {
@@ -59,7 +61,15 @@ impl Odd {
             parts: Arc::default(),
             wrong_receipt: 0,
             latency: std::time::Duration::ZERO,
+            anonymous: false,
+            empty_answers: false,
         }
+    }
+
+    /// States neither entity tags nor versions.
+    pub(super) fn anonymous(mut self) -> Self {
+        self.anonymous = true;
+        self
     }
 
     /// States checksums of these kinds only, and right ones.
@@ -137,6 +147,20 @@ impl Odd {
         self.gets.load(Ordering::Relaxed)
     }
 
+    /// Says of each `get` that it brings no byte, and brings none.
+    pub(super) fn empty_answers(mut self) -> Self {
+        self.empty_answers = true;
+        self
+    }
+
+    async fn describe(&self, meta: &mut ObjectMeta) {
+        let key = meta.key.clone();
+        self.restate(&key, &mut meta.checksums).await;
+        if self.anonymous {
+            (meta.etag, meta.version) = (None, None);
+        }
+    }
+
     async fn restate(&self, key: &ObjectKey, checksums: &mut Vec<Checksum>) {
         if let Some(kinds) = &self.states {
             let mut content = self.inner.read(key).await.unwrap().to_vec();
@@ -201,7 +225,7 @@ impl BlobStore for Odd {
 
     async fn head(&self, key: &ObjectKey, opts: HeadOptions) -> Result<ObjectMeta> {
         let mut meta = self.inner.head(key, opts).await?;
-        self.restate(key, &mut meta.checksums).await;
+        self.describe(&mut meta).await;
         Ok(meta)
     }
 
@@ -210,8 +234,12 @@ impl BlobStore for Odd {
         (self.on_range)(n, &mut opts);
         tokio::time::sleep(self.latency).await;
         let result = self.inner.get(key, opts).await?;
-        let (mut meta, range) = (result.meta.clone(), result.range.clone());
-        self.restate(key, &mut meta.checksums).await;
+        let (mut meta, mut range) = (result.meta.clone(), result.range.clone());
+        if self.empty_answers {
+            range.end = range.start;
+            return Ok(GetResult::new(meta, range, stream::empty().boxed()));
+        }
+        self.describe(&mut meta).await;
         let body = (self.on_body)(n, result.into_stream());
         Ok(GetResult::new(meta, range, body))
     }

@@ -351,6 +351,54 @@ async fn a_move_takes_the_source_away_once_the_destination_has_it() {
 }
 
 #[tokio::test]
+async fn what_is_moved_here_is_on_the_disk_before_its_source_goes() {
+    let target = dir();
+    let store = store("b");
+    for (remove, expected) in [(false, false), (true, true)] {
+        fill(&store, "", &Tree::from([("a".into(), vec![1]), ("b".into(), vec![2; 300 << 10])])).await;
+        let down = small().sync(place(store.clone(), ""), Place::local(target.path()));
+        assert!(down.copy_all().remove_source(remove).await.unwrap().is_success());
+        for name in ["a", "b"] {
+            assert_eq!(crate::part_file::was_forced(&target.path().join(name)), expected, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn files_are_compared_within_the_memory_budget() {
+    let source = dir();
+    let store = store("b");
+    for n in 0..40 {
+        write(source.path(), &n.to_string(), &bytes(1000 + n), 5);
+    }
+    let up = || small().sync(Place::local(source.path()), place(store.clone(), ""));
+    assert!(up().await.unwrap().is_success());
+    let transfer = small();
+    let compared = transfer.sync(Place::local(source.path()), place(store.clone(), ""));
+    let report = compared.compare(Compare::Checksum).await.unwrap();
+    assert_eq!((report.unchanged, report.copied), (40, 0));
+    let usage = transfer.usage();
+    assert!(usage.memory_peak > 0 && usage.memory_peak <= usage.memory_budget, "{usage:?}");
+}
+
+#[tokio::test]
+async fn a_source_that_may_be_incomplete_is_no_success() {
+    let target = dir();
+    let store = store("b");
+    fill(&store, "", &Tree::from([("a".into(), vec![1]), ("b".into(), vec![2])])).await;
+    let odd = Odd::new(store).on_list(|_, page| Ok(page.with_incomplete(true)));
+    let report = small().sync(place(odd.clone(), ""), Place::local(target.path())).await.unwrap();
+    assert_eq!((report.copied, report.is_success()), (2, false));
+    assert!(report.stopped.unwrap().chain().contains("may be incomplete"));
+    let report = small().download_dir(&odd, "", target.path()).await.unwrap();
+    assert_eq!((report.succeeded, report.is_success()), (2, false));
+    assert!(report.stopped.unwrap().chain().contains("may be incomplete"));
+    // A destination that lacks something gets it once more.
+    let report = small().sync(Place::local(target.path()), place(odd, "")).await.unwrap();
+    assert!(report.is_success());
+}
+
+#[tokio::test]
 async fn many_streamed_copies_never_wait_for_memory_that_they_hold() {
     let (one, other) = (store("one"), store("other"));
     fill(&one, "", &(0..40).map(|n| (n.to_string(), vec![7; 100 * n])).collect()).await;

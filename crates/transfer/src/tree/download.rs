@@ -117,6 +117,7 @@ impl<S: BlobStore + Clone> DownloadDir<S> {
         let options = ListOptions::prefix(&*self.prefix);
         let mut token = None;
         let mut broken = None;
+        let mut incomplete = false;
         loop {
             let page = match self.page(&options, token.take()).await {
                 Ok(page) => page,
@@ -126,6 +127,7 @@ impl<S: BlobStore + Clone> DownloadDir<S> {
                     break;
                 }
             };
+            incomplete |= page.incomplete;
             for entry in page.entries {
                 if running.is_stopped() {
                     break;
@@ -157,6 +159,11 @@ impl<S: BlobStore + Clone> DownloadDir<S> {
         }
         if let Some(error) = broken {
             running.stop(error.into());
+        }
+        if incomplete {
+            let text =
+                format!("the listing of {} may be incomplete", self.store.url().with_key(&*self.prefix));
+            running.stop(Error::new(ErrorKind::Unavailable, text).into());
         }
         if !running.is_stopped() {
             running.reporter.totals_known();
