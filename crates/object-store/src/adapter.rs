@@ -30,8 +30,9 @@ macro_rules! adapter {
         ///
         /// - What the store cannot do is `Error::NotImplemented`; nothing is emulated. `PutMode::Create` in
         ///   particular is the store's own condition, or an error.
-        /// - Names that a `Path` would alter (`a//b`, `/lead`, `dir/`, with a segment `..`) are errors of their own in a
-        ///   listing, which goes on behind them.
+        /// - Names that a `Path` would alter (`a//b`, `/lead`, with a segment `..`) are errors of their own in a listing,
+        ///   which goes on behind them. Empty objects whose names end in `/` are left out: consoles make them where somebody
+        ///   makes a folder.
         /// - Versions of objects are not shown, because no longshore store reads an old one.
         /// - Uploads in parts need a store that takes parts of any size in any order.
         #[derive(Clone, Debug)]
@@ -102,6 +103,11 @@ macro_rules! adapter {
                 }
                 Err(source) => Err(Error::InvalidPath { source }),
             }
+        }
+
+        /// What consoles make to show a folder that holds nothing.
+        fn is_folder(meta: &longshore_core_types::ObjectMeta) -> bool {
+            meta.size == 0 && meta.key.as_str().ends_with('/')
         }
 
         fn describe(meta: &longshore_core_types::ObjectMeta) -> Result<ObjectMeta> {
@@ -333,6 +339,7 @@ macro_rules! adapter {
                 });
                 let wanted = move |entry: Result<Entry>| {
                     let found = match entry {
+                        Ok(Entry::Object(meta)) if is_folder(&meta) => None,
                         Ok(Entry::Object(meta)) if after.as_deref().is_none_or(|a| meta.key.as_str() > a) => {
                             Some(describe(&meta))
                         }
@@ -356,6 +363,7 @@ macro_rules! adapter {
                             Entry::Prefix(folder) => drop(prefixes.insert(folder)),
                             Entry::Object(meta) => match meta.key.as_str()[prefix.len()..].split_once('/') {
                                 Some((first, _)) => drop(prefixes.insert(format!("{prefix}{first}/"))),
+                                None if is_folder(&meta) => {}
                                 None => objects.push(describe(&meta)?),
                             },
                             _ => {}
@@ -563,6 +571,24 @@ macro_rules! adapter {
                 for name in ["a//b", "/a", "a/", "a/../b", "."] {
                     assert!(path(name).is_err(), "{name}");
                 }
+            }
+
+            #[tokio::test]
+            async fn folders_that_consoles_made_do_not_spoil_a_listing() {
+                use longshore_blob_api::{BlobStoreExt, MemoryStore};
+
+                let store = AnyStore::new(MemoryStore::new("b").unwrap());
+                for (name, content) in [("dir/", ""), ("dir/sub/", ""), ("dir/a", "x")] {
+                    store.write(&ObjectKey::new(name).unwrap(), content).await.unwrap();
+                }
+                let adapter = ObjectStoreAdapter::new(store);
+                let all: Vec<_> = adapter.list(None).try_collect().await.unwrap();
+                assert_eq!(all.iter().map(|meta| meta.location.as_ref()).collect::<Vec<_>>(), ["dir/a"]);
+                let level = adapter.list_with_delimiter(Some(&Path::from("dir"))).await.unwrap();
+                assert_eq!((level.objects.len(), level.common_prefixes), (1, vec![Path::from("dir/sub")]));
+                // What holds something is an object, whatever its name.
+                adapter.store().write(&ObjectKey::new("dir/b/").unwrap(), "x").await.unwrap();
+                assert!(adapter.list(None).try_collect::<Vec<_>>().await.is_err());
             }
 
             #[test]
