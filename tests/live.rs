@@ -1,12 +1,13 @@
 //! Tests against real servers, which the environment names.
 //!
 //! `LONGSHORE_LIVE=1` allows them, and the variables of a backend say where it is (see `docs/testing.md`). They
-//! write into a bucket of their own, which is removed afterwards. What cannot run is reported as ignored, with
+//! write into a bucket of their own, which is removed afterwards, or below a prefix of their own. What cannot run is reported as ignored, with
 //! the reason.
 
 mod live {
     pub(crate) mod aistore;
     pub(crate) mod authn;
+    pub(crate) mod cloud;
     pub(crate) mod cluster;
     pub(crate) mod features;
     pub(crate) mod guarded;
@@ -21,7 +22,7 @@ use std::{process::ExitCode, sync::Arc};
 
 use libtest_mimic::Arguments;
 use live::{
-    aistore, authn,
+    aistore, authn, cloud,
     cluster::Cluster,
     features, guarded, listing, program,
     settings::{Missing, Settings},
@@ -44,13 +45,16 @@ fn main() -> ExitCode {
     trials.extend(guarded::trials(&pair));
     let project = settings.supabase().and_then(|()| supabase::Project::new()).map(Arc::new);
     trials.extend(supabase::trials(&project));
+    let clouds = cloud::clouds(&settings);
+    trials.extend(cloud::trials(&clouds));
     let conclusion = libtest_mimic::run(&arguments, trials);
 
-    let cleaned = [
+    let mut cleaned = vec![
         clean(&cluster, Cluster::clean),
         clean(&pair, authn::Pair::clean),
         clean(&project, supabase::Project::clean),
     ];
+    cleaned.extend(clouds.iter().map(|(_, bucket)| clean(bucket, cloud::Bucket::clean)));
     if cleaned.contains(&false) {
         return ExitCode::FAILURE;
     }

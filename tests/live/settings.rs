@@ -42,6 +42,12 @@ impl Settings {
         variable("SUPABASE_SERVICE_ROLE_KEY").map(drop)
     }
 
+    /// The bucket that this variable names at a cloud. Where the cloud is, and who asks, stands in the variables that
+    /// the stores themselves read.
+    pub(crate) fn cloud(&self, bucket: &str) -> Result<String, Missing> {
+        if self.allowed { variable(bucket) } else { Err("LONGSHORE_LIVE is not 1".to_owned()) }
+    }
+
     /// The built program.
     #[expect(clippy::unused_self, reason = "one place for everything that comes from the environment")]
     pub(crate) fn program(&self) -> Result<PathBuf, Missing> {

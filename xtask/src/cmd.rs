@@ -19,7 +19,8 @@ pub(crate) type Outcome = Result<(), Failure>;
 
 /// Variables that point a client at somebody's real servers. Tests and demonstrations never see them.
 const FOREIGN_PREFIXES: [&str; 7] = ["AIS_", "APOLO_", "AWS_", "AZURE_", "GOOGLE_", "NEURO_", "SUPABASE_"];
-const FOREIGN: [&str; 2] = ["LONGSHORE_PROFILE", "LONGSHORE_LIVE"];
+const FOREIGN: [&str; 4] =
+    ["LONGSHORE_PROFILE", "LONGSHORE_LIVE", "SERVICE_ACCOUNT", "STORAGE_EMULATOR_HOST"];
 
 /// A `cargo` command in `root`.
 ///

@@ -6,11 +6,14 @@ use crate::cmd::Failure;
 const CONSENT: &str = "LONGSHORE_LIVE";
 
 /// The servers that `tests/live.rs` knows, each with the variables that all have to be set.
-const SERVERS: [(&str, &[&str]); 4] = [
+const SERVERS: [(&str, &[&str]); 7] = [
     ("aistore", &["AIS_ENDPOINT"]),
     ("authn", &["AIS_ENDPOINT", "AIS_AUTHN_URL", "AIS_AUTHN_SU_NAME", "AIS_AUTHN_SU_PASS"]),
     ("supabase", &["SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY"]),
     ("apolo", &["APOLO_PASSED_CONFIG"]),
+    ("s3", &["LONGSHORE_LIVE_S3_BUCKET"]),
+    ("gs", &["LONGSHORE_LIVE_GS_BUCKET"]),
+    ("az", &["LONGSHORE_LIVE_AZ_CONTAINER"]),
 ];
 
 /// Refuses to start unless the user allows it and names at least one server.
