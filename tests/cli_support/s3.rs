@@ -1,13 +1,20 @@
-//! `s3://`, on the dev server's endpoint.
+//! `s3://`, on the dev server's endpoint, and the buckets of other clouds.
 
-use std::fs;
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{Ipv4Addr, TcpListener},
+};
 
 use longshore_devserver::{DevServer, Handle};
 use longshore_object_store::s3::{AwsCredentials, S3Builder};
 
 use super::{Home, cases, random_file};
 
-cases! { the_commands_work buckets_are_made_and_removed wrong_keys_say_so other_clouds_say_what_they_miss the_endpoint_of_dev }
+cases! {
+    the_commands_work buckets_are_made_and_removed buckets_of_google containers_of_azure wrong_keys_say_so
+    other_clouds_say_what_they_miss the_endpoint_of_dev
+}
 
 fn server() -> Handle {
     DevServer::builder().s3("127.0.0.1:0").start_blocking().expect("the server starts")
@@ -64,9 +71,6 @@ fn buckets_are_made_and_removed() {
     ));
     assert_eq!(by_profile.run(["--profile", "p", "ls", "s3://"]).ok().lines().len(), 2);
     home.run(["rb", "s3://also-made"]).ok();
-    for (url, word) in [("gs://", "bucket"), ("az://", "container")] {
-        home.run(["ls", url]).exits(2).says(&[word, "cannot be listed"]);
-    }
     fs::write(home.path("note.txt"), "hello").unwrap();
     home.run(["cp", "note.txt", "s3://made/dir/note.txt"]).ok();
     home.run(["rb", "s3://made"]).exits(1).says(&["not empty", "s3://made/dir/note.txt", "--force"]);
@@ -81,9 +85,84 @@ fn other_clouds_say_what_they_miss() {
     home.run(["ls", "gs://photos"])
         .exits(2)
         .says(&["GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SKIP_SIGNATURE"]);
-    home.run(["mb", "gs://photos"]).exits(2).says(&["gs://", "cannot be managed"]);
+    let anybody = Home::new().with("GOOGLE_SKIP_SIGNATURE", "true");
+    for args in [["ls", "gs://"], ["mb", "gs://photos"]] {
+        anybody.run(args).exits(2).says(&["GOOGLE_CLOUD_PROJECT"]);
+    }
     let home = home.with("AZURE_TOKEN_CREDENTIALS", "dev");
     home.run(["ls", "az://photos"]).exits(2).says(&["AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_SAS_TOKEN"]);
+}
+
+/// Answers each request with the next of these, whatever it asks; the heads of the requests.
+fn answering(answers: Vec<(u16, &'static str)>) -> (String, std::thread::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let serve = move |(status, body): (u16, &str)| {
+        let (mut stream, _) = listener.accept().expect("a request");
+        let mut reader = BufReader::new(stream.try_clone().expect("the connection"));
+        let mut head = String::new();
+        let mut length = 0;
+        while !head.ends_with("\r\n\r\n") {
+            let start = head.len();
+            assert!(reader.read_line(&mut head).expect("a line") > 0, "{head}");
+            if let Some(value) = head[start..].to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().expect("a number");
+            }
+        }
+        let mut sent = vec![0; length];
+        reader.read_exact(&mut sent).expect("the body");
+        let end =
+            format!("HTTP/1.1 {status} -\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream
+            .write_all(end.as_bytes())
+            .and_then(|()| stream.write_all(body.as_bytes()))
+            .expect("it listens");
+        head
+    };
+    (url, std::thread::spawn(move || answers.into_iter().map(serve).collect()))
+}
+
+fn buckets_of_google() {
+    let (url, seen) = answering(vec![
+        (200, r#"{"items": [{"name": "a"}, {"name": "b"}], "nextPageToken": "n"}"#),
+        (200, r#"{"items": [{"name": "c"}]}"#),
+        (200, "{}"),
+        (409, r#"{"error": {"code": 409, "message": "taken", "errors": [{"reason": "conflict"}]}}"#),
+        (200, "<ListBucketResult/>"),
+        (204, ""),
+        (403, r#"{"error": {"code": 403, "message": "alice may not", "errors": [{"reason": "forbidden"}]}}"#),
+    ]);
+    let home = Home::new().with("STORAGE_EMULATOR_HOST", url).with("GOOGLE_CLOUD_PROJECT", "p");
+    assert_eq!(home.run(["ls", "gs://"]).ok().lines(), ["gs://a", "gs://b", "gs://c"]);
+    home.run(["mb", "gs://made"]).ok();
+    home.run(["mb", "gs://made"]).exits(1).says(&["taken", "--exist-ok"]);
+    home.run(["rb", "gs://made"]).ok();
+    home.run(["ls", "gs://"]).exits(1).says(&["cannot list the buckets of gs://", "alice may not"]);
+    let asked = seen.join().expect("all were asked");
+    let first: Vec<_> = asked.iter().filter_map(|head| head.split(" HTTP").next()).collect();
+    let list = "GET /storage/v1/b?project=p&fields=items%2Fname%2CnextPageToken";
+    assert_eq!(
+        first[..4],
+        [
+            list,
+            &format!("{list}&pageToken=n"),
+            "POST /storage/v1/b?project=p",
+            "POST /storage/v1/b?project=p"
+        ]
+    );
+    assert!(first[4].starts_with("GET /made?list-type=2"), "{}", first[4]);
+    assert_eq!(first[5], "DELETE /storage/v1/b/made");
+}
+
+fn containers_of_azure() {
+    let page = "<EnumerationResults><Containers><Container><Name>a</Name></Container></Containers><NextMarker>n</NextMarker></EnumerationResults>";
+    let last = "<EnumerationResults><Containers><Container><Name>b</Name></Container></Containers><NextMarker/></EnumerationResults>";
+    let (url, seen) = answering(vec![(200, page), (200, last)]);
+    let home = Home::new().with("AZURE_STORAGE_USE_EMULATOR", "true").with("AZURITE_BLOB_STORAGE_URL", url);
+    assert_eq!(home.run(["ls", "az://"]).ok().lines(), ["az://a", "az://b"]);
+    let asked = seen.join().expect("all were asked");
+    assert!(asked[0].starts_with("GET /devstoreaccount1?comp=list HTTP"), "{}", asked[0]);
+    assert!(asked[1].starts_with("GET /devstoreaccount1?comp=list&marker=n HTTP"), "{}", asked[1]);
 }
 
 fn wrong_keys_say_so() {

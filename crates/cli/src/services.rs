@@ -2,10 +2,14 @@
 
 use std::{collections::HashMap, sync::OnceLock};
 
-use futures_util::TryStreamExt;
+use futures_util::{
+    StreamExt, TryStreamExt,
+    future::ready,
+    stream::{self, BoxStream},
+};
 use longshore::{
-    AnyStore, OpenOptions, Scheme, StoreUrl, aistore, apolo,
-    object_store::{azure::AzureStore, s3::S3Store},
+    AnyStore, Error, OpenOptions, Scheme, StoreUrl, aistore, apolo,
+    object_store::{azure::AzureStore, gcs::GcsStore, s3::S3Store},
     supabase,
 };
 use tokio::sync::{Mutex, OnceCell};
@@ -30,6 +34,9 @@ pub(crate) struct Services {
     /// Buckets that were looked up, by their URLs: each has credentials of its own.
     apolo_stores: Mutex<HashMap<String, apolo::Store>>,
 }
+
+/// URLs of buckets, as they come.
+pub(crate) type Buckets = BoxStream<'static, Result<StoreUrl, Failure>>;
 
 #[derive(Debug)]
 struct Connected {
@@ -83,6 +90,12 @@ impl Services {
     pub(crate) fn s3_bucket(&self, url: &StoreUrl) -> Result<S3Store, Failure> {
         let name = url.bucket().map(ToString::to_string).unwrap_or_default();
         self.cloud_options().s3_store(&name).map_err(|error| Failure::of("", error))
+    }
+
+    /// The Google bucket of a URL, to make and remove it.
+    pub(crate) fn gcs_bucket(&self, url: &StoreUrl) -> Result<GcsStore, Failure> {
+        let name = url.bucket().map(ToString::to_string).unwrap_or_default();
+        self.cloud_options().gcs_store(&name).map_err(|error| Failure::of("", error))
     }
 
     /// The Azure container of a URL, to make and remove it.
@@ -212,8 +225,26 @@ impl Services {
         Ok(named)
     }
 
-    /// All buckets of a service, in order.
-    pub(crate) async fn buckets(&self, service: &StoreUrl) -> Result<Vec<StoreUrl>, Failure> {
+    /// All buckets of a service, in order. Those of accounts that may have any number of them come a page at a time.
+    pub(crate) async fn buckets(&self, service: &StoreUrl) -> Result<Buckets, Failure> {
+        // Any name will do: the service is asked, not this bucket.
+        let any = "any-bucket";
+        let open = |error| Failure::of(format!("cannot list the buckets of {service}"), error);
+        let names = match service.scheme() {
+            Scheme::Gs => self.cloud_options().gcs_store(any).map_err(open)?.list_buckets(),
+            Scheme::Az => self.cloud_options().azure_store(any).map_err(open)?.list_containers(),
+            _ => return Ok(stream::iter(self.few_buckets(service).await?).map(Ok).boxed()),
+        };
+        let service = service.clone();
+        let url = move |name: Result<String, Error>| match name {
+            // A name that no URL can hold can be reached by no call either.
+            Ok(name) => format!("{service}{name}").parse().ok().map(Ok),
+            Err(error) => Some(Err(Failure::of(format!("cannot list the buckets of {service}"), error))),
+        };
+        Ok(names.filter_map(move |name| ready(url(name))).boxed())
+    }
+
+    async fn few_buckets(&self, service: &StoreUrl) -> Result<Vec<StoreUrl>, Failure> {
         let scheme = service.scheme();
         require_support(service)?;
         if scheme == Scheme::Supabase {
@@ -233,14 +264,6 @@ impl Services {
         }
         if scheme == Scheme::S3 {
             return self.s3_buckets(service).await;
-        }
-        if matches!(scheme, Scheme::Gs | Scheme::Az) {
-            let (owner, place) = match scheme {
-                Scheme::Gs => ("project", "bucket"),
-                _ => ("storage account", "container"),
-            };
-            let text = format!("{service} names no {place}, and those of a {owner} cannot be listed here");
-            return Err(Failure::usage(text).hint(format!("write {service}{}", place.to_uppercase())));
         }
         let provider = aistore::Provider::parse(scheme.as_str()).map_err(|error| Failure::of("", error))?;
         let cluster = self.aistore().await?.cluster();
@@ -263,7 +286,7 @@ impl Services {
             self.cloud_options().s3_store(any).map_err(|error| Failure::of("", error))?
         };
         let failed = |error| Failure::of(format!("cannot list the buckets of {service}"), error);
-        let mut names = store.list_buckets().await.map_err(failed)?;
+        let mut names: Vec<_> = store.list_buckets().try_collect().await.map_err(failed)?;
         names.sort_unstable();
         Ok(names.iter().filter_map(|name| format!("s3://{name}").parse().ok()).collect())
     }

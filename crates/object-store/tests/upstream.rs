@@ -6,13 +6,14 @@
 
 use std::time::Duration;
 
+use futures_util::TryStreamExt;
 use http::Method;
 use longshore_aistore::Client;
 use longshore_blob_api::{AnyStore, BlobStore, BlobStoreExt, MemoryStore, SignMethod, SignRequest};
 use longshore_core_types::{ObjectKey, Payload};
 use longshore_devserver::{DevServer, Handle};
 use longshore_object_store::{
-    azure::AzureBuilder,
+    azure::{AzureBuilder, AzureStore},
     s3::{AwsCredentials, S3Builder},
 };
 use longshore_transport::Transport;
@@ -40,12 +41,30 @@ async fn s3() -> (AnyStore, Handle) {
 }
 
 /// A new container of the emulator that `cargo xtask test peers azurite` starts.
-async fn azurite(name: &str) -> AnyStore {
+async fn container(name: &str) -> AzureStore {
     let url = std::env::var("LONGSHORE_AZURITE_URL").expect("an emulator");
     assert!(url.starts_with("http://127.0.0.1:"), "{url} is not on loopback");
     let store = AzureBuilder::new(name).emulator(&url).build().expect("a store");
     store.create_container().await.expect("created");
-    AnyStore::new(store)
+    store
+}
+
+async fn azurite(name: &str) -> AnyStore {
+    AnyStore::new(container(name).await)
+}
+
+#[tokio::test]
+#[ignore = "needs an emulator: `cargo xtask test peers azurite` starts one"]
+async fn azurite_lists_its_containers() {
+    let names = ["listed-a", "listed-b"];
+    let store = container(names[1]).await;
+    container(names[0]).await;
+    let listed: Vec<_> = store.list_containers().try_collect().await.expect("a list");
+    let ours: Vec<_> = listed.iter().filter(|name| name.starts_with("listed-")).collect();
+    assert_eq!(ours, names);
+    store.delete_container().await.expect("removed");
+    let left: Vec<_> = store.list_containers().try_collect().await.expect("a list");
+    assert!(left.iter().any(|name| name == names[0]) && !left.iter().any(|name| name == names[1]));
 }
 
 #[tokio::test]

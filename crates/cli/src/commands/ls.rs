@@ -1,7 +1,7 @@
 //! `longshore ls`: buckets, or the objects of one.
 
 use clap::Args;
-use futures_util::{StreamExt, pin_mut};
+use futures_util::{StreamExt, TryStreamExt, pin_mut};
 use longshore::{BlobStore, BlobStoreExt, Entry, ListDetail, ListOptions, ObjectMeta, StoreUrl};
 
 use super::store_url;
@@ -63,11 +63,13 @@ pub(crate) async fn run(app: &App, args: LsArgs) -> Result<(), Failure> {
 }
 
 async fn buckets(app: &App, url: &StoreUrl) -> Result<(), Failure> {
-    let buckets = app.services.buckets(url).await?;
-    for url in &buckets {
+    let mut found = app.services.buckets(url).await?;
+    let mut buckets = 0;
+    while let Some(url) = found.try_next().await? {
         app.out.print(&Message::Bucket { url: url.to_string() })?;
+        buckets += 1;
     }
-    app.out.conclude(&Message::Buckets { buckets: buckets.len() as u64 })
+    app.out.conclude(&Message::Buckets { buckets })
 }
 
 struct Listing<'a> {

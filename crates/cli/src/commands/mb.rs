@@ -17,7 +17,9 @@ Examples:
   3. Make it on a certain cluster
      longshore --endpoint http://gateway:51080 mb ais://photos
   4. Make one at Amazon, in the region of AWS_REGION
-     longshore mb s3://photos")]
+     longshore mb s3://photos
+  5. Make one at Google, in the project of GOOGLE_CLOUD_PROJECT
+     longshore mb gs://photos")]
 pub(crate) struct MbArgs {
     /// Store URLs of buckets
     #[arg(required = true, value_name = "BUCKET")]
@@ -49,6 +51,7 @@ async fn make(app: &App, url: &StoreUrl, exist_ok: bool) -> Result<Result<(), Er
             bucket.client().buckets().create(bucket.id()).await
         }
         Scheme::S3 => app.services.s3_bucket(url)?.create_bucket().await,
+        Scheme::Gs => app.services.gcs_bucket(url)?.create_bucket().await,
         Scheme::Az => app.services.azure_container(url)?.create_container().await,
         _ => return Ok(app.services.bucket(url).await?.create().exist_ok(exist_ok).await),
     };

@@ -81,6 +81,14 @@ async fn remove(app: &App, url: &StoreUrl, force: bool) -> Result<(), Failure> {
             }
             bucket.delete_bucket().await.map_err(failed)
         }
+        Scheme::Gs => {
+            let bucket = app.services.gcs_bucket(url)?;
+            if force {
+                // The same there.
+                empty(&AnyStore::new(bucket.clone())).await.map_err(failed)?;
+            }
+            bucket.delete_bucket().await.map_err(failed)
+        }
         Scheme::Az => app.services.azure_container(url)?.delete_container().await.map_err(failed),
         _ => app.services.bucket(url).await?.delete().await.map_err(failed),
     }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use http::{HeaderName, HeaderValue, Method};
 use longshore_blob_api::{
@@ -93,6 +94,13 @@ impl AzureStore {
         const OPERATION: &str = "az.container.delete";
         let request = self.request(Method::DELETE, OPERATION, Idempotency::NotIdempotent);
         self.client().call(request.query("restype", "container")).await?.done().await.map(drop)
+    }
+
+    /// Names of all containers of the account, which Azure has in order, a page at a time. The container of this store
+    /// does not have to exist. A signature for one container does not allow it.
+    #[doc(alias = "ListContainers")]
+    pub fn list_containers(&self) -> BoxStream<'static, Result<String>> {
+        store_list::containers(self)
     }
 
     pub(super) fn client(&self) -> &Client {

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use longshore_core_types::{BucketName, Error, ErrorKind, Result, Secret};
 use longshore_transport::{Transport, TransportBuilder, TransportConfig};
 use object_store_0_14::gcp::{GcpSigningCredentialProvider, GoogleCloudStorageBuilder};
+use serde::Deserialize;
 
 use super::{
     credentials::{Bearer, GcsCredentials},
@@ -41,12 +42,31 @@ enum Account {
     Machine,
 }
 
+impl Account {
+    /// The project that a service account is of. What cannot be read here is found by those who make tokens of it.
+    fn project(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Key {
+            project_id: Option<String>,
+        }
+        let key: Key = match self {
+            Self::KeyFile(path) | Self::Default(path) => {
+                serde_json::from_slice(&std::fs::read(path).ok()?).ok()?
+            }
+            Self::Key(json) => serde_json::from_str(json.expose()).ok()?,
+            Self::Machine => return None,
+        };
+        key.project_id
+    }
+}
+
 /// Assembles a [`GcsStore`]. [`build`](Self::build) asks nobody, reads the file that the settings name, and reports
 /// every setting that is wrong.
 #[must_use]
 pub struct GcsBuilder {
     bucket: String,
     endpoint: Option<String>,
+    project: Option<String>,
     source: Option<Source<GcsCredentials>>,
     account: Option<Account>,
     anonymous: bool,
@@ -60,6 +80,7 @@ impl GcsBuilder {
         Self {
             bucket: bucket.into(),
             endpoint: None,
+            project: None,
             source: None,
             account: None,
             anonymous: false,
@@ -72,15 +93,16 @@ impl GcsBuilder {
     ///
     /// | Variable | Meaning |
     /// |---|---|
-    /// | `GOOGLE_BASE_URL`, else `STORAGE_EMULATOR_HOST` | address of the service, if not Google's; an emulator is asked without a token unless one is set |
+    /// | `GOOGLE_BASE_URL`, else `STORAGE_EMULATOR_HOST` | address of the service, if not Google's; an emulator is asked without a token, unless one or the key of a service account is set |
     /// | `GOOGLE_BEARER_TOKEN` | access token |
     /// | `GOOGLE_SERVICE_ACCOUNT_KEY` | key of a service account, as JSON |
     /// | `GOOGLE_SERVICE_ACCOUNT`, else `GOOGLE_SERVICE_ACCOUNT_PATH`, `SERVICE_ACCOUNT` | a file with that key |
-    /// | `GOOGLE_APPLICATION_CREDENTIALS` | a file with that key, or with a user's login |
+    /// | `GOOGLE_APPLICATION_CREDENTIALS` | a file with that key, or with a user's login; not for an emulator |
+    /// | `GOOGLE_CLOUD_PROJECT`, else `CLOUDSDK_CORE_PROJECT` | the project whose buckets are listed, and that has those which are made; by default the service account's own |
     /// | `GOOGLE_SKIP_SIGNATURE` | `true`: ask anonymously |
     /// | `NO_GCE_CHECK` | `true`: never ask the machine's metadata service, which is asked if nothing else gives a token |
     ///
-    /// Without any of these, the login of the `gcloud` command is used: `gcloud/application_default_credentials.json`
+    /// Without any of these, and not for an emulator, the login of the `gcloud` command is used: `gcloud/application_default_credentials.json`
     /// below `CLOUDSDK_CONFIG`'s folder or `~/.config`.
     ///
     /// Tokens that a service issues are kept, and renewed before they expire. Nothing is asked before the first request.
@@ -92,16 +114,21 @@ impl GcsBuilder {
         let get = |name: &str| lookup(name).map(|v| v.trim().to_owned()).filter(|value| !value.is_empty());
         let yes = |name: &str| get(name).is_some_and(|v| v.eq_ignore_ascii_case("true") || v == "1");
         let mut this = Self::new(bucket);
-        let emulator = get("STORAGE_EMULATOR_HOST").map(|host| {
+        let base = get("GOOGLE_BASE_URL");
+        let emulator = get("STORAGE_EMULATOR_HOST").filter(|_| base.is_none()).map(|host| {
             // Others write it without a scheme too.
             if host.contains("://") { host } else { format!("http://{host}") }
         });
-        let default = get("GOOGLE_APPLICATION_CREDENTIALS").or_else(|| {
-            let own = get("CLOUDSDK_CONFIG");
-            let folder = own.or_else(|| get("HOME").map(|home| format!("{home}/.config/gcloud")))?;
-            let file = format!("{folder}/application_default_credentials.json");
-            std::path::Path::new(&file).is_file().then_some(file)
-        });
+        let login = || {
+            get("GOOGLE_APPLICATION_CREDENTIALS").or_else(|| {
+                let own = get("CLOUDSDK_CONFIG");
+                let folder = own.or_else(|| get("HOME").map(|home| format!("{home}/.config/gcloud")))?;
+                let file = format!("{folder}/application_default_credentials.json");
+                std::path::Path::new(&file).is_file().then_some(file)
+            })
+        };
+        // What is meant for Google is not shown to an emulator.
+        let default = if emulator.is_none() { login() } else { None };
         let files = ["GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH", "SERVICE_ACCOUNT"];
         let machine = || (!yes("NO_GCE_CHECK") && emulator.is_none()).then_some(Account::Machine);
         this.account = get("GOOGLE_SERVICE_ACCOUNT_KEY")
@@ -113,13 +140,21 @@ impl GcsBuilder {
         if let Some(token) = get("GOOGLE_BEARER_TOKEN") {
             this = this.credentials(GcsCredentials::new(token));
         }
-        this.endpoint = get("GOOGLE_BASE_URL").or(emulator);
+        this.endpoint = base.or(emulator);
+        this.project = get("GOOGLE_CLOUD_PROJECT").or_else(|| get("CLOUDSDK_CORE_PROJECT"));
         this
     }
 
     /// Address of the service, if it is not Google's: `http://host[:port]` or `https://...`.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());
+        self
+    }
+
+    /// The project whose buckets are listed, and that has those which are made. Default: that of the service account, if
+    /// its key is given.
+    pub fn project(mut self, id: impl Into<String>) -> Self {
+        self.project = Some(id.into());
         self
     }
 
@@ -160,6 +195,7 @@ impl GcsBuilder {
         let endpoint = bucket
             .as_ref()
             .and_then(|bucket| Endpoint::parse(url, bucket, Style::Path).map_err(&mut note).ok());
+        let project = self.project.or_else(|| self.account.as_ref().and_then(Account::project));
         let (source, signer) = match (self.anonymous, self.source, self.account) {
             (true, ..) => (None, None),
             (_, Some(source), _) => (Some(source), None),
@@ -181,7 +217,7 @@ impl GcsBuilder {
         else {
             return Err(Error::new(ErrorKind::InvalidConfig, faults.join("; ")));
         };
-        Ok(GcsStore(google(transport, endpoint, source.as_ref(), signer, bucket)))
+        Ok(GcsStore { store: google(transport, endpoint, source.as_ref(), signer, bucket), project })
     }
 }
 
@@ -217,6 +253,7 @@ impl fmt::Debug for GcsBuilder {
         f.debug_struct("GcsBuilder")
             .field("bucket", &self.bucket)
             .field("endpoint", &self.endpoint)
+            .field("project", &self.project)
             .field("source", &self.source)
             .field("account", &self.account)
             .field("anonymous", &self.anonymous)
@@ -264,6 +301,76 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_emulator_is_not_shown_what_is_meant_for_google() {
+        let folder = tempfile::tempdir().unwrap();
+        let login =
+            r#"{"type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r"}"#;
+        let file = folder.path().join("application_default_credentials.json");
+        std::fs::write(&file, login).unwrap();
+        let (folder, file) = (folder.path().to_str().unwrap(), file.to_str().unwrap());
+        for found in [("CLOUDSDK_CONFIG", folder), ("GOOGLE_APPLICATION_CREDENTIALS", file)] {
+            let server = ScriptedService::new(|_| Reply::ok("").header("content-length", "7"));
+            let store =
+                env(&[("STORAGE_EMULATOR_HOST", "127.0.0.1:9"), found]).service(server.clone()).build();
+            store.unwrap().head(&key(), HeadOptions::default()).await.unwrap();
+            let seen = server.requests();
+            assert_eq!((seen.len(), seen[0].header("authorization")), (1, None), "{found:?}");
+        }
+        // The address of Google's own service, or of a way to it, wins and is asked as always.
+        let own = env(&[
+            ("STORAGE_EMULATOR_HOST", "127.0.0.1:9"),
+            ("GOOGLE_BASE_URL", "http://h:1"),
+            ("GOOGLE_APPLICATION_CREDENTIALS", file),
+        ]);
+        let text = format!("{own:?}");
+        assert!(text.contains("anonymous: false") && text.contains("http://h:1"), "{text}");
+    }
+
+    #[test]
+    fn the_project_is_the_one_that_is_set_or_that_of_the_account() {
+        let project = |pairs: &[(&str, &str)]| {
+            let account = ("GOOGLE_SERVICE_ACCOUNT_KEY", r#"{"project_id": "accounts"}"#);
+            let builder = env(&[&[account, ("GOOGLE_SKIP_SIGNATURE", "true")], pairs].concat());
+            builder.build().unwrap().project
+        };
+        assert_eq!(project(&[]).as_deref(), Some("accounts"));
+        assert_eq!(project(&[("CLOUDSDK_CORE_PROJECT", "gcloud")]).as_deref(), Some("gcloud"));
+        let both = [("CLOUDSDK_CORE_PROJECT", "gcloud"), ("GOOGLE_CLOUD_PROJECT", "own")];
+        assert_eq!(project(&both).as_deref(), Some("own"));
+    }
+
+    /// Parts are not copied there: a part would hold the whole of its source, or nothing.
+    #[tokio::test]
+    async fn a_copy_that_is_refused_is_not_tried_in_parts() {
+        let refused = "<Error><Code>InvalidRequest</Code><Message>no</Message></Error>";
+        let server = ScriptedService::new(move |seen| match seen.method.as_str() {
+            "HEAD" => Reply::ok("").header("content-length", (6_u64 << 30).to_string().as_str()),
+            "PUT" => Reply::status(400).body(refused),
+            _ => Reply::status(500),
+        });
+        let store = GcsBuilder::new("b").anonymous().service(server.clone()).build().unwrap();
+        let from = ObjectKey::new("from").unwrap();
+        let error = store.copy(&from, &key(), CopyOptions::default()).await.unwrap_err();
+        assert_eq!(error.code(), Some("InvalidRequest"));
+        assert!(server.requests().iter().all(|seen| seen.method != "POST"), "{:?}", server.requests());
+    }
+
+    #[tokio::test]
+    async fn a_copy_onto_itself_creates_nothing() {
+        let server = ScriptedService::new(|seen| match seen.method.as_str() {
+            "HEAD" => Reply::ok("").header("content-length", "7"),
+            _ => Reply::status(500),
+        });
+        let store = GcsBuilder::new("b").anonymous().service(server.clone()).build().unwrap();
+        store.copy(&key(), &key(), CopyOptions::default()).await.unwrap();
+        let mut opts = CopyOptions::default();
+        opts.create_only = true;
+        let error = store.copy(&key(), &key(), opts).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        assert!(error.to_string().starts_with("gs.object.copy gs://b/dir/a b"), "{error}");
+    }
+
+    #[tokio::test]
     async fn calls_speak_the_language_of_the_service() {
         let server = ScriptedService::new(|seen| match (seen.method.as_str(), seen.uri.path()) {
             ("PUT", "/b/dir/a%20b") if seen.header("x-goog-copy-source").is_some() => {
@@ -305,7 +412,7 @@ mod tests {
         assert!(seen.iter().all(|seen| seen.headers.keys().all(|name| !name.as_str().starts_with("x-amz-"))));
         assert_eq!(seen[0].header("x-goog-if-generation-match"), Some("0"));
         assert_eq!(seen[0].header("x-goog-meta-colour"), Some("red"));
-        assert_eq!(seen[2].header("x-goog-copy-source"), Some("/b/from"));
+        assert_eq!(seen[2].header("x-goog-copy-source"), Some("b/from"));
         assert_eq!(seen[2].header("x-goog-if-generation-match"), Some("0"));
     }
 

@@ -1,5 +1,6 @@
 //! A bucket as a neutral store.
 
+use futures_core::stream::BoxStream;
 use longshore_blob_api::{
     BlobStore, Capability, CopyOptions, DeleteOptions, DeleteOutcome, Entry, GetManyOptions, GetManyStream,
     GetOptions, GetResult, HeadOptions, ListOptions, ListPage, MultipartId, MultipartRef, PageToken,
@@ -7,7 +8,7 @@ use longshore_blob_api::{
 };
 use longshore_core_types::{ObjectKey, ObjectMeta, Payload, Pressure, Result, StoreUrl};
 
-use super::config::GcsBuilder;
+use super::{buckets, config::GcsBuilder};
 use crate::s3::S3Store;
 
 /// A bucket of Google Cloud Storage. Cheap to clone.
@@ -18,12 +19,34 @@ use crate::s3::S3Store;
 ///   `create_only` holds for `put` and `copy`, and is refused for uploads in parts, whose end has no such condition.
 /// - What is stored compressed comes as it is stored.
 #[derive(Clone, Debug)]
-pub struct GcsStore(pub(super) S3Store);
+pub struct GcsStore {
+    pub(super) store: S3Store,
+    /// Whose buckets are listed, and who has a new one.
+    pub(super) project: Option<String>,
+}
 
 impl GcsStore {
     /// Settings of a bucket; see [`GcsBuilder`].
     pub fn builder(bucket: impl Into<String>) -> GcsBuilder {
         GcsBuilder::new(bucket)
+    }
+
+    /// Creates the bucket, in the project of the settings and where the service sees fit.
+    /// [`AlreadyExists`](longshore_core_types::ErrorKind::AlreadyExists) if there is one of this name, in whatever project.
+    pub async fn create_bucket(&self) -> Result<()> {
+        buckets::create(self).await
+    }
+
+    /// Removes the bucket, which must be empty.
+    pub async fn delete_bucket(&self) -> Result<()> {
+        buckets::delete(self).await
+    }
+
+    /// Names of all buckets of the project of the settings, which Google has in order, a page at a time. The bucket itself
+    /// does not have to exist. [`InvalidConfig`](longshore_core_types::ErrorKind::InvalidConfig) without a project.
+    #[doc(alias = "ListBuckets")]
+    pub fn list_buckets(&self) -> BoxStream<'static, Result<String>> {
+        buckets::list(self)
     }
 }
 
@@ -35,59 +58,59 @@ fn date(meta: &mut ObjectMeta) {
 // The protocol is S3's, and so is the store.
 impl BlobStore for GcsStore {
     fn capability(&self) -> &Capability {
-        self.0.capability()
+        self.store.capability()
     }
 
     fn url(&self) -> StoreUrl {
-        self.0.url()
+        self.store.url()
     }
 
     fn pressure(&self) -> Option<Pressure> {
-        self.0.pressure()
+        self.store.pressure()
     }
 
     async fn head(&self, key: &ObjectKey, opts: HeadOptions) -> Result<ObjectMeta> {
-        let mut meta = self.0.head(key, opts).await?;
+        let mut meta = self.store.head(key, opts).await?;
         date(&mut meta);
         Ok(meta)
     }
 
     async fn get(&self, key: &ObjectKey, opts: GetOptions) -> Result<GetResult> {
-        let mut found = self.0.get(key, opts).await?;
+        let mut found = self.store.get(key, opts).await?;
         date(&mut found.meta);
         Ok(found)
     }
 
     async fn get_many(&self, keys: Vec<ObjectKey>, opts: GetManyOptions) -> Result<GetManyStream> {
-        self.0.get_many(keys, opts).await
+        self.store.get_many(keys, opts).await
     }
 
     async fn put(&self, key: &ObjectKey, body: Payload, opts: PutOptions) -> Result<PutResult> {
-        self.0.put(key, body, opts).await
+        self.store.put(key, body, opts).await
     }
 
     async fn delete(&self, key: &ObjectKey, opts: DeleteOptions) -> Result<()> {
-        self.0.delete(key, opts).await
+        self.store.delete(key, opts).await
     }
 
     async fn delete_many(&self, keys: Vec<ObjectKey>) -> Result<Vec<DeleteOutcome>> {
-        self.0.delete_many(keys).await
+        self.store.delete_many(keys).await
     }
 
     async fn copy(&self, from: &ObjectKey, to: &ObjectKey, opts: CopyOptions) -> Result<PutResult> {
-        self.0.copy(from, to, opts).await
+        self.store.copy(from, to, opts).await
     }
 
     fn can_copy_from(&self, from: &StoreUrl) -> bool {
-        self.0.can_copy_from(from)
+        self.store.can_copy_from(from)
     }
 
     async fn copy_from(&self, from: &StoreUrl, to: &ObjectKey, opts: CopyOptions) -> Result<PutResult> {
-        self.0.copy_from(from, to, opts).await
+        self.store.copy_from(from, to, opts).await
     }
 
     async fn list_page(&self, opts: &ListOptions, page: Option<PageToken>) -> Result<ListPage> {
-        let mut page = self.0.list_page(opts, page).await?;
+        let mut page = self.store.list_page(opts, page).await?;
         for entry in &mut page.entries {
             if let Entry::Object(meta) = entry {
                 date(meta);
@@ -97,30 +120,30 @@ impl BlobStore for GcsStore {
     }
 
     async fn create_multipart(&self, key: &ObjectKey, opts: PutOptions) -> Result<MultipartId> {
-        self.0.create_multipart(key, opts).await
+        self.store.create_multipart(key, opts).await
     }
 
     async fn upload_part(&self, to: &MultipartRef, number: PartNumber, body: Payload) -> Result<PartReceipt> {
-        self.0.upload_part(to, number, body).await
+        self.store.upload_part(to, number, body).await
     }
 
     async fn list_parts(&self, upload: &MultipartRef) -> Result<Vec<PartInfo>> {
-        self.0.list_parts(upload).await
+        self.store.list_parts(upload).await
     }
 
     async fn list_uploads(&self, prefix: &str, page: Option<PageToken>) -> Result<UploadPage> {
-        self.0.list_uploads(prefix, page).await
+        self.store.list_uploads(prefix, page).await
     }
 
     async fn complete_multipart(&self, to: &MultipartRef, parts: Vec<PartReceipt>) -> Result<PutResult> {
-        self.0.complete_multipart(to, parts).await
+        self.store.complete_multipart(to, parts).await
     }
 
     async fn abort_multipart(&self, upload: &MultipartRef) -> Result<()> {
-        self.0.abort_multipart(upload).await
+        self.store.abort_multipart(upload).await
     }
 
     async fn sign(&self, request: SignRequest) -> Result<SignedRequest> {
-        self.0.sign(request).await
+        self.store.sign(request).await
     }
 }

@@ -10,6 +10,7 @@ const AMAZON: &str = "x-amz-";
 const GOOGLE: &str = "x-goog-";
 const HASH: HeaderName = HeaderName::from_static("x-goog-hash");
 const GENERATION: HeaderName = HeaderName::from_static("x-goog-if-generation-match");
+const COPY_SOURCE: HeaderName = HeaderName::from_static("x-goog-copy-source");
 const CRC32C: HeaderName = HeaderName::from_static("x-amz-checksum-crc32c");
 
 /// Puts each header under the name that `to` has for it; what `to` does not know is left out.
@@ -36,6 +37,13 @@ pub(crate) fn request(method: &Method, headers: &mut HeaderMap) {
     let mut found = renamed(headers, AMAZON, GOOGLE);
     if let Some(value) = crc32c.and_then(|sum| HeaderValue::try_from(format!("crc32c={sum}")).ok()) {
         found.insert(HASH, value);
+    }
+    if let Some(source) = found.get_mut(COPY_SOURCE) {
+        // There the name of the bucket is first. Where a slash is, some read an empty name.
+        let bare = source.as_bytes().strip_prefix(b"/").map(HeaderValue::from_bytes);
+        if let Some(Ok(bare)) = bare {
+            *source = bare;
+        }
     }
     let writes = *method == Method::PUT || *method == Method::POST;
     if writes && found.get(header::IF_NONE_MATCH).is_some_and(|value| value == "*") {
@@ -91,7 +99,7 @@ mod tests {
         request(&Method::PUT, &mut sent);
         let expected = headers(&[
             ("x-goog-meta-a", "1"),
-            ("x-goog-copy-source", "/b/k"),
+            ("x-goog-copy-source", "b/k"),
             ("x-goog-metadata-directive", "REPLACE"),
             ("x-goog-hash", "crc32c=AAAAAQ=="),
             ("x-goog-if-generation-match", "0"),

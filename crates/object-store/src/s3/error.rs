@@ -13,6 +13,9 @@ struct Document {
     code: String,
     #[serde(default)]
     message: String,
+    /// What Google says in addition, such as who lacks which permission.
+    #[serde(default)]
+    details: String,
     #[serde(default)]
     region: Option<String>,
     #[serde(default)]
@@ -20,7 +23,7 @@ struct Document {
 }
 
 /// The error that an answer is. Accepts any body, and none.
-pub(super) fn from_response(call: &CallInfo, parts: &Parts, body: &[u8]) -> Error {
+pub(crate) fn from_response(call: &CallInfo, parts: &Parts, body: &[u8]) -> Error {
     let text = String::from_utf8_lossy(body);
     let document: Document = quick_xml::de::from_str(&text).unwrap_or_default();
     let error = from_document(parts.status, &document, parts, body);
@@ -46,6 +49,10 @@ fn from_document(status: StatusCode, document: &Document, parts: &Parts, body: &
     let mut message = document.message.trim().to_owned();
     if message.is_empty() {
         status.canonical_reason().unwrap_or("the server refused").clone_into(&mut message);
+    }
+    let details = document.details.trim();
+    if !details.is_empty() && !message.contains(details) {
+        message = format!("{message} ({details})");
     }
     let region = header("x-amz-bucket-region").or(document.region.as_deref());
     if let Some(region) = region.filter(|_| status.is_redirection() || status == StatusCode::BAD_REQUEST) {

@@ -18,24 +18,40 @@ use crate::credentials::Source;
 pub(in crate::s3) struct Flavor {
     /// How its buckets are written.
     pub(in crate::s3) scheme: Scheme,
+    /// Its name in messages.
+    pub(in crate::s3) name: &'static str,
+    /// Most bytes of user metadata, names and values together.
+    pub(in crate::s3) most_metadata: usize,
     /// Plain copies know conditions, and uploads in parts know none.
     pub(in crate::s3) copies_have_conditions: bool,
+    /// A part of an upload can be a range of an object that is there.
+    pub(in crate::s3) copies_parts: bool,
     /// The service's name of a call.
     pub(in crate::s3) operation: fn(&'static str) -> &'static str,
 }
 
-pub(in crate::s3) const AMAZON: Flavor =
-    Flavor { scheme: Scheme::S3, copies_have_conditions: false, operation: |name| name };
+pub(in crate::s3) const AMAZON: Flavor = Flavor {
+    scheme: Scheme::S3,
+    name: "S3",
+    most_metadata: 2 << 10,
+    copies_have_conditions: false,
+    copies_parts: true,
+    operation: |name| name,
+};
 
 #[cfg(feature = "gcs")]
-pub(in crate::s3) const GOOGLE: Flavor =
-    Flavor { scheme: Scheme::Gs, copies_have_conditions: true, operation: google_operation };
+pub(in crate::s3) const GOOGLE: Flavor = Flavor {
+    scheme: Scheme::Gs,
+    name: "Google Cloud Storage",
+    most_metadata: 8 << 10,
+    copies_have_conditions: true,
+    copies_parts: false,
+    operation: google_operation,
+};
 
 #[cfg(feature = "gcs")]
 fn google_operation(name: &'static str) -> &'static str {
     match name {
-        "s3.bucket.create" => "gs.bucket.create",
-        "s3.bucket.delete" => "gs.bucket.delete",
         "s3.bucket.list" => "gs.bucket.list",
         "s3.multipart.abort" => "gs.multipart.abort",
         "s3.multipart.complete" => "gs.multipart.complete",

@@ -13,6 +13,8 @@ mod wire;
 
 pub use config::S3Builder;
 pub use credentials::AwsCredentials;
+#[cfg(feature = "gcs")]
+pub(crate) use error::from_response as google_error;
 pub use store::S3Store;
 #[cfg(feature = "gcs")]
 pub(crate) use store::google;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use http::Method;
 use longshore_blob_api::{
@@ -114,21 +115,22 @@ impl S3Store {
         self.send(Ok(request), OPERATION, None).await?.done().await.map(drop)
     }
 
-    /// Names of all buckets that the account of this store owns, in no order. The bucket itself does not have to exist.
+    /// Names of all buckets that the account of this store owns, in no order, a page of 1,000 at a time. The bucket
+    /// itself does not have to exist.
     #[doc(alias = "ListBuckets")]
-    pub async fn list_buckets(&self) -> Result<Vec<String>> {
-        store_list::buckets(self).await
+    pub fn list_buckets(&self) -> BoxStream<'static, Result<String>> {
+        store_list::buckets(self)
     }
 
     pub(super) fn flavor(&self) -> Flavor {
         self.0.flavor
     }
 
-    pub(super) fn client(&self) -> &Client {
+    pub(crate) fn client(&self) -> &Client {
         &self.0.client
     }
 
-    pub(super) fn bucket(&self) -> &BucketName {
+    pub(crate) fn bucket(&self) -> &BucketName {
         &self.0.bucket
     }
 
@@ -136,7 +138,7 @@ impl S3Store {
         &self.0.capability
     }
 
-    pub(super) fn resource(&self, key: Option<&ObjectKey>) -> Resource {
+    pub(crate) fn resource(&self, key: Option<&ObjectKey>) -> Resource {
         let (scheme, bucket) = (self.0.url.scheme(), self.0.url.bucket().unwrap_or(&self.0.bucket).clone());
         match key {
             Some(key) => Resource::Object { scheme, bucket, key: key.clone() },
@@ -265,7 +267,8 @@ pub(crate) fn google<C: 'static>(
         error,
         flavor::{GOOGLE, google_capability},
     };
-    let errors = Errors { read: error::from_response, in_success: error::in_success, stale: error::is_stale };
+    let errors =
+        Errors { read: crate::gcs::read_error, in_success: error::in_success, stale: error::is_stale };
     let client = Client::new(transport, endpoint, source, errors)
         .translated(crate::gcs::translate_request, crate::gcs::translate_answer);
     let capability = google_capability(capability(true, false), signer.is_some());
@@ -363,7 +366,8 @@ impl BlobStore for S3Store {
         self.can().check_put(&body, &opts).map_err(|e| self.refuse(e, OPERATION, Some(key)))?;
         let how = write_idempotency(opts.create_only, opts.if_match.as_ref());
         let request = self.on(key, Method::PUT, OPERATION, how)?;
-        let answer = self.send(request::put(request, body, &opts), OPERATION, Some(key)).await;
+        let answer =
+            self.send(request::put(request, body, &opts, &self.0.flavor), OPERATION, Some(key)).await;
         let parts = answer.map_err(|error| created_before(error, opts.create_only))?.done().await?;
         Ok(answer::stored(&parts))
     }
@@ -453,7 +457,7 @@ impl BlobStore for S3Store {
         let request = self
             .on(key, Method::POST, OPERATION, Idempotency::NotIdempotent)?
             .query("uploads", "")
-            .attributes(&opts.attributes);
+            .attributes(&opts.attributes, &self.0.flavor);
         let answer = self.send(request, OPERATION, Some(key)).await?;
         let begun: InitiateMultipartUploadResult = answer.document("the id of an upload").await?;
         Ok(upload_id(&begun.upload_id, &opts))
@@ -524,7 +528,9 @@ impl BlobStore for S3Store {
         self.can().check_sign(&request).and_then(|()| check_key(request.key.as_str())).map_err(refuse)?;
         let seconds = request.expires_in.as_secs();
         if !(1..=LONGEST_SIGNATURE).contains(&seconds) {
-            let message = format!("a signature of S3 lasts 1 to {LONGEST_SIGNATURE} seconds, not {seconds}");
+            let name = self.0.flavor.name;
+            let message =
+                format!("a signature of {name} lasts 1 to {LONGEST_SIGNATURE} seconds, not {seconds}");
             return Err(refuse(Error::new(ErrorKind::InvalidInput, message)));
         }
         let method = match request.method {

@@ -5,7 +5,7 @@ use http::Method;
 use longshore_blob_api::{
     BlobStore, CopyOptions, HeadOptions, MultipartRef, PartNumber, PartReceipt, PutOptions, PutResult,
 };
-use longshore_core_types::{Attributes, ErrorKind, Idempotency, ObjectKey, Payload, Result};
+use longshore_core_types::{Attributes, Error, ErrorKind, Idempotency, ObjectKey, Payload, Result};
 
 use super::{
     store::{LARGEST_PUT, S3Store, created_before},
@@ -30,21 +30,27 @@ pub(super) async fn copy(
     opts: CopyOptions,
 ) -> Result<PutResult> {
     check_key(from.as_str()).map_err(|error| store.refuse(error, OPERATION, Some(from)))?;
-    if opts.create_only && !store.flavor().copies_have_conditions {
-        return in_parts(store, bucket, from, to, opts).await;
-    }
     // A copy onto itself with the same attributes is refused by S3, and changes nothing.
-    if bucket == store.bucket().as_str() && from == to && opts.attributes.is_none() {
+    let onto_itself = bucket == store.bucket().as_str() && from == to;
+    if onto_itself && (opts.create_only || opts.attributes.is_none()) {
         let meta = store.head(from, HeadOptions::default()).await?;
+        if opts.create_only {
+            let error = Error::new(ErrorKind::AlreadyExists, "an object is not created as a copy of itself");
+            return Err(store.refuse(error, OPERATION, Some(to)));
+        }
         let mut result = PutResult::default();
         result.etag = meta.etag;
+        result.version = meta.version;
         result.last_modified = meta.last_modified;
         return Ok(result);
+    }
+    if opts.create_only && !store.flavor().copies_have_conditions {
+        return in_parts(store, bucket, from, to, opts).await;
     }
     let request = store
         .on(to, Method::PUT, OPERATION, write_idempotency(opts.create_only, None))?
         .copy_source(bucket, from.as_str())
-        .and_then(|request| request.copy_attributes(opts.attributes.as_ref()))
+        .and_then(|request| request.copy_attributes(opts.attributes.as_ref(), &store.flavor()))
         .and_then(|request| request.conditions(opts.create_only, None));
     let made = match store.send(request, OPERATION, Some(to)).await {
         Ok(answer) => {
@@ -59,8 +65,12 @@ pub(super) async fn copy(
             result.last_modified = made.last_modified.as_deref().and_then(iso_date);
             Ok(result)
         }
-        // Too large for one request.
-        Err(error) if error.code() == Some("InvalidRequest") && bucket == store.bucket().as_str() => {
+        // Too large for one request. A service that copies no parts has no such limit either.
+        Err(error)
+            if error.code() == Some("InvalidRequest")
+                && bucket == store.bucket().as_str()
+                && store.flavor().copies_parts =>
+        {
             let size = store.head(from, HeadOptions::default()).await?.size;
             if size <= LARGEST_PUT {
                 return Err(error);
@@ -83,7 +93,7 @@ async fn in_parts(
     if bucket != store.bucket().as_str() {
         let message =
             "S3 does not say how large an object of another bucket is, which a copy in parts has to know";
-        let error = longshore_core_types::Error::new(ErrorKind::Unsupported, message);
+        let error = Error::new(ErrorKind::Unsupported, message);
         return Err(store.refuse(error, OPERATION, Some(to)));
     }
     let source = store.head(from, HeadOptions::default()).await?;

@@ -1,11 +1,14 @@
 //! Listings: of objects, of uploads, of parts.
 
+use futures_core::stream::BoxStream;
 use http::Method;
 use longshore_blob_api::{
     Entry, ListOptions, ListPage, MultipartId, MultipartRef, PageToken, PartInfo, PartNumber, UploadInfo,
     UploadPage,
 };
-use longshore_core_types::{Error, ErrorKind, Idempotency, ObjectKey, ObjectMeta, Result};
+use longshore_core_types::{
+    CallInfo, Error, ErrorKind, Idempotency, ObjectKey, ObjectMeta, Resource, Result,
+};
 use percent_encoding::percent_decode_str;
 
 use super::{
@@ -14,10 +17,12 @@ use super::{
         Contents, ListAllMyBucketsResult, ListBucketResult, ListMultipartUploadsResult, ListPartsResult, Part,
     },
 };
-use crate::wire::answer::iso_date;
+use crate::wire::{answer::iso_date, pages, request::Request};
 
 pub(super) const OPERATION: &str = "s3.bucket.list";
 const BUCKETS: &str = "s3.bucket.list_all";
+/// Buckets on a page.
+const MOST_BUCKETS: &str = "1000";
 const UPLOADS: &str = "s3.multipart.list_uploads";
 const PARTS: &str = "s3.multipart.list_parts";
 
@@ -37,6 +42,7 @@ fn decode(name: &str, encoding: Option<&str>) -> Result<String> {
 fn object(contents: Contents, encoding: Option<&str>) -> Result<ObjectMeta> {
     let mut meta = ObjectMeta::new(ObjectKey::new(decode(&contents.key, encoding)?)?, contents.size);
     meta.etag = contents.etag;
+    meta.version = contents.generation;
     meta.last_modified = contents.last_modified.as_deref().and_then(iso_date);
     Ok(meta)
 }
@@ -53,10 +59,25 @@ pub(super) async fn page(store: &S3Store, opts: &ListOptions, page: Option<PageT
         .query_opt("continuation-token", page.as_ref().map(PageToken::as_str));
     let answer = store.send(Ok(request), OPERATION, None).await?;
     let found: ListBucketResult = answer.document("a listing").await?;
-    entries(found, opts).map_err(|error| error.with_call(&call_on(store, OPERATION, None)))
+    let fault = |error: Error| error.with_call(&call_on(store, OPERATION, None));
+    let next = next(found.is_truncated, found.next_continuation_token.clone()).map_err(fault)?;
+    let next = next.map(PageToken::new);
+    if next.is_some() && next == page {
+        return Err(fault(Error::new(ErrorKind::Protocol, "the listing repeats itself")));
+    }
+    Ok(ListPage::new(entries(found, opts).map_err(fault)?, next))
 }
 
-fn entries(found: ListBucketResult, opts: &ListOptions) -> Result<ListPage> {
+/// Where a list that is not at its end goes on. Without such a place, the rest of it would be lost.
+fn next<T>(truncated: bool, place: Option<T>) -> Result<Option<T>> {
+    if truncated && place.is_none() {
+        let message = "the server says that there is more, and not where it begins";
+        return Err(Error::new(ErrorKind::Protocol, message));
+    }
+    Ok(place.filter(|_| truncated))
+}
+
+fn entries(found: ListBucketResult, opts: &ListOptions) -> Result<Vec<Entry>> {
     let encoding = found.encoding_type.as_deref();
     let mut entries = Vec::with_capacity(found.contents.len() + found.common_prefixes.len());
     for contents in found.contents {
@@ -73,27 +94,25 @@ fn entries(found: ListBucketResult, opts: &ListOptions) -> Result<ListPage> {
         });
     }
     entries.sort_by(|a, b| a.name().cmp(b.name()));
-    let next = found.next_continuation_token.filter(|_| found.is_truncated);
-    Ok(ListPage::new(entries, next.map(PageToken::new)))
+    Ok(entries)
 }
 
-pub(super) async fn buckets(store: &S3Store) -> Result<Vec<String>> {
+pub(super) fn buckets(store: &S3Store) -> BoxStream<'static, Result<String>> {
     let service = store.client().service();
-    let (mut names, mut token) = (Vec::new(), None);
-    loop {
-        let request = store.request(Method::GET, BUCKETS, Idempotency::Idempotent);
-        let answer = service.call(request.query_opt("continuation-token", token.clone())).await?;
-        let found: ListAllMyBucketsResult = answer.document("a list of buckets").await?;
-        names.extend(found.buckets.bucket.into_iter().map(|bucket| bucket.name));
-        match found.continuation_token.filter(|next| !next.is_empty()) {
-            Some(next) if token.as_ref() == Some(&next) => {
-                let error = Error::new(ErrorKind::Protocol, "the list of buckets repeats itself");
-                return Err(error.with_call(&call_on(store, BUCKETS, None)));
-            }
-            Some(next) => token = Some(next),
-            None => return Ok(names),
+    let page = move |place: Option<String>| {
+        let service = service.clone();
+        async move {
+            let request = Request::new(Method::GET, BUCKETS, Idempotency::Idempotent, Resource::Endpoint)
+                // Without it, accounts that may have more than 10,000 buckets are refused.
+                .query("max-buckets", MOST_BUCKETS)
+                .query_opt("continuation-token", place);
+            let found: ListAllMyBucketsResult =
+                service.call(request).await?.document("a list of buckets").await?;
+            let names = found.buckets.bucket.into_iter().map(|bucket| bucket.name).collect();
+            Ok((names, found.continuation_token))
         }
-    }
+    };
+    pages::names(CallInfo::new(BUCKETS, Idempotency::Idempotent), page)
 }
 
 pub(super) async fn parts(store: &S3Store, upload: &MultipartRef) -> Result<Vec<PartInfo>> {
@@ -163,7 +182,8 @@ pub(super) async fn uploads(store: &S3Store, prefix: &str, page: Option<PageToke
         info.started = upload.initiated.as_deref().and_then(iso_date);
         uploads.push(info);
     }
-    let next = match found.next_key_marker.filter(|_| found.is_truncated) {
+    let next = next(found.is_truncated, found.next_key_marker).map_err(|error| error.with_call(&call))?;
+    let next = match next {
         Some(key) => {
             let key = decode(&key, encoding).map_err(|e| e.with_call(&call))?;
             Some(token(&found.next_upload_id_marker.unwrap_or_default(), &key))
@@ -175,6 +195,8 @@ pub(super) async fn uploads(store: &S3Store, prefix: &str, page: Option<PageToke
 
 #[cfg(test)]
 mod tests {
+    use futures_util::TryStreamExt;
+
     use super::*;
 
     #[test]
@@ -204,17 +226,68 @@ mod tests {
         assert_eq!(newest(vec![part(0, "e", "")]).unwrap_err().kind(), ErrorKind::Protocol);
     }
 
+    /// Nothing of a listing is lost, and none goes on for ever.
+    #[tokio::test]
+    async fn pages_without_a_next_one_or_with_the_same_are_faults() {
+        use longshore_blob_api::{BlobStore, BlobStoreExt};
+        use longshore_transport::testing::{Reply, ScriptedService};
+
+        const MORE: &str = "<IsTruncated>true</IsTruncated>";
+        let lost = format!("<ListBucketResult>{MORE}</ListBucketResult>");
+        let again = format!(
+            "<ListBucketResult>{MORE}<NextContinuationToken>t</NextContinuationToken></ListBucketResult>"
+        );
+        for (document, message) in [(lost, "not where it begins"), (again, "repeats itself")] {
+            let server = ScriptedService::new(move |_| Reply::ok(document.clone()));
+            let builder = super::super::S3Builder::new("b").endpoint("http://h").anonymous();
+            let store = builder.service(server.clone()).build().unwrap();
+            let listed: Result<Vec<_>> = store.list(ListOptions::default()).try_collect().await;
+            let error = listed.unwrap_err();
+            assert!(error.kind() == ErrorKind::Protocol && error.to_string().contains(message), "{error}");
+            assert!(server.requests().len() <= 2, "it ends");
+            let error = store.list_uploads("", None).await.unwrap_err();
+            assert!(error.to_string().contains("not where it begins"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn buckets_are_listed_a_page_at_a_time() {
+        use longshore_transport::testing::{Reply, ScriptedService};
+
+        let page = |name: &str, next: &str| {
+            let next = if next.is_empty() {
+                String::new()
+            } else {
+                format!("<ContinuationToken>{next}</ContinuationToken>")
+            };
+            Reply::ok(format!(
+                "<ListAllMyBucketsResult><Buckets><Bucket><Name>{name}</Name></Bucket></Buckets>{next}</ListAllMyBucketsResult>"
+            ))
+        };
+        let server = ScriptedService::replies([page("a", "n"), page("b", ""), Reply::status(403)]);
+        let builder = super::super::S3Builder::new("none").endpoint("http://h").anonymous();
+        let store = builder.service(server.clone()).build().unwrap();
+        let names: Vec<_> = store.list_buckets().try_collect().await.unwrap();
+        assert_eq!(names, ["a", "b"]);
+        let error = store.list_buckets().try_collect::<Vec<_>>().await.unwrap_err();
+        assert!(!error.to_string().contains("none"), "nobody asked for that bucket: {error}");
+        let asked: Vec<_> = server.requests().iter().map(|seen| seen.uri.to_string()).collect();
+        assert_eq!(
+            asked[..2],
+            ["http://h/?max-buckets=1000", "http://h/?max-buckets=1000&continuation-token=n"]
+        );
+    }
+
     #[test]
     fn entries_are_in_order_whatever_the_server_sends_first() {
         let contents = |key: &str| Contents { key: key.into(), ..Contents::default() };
         let found = ListBucketResult {
             contents: vec![contents("a"), contents("z")],
             common_prefixes: vec![super::super::wire::xml::CommonPrefix { prefix: "m/".into() }],
-            next_continuation_token: Some("t".into()),
             ..ListBucketResult::default()
         };
-        let page = entries(found, &ListOptions::default()).unwrap();
-        let names: Vec<_> = page.entries.iter().map(Entry::name).collect();
-        assert_eq!((names, page.next), (vec!["a", "m/", "z"], None));
+        let entries = entries(found, &ListOptions::default()).unwrap();
+        let names: Vec<_> = entries.iter().map(Entry::name).collect();
+        assert_eq!(names, ["a", "m/", "z"]);
     }
 }

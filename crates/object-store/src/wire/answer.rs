@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, header, response::Parts};
 use jiff::fmt::rfc2822;
-use longshore_core_types::ContentRange;
+use longshore_core_types::{Attributes, ContentRange};
 
 pub(crate) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
@@ -17,6 +17,23 @@ pub(crate) fn length(parts: &Parts) -> Option<u64> {
 
 pub(crate) fn content_range(parts: &Parts) -> Option<ContentRange> {
     ContentRange::parse(text(&parts.headers, header::CONTENT_RANGE.as_str())?)
+}
+
+/// What is stored beside the bytes. The names of user metadata begin with this prefix.
+pub(crate) fn attributes(headers: &HeaderMap, prefix: &str) -> Attributes {
+    let own = |name: &str| text(headers, name).map(str::to_owned);
+    let mut attributes = Attributes::default();
+    attributes.content_type = own("content-type");
+    attributes.cache_control = own("cache-control");
+    attributes.content_encoding = own("content-encoding");
+    attributes.content_disposition = own("content-disposition");
+    attributes.content_language = own("content-language");
+    for (name, value) in headers {
+        if let (Some(name), Ok(value)) = (name.as_str().strip_prefix(prefix), value.to_str()) {
+            attributes.metadata.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    attributes
 }
 
 pub(crate) fn http_date(value: &str) -> Option<SystemTime> {

@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, response::Parts};
+#[cfg(feature = "gcs")]
+use longshore_core_types::ErrorKind;
 use longshore_core_types::{CallInfo, Error, Result};
 use longshore_transport::{ResponseBody, Transport, body};
 
@@ -77,7 +79,7 @@ impl Client {
     }
 
     /// The service that has the bucket, asked by the same.
-    #[cfg(feature = "s3")]
+    #[cfg(any(feature = "azure", feature = "s3"))]
     pub(crate) fn service(&self) -> Self {
         Self { endpoint: self.endpoint.service(), ..self.clone() }
     }
@@ -147,6 +149,16 @@ impl Answer {
             return Err(error);
         }
         xml::parse(&bytes, what).map_err(|error: Error| error.with_call(&call))
+    }
+
+    /// The JSON document that the body is.
+    #[cfg(feature = "gcs")]
+    pub(crate) async fn json<T: serde::de::DeserializeOwned>(self, what: &str) -> Result<T> {
+        let (_, bytes, call) = self.read().await?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            let fault = Error::new(ErrorKind::Protocol, format!("the answer is not {what}"));
+            fault.with_response_excerpt(&bytes).with_source(error).with_call(&call)
+        })
     }
 
     /// Waits for the end of an answer that says nothing more. Reading it frees the connection.

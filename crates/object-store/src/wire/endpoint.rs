@@ -65,7 +65,7 @@ impl Endpoint {
     }
 
     /// The address of the service that has the bucket.
-    #[cfg(feature = "s3")]
+    #[cfg(any(feature = "azure", feature = "s3"))]
     pub(crate) fn service(&self) -> Self {
         Self { service: self.service.clone(), bucket: self.service.clone() }
     }

@@ -3,9 +3,9 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::response::Parts;
 use longshore_blob_api::PutResult;
-use longshore_core_types::{Attributes, Checksum, ChecksumKind, ObjectKey, ObjectMeta};
+use longshore_core_types::{Checksum, ChecksumKind, ObjectKey, ObjectMeta};
 
-use crate::wire::answer::{http_date, text};
+use crate::wire::answer::{attributes, http_date, text};
 
 const META: &str = "x-ms-meta-";
 
@@ -27,18 +27,7 @@ pub(in crate::azure) fn object(parts: &Parts, key: &ObjectKey, size: u64) -> Obj
     meta.last_modified = text(headers, "last-modified").and_then(http_date);
     meta.created = text(headers, "x-ms-creation-time").and_then(http_date);
     meta.checksums = md5(parts);
-    let mut attributes = Attributes::default();
-    attributes.content_type = own("content-type");
-    attributes.cache_control = own("cache-control");
-    attributes.content_encoding = own("content-encoding");
-    attributes.content_disposition = own("content-disposition");
-    attributes.content_language = own("content-language");
-    for (name, value) in headers {
-        if let (Some(name), Ok(value)) = (name.as_str().strip_prefix(META), value.to_str()) {
-            attributes.metadata.insert(name.to_owned(), value.to_owned());
-        }
-    }
-    meta.attributes = attributes;
+    meta.attributes = attributes(headers, META);
     meta
 }
 

@@ -65,6 +65,26 @@ pub(in crate::azure) struct Properties {
     pub(in crate::azure) content_type: Option<String>,
 }
 
+/// A page of an account's containers.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(in crate::azure) struct ContainerResults {
+    pub(in crate::azure) containers: Containers,
+    pub(in crate::azure) next_marker: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(in crate::azure) struct Containers {
+    pub(in crate::azure) container: Vec<Container>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::azure) struct Container {
+    pub(in crate::azure) name: String,
+}
+
 /// The blocks that were sent and are part of no blob yet.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

@@ -3,9 +3,9 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, response::Parts};
 use longshore_blob_api::PutResult;
-use longshore_core_types::{Attributes, Checksum, ChecksumKind, ObjectKey, ObjectMeta};
+use longshore_core_types::{Checksum, ChecksumKind, ObjectKey, ObjectMeta};
 
-use crate::wire::answer::{http_date, text};
+use crate::wire::answer::{attributes, http_date, text};
 
 const META: &str = "x-amz-meta-";
 
@@ -30,19 +30,7 @@ pub(in crate::s3) fn object(parts: &Parts, key: &ObjectKey, size: u64) -> Object
     if parts.status != http::StatusCode::PARTIAL_CONTENT {
         meta.checksums = checksums(headers);
     }
-    let own = |name: &str| text(headers, name).map(str::to_owned);
-    let mut attributes = Attributes::default();
-    attributes.content_type = own("content-type");
-    attributes.cache_control = own("cache-control");
-    attributes.content_encoding = own("content-encoding");
-    attributes.content_disposition = own("content-disposition");
-    attributes.content_language = own("content-language");
-    for (name, value) in headers {
-        if let (Some(name), Ok(value)) = (name.as_str().strip_prefix(META), value.to_str()) {
-            attributes.metadata.insert(name.to_owned(), value.to_owned());
-        }
-    }
-    meta.attributes = attributes;
+    meta.attributes = attributes(headers, META);
     meta
 }
 

@@ -6,13 +6,11 @@ use longshore_blob_api::{GetOptions, PutOptions};
 use longshore_core_types::{Attributes, Checksum, ChecksumKind, Error, ErrorKind, Payload, Result};
 use longshore_transport::encode_path;
 
+use super::super::flavor::Flavor;
 use crate::wire::request::{Request, invalid};
 
 /// Longest name of an object, in bytes.
 const LONGEST_KEY: usize = 1024;
-
-/// Most bytes of user metadata, names and values together.
-const MOST_METADATA: usize = 2048;
 
 const META: &str = "x-amz-meta-";
 
@@ -22,11 +20,12 @@ const DIRECTIVE: HeaderName = HeaderName::from_static("x-amz-metadata-directive"
 const CHECKSUM_MODE: HeaderName = HeaderName::from_static("x-amz-checksum-mode");
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
-/// Refuses names that S3 does not take.
+/// Refuses names that neither S3 nor Google takes.
 pub(in crate::s3) fn check_key(key: &str) -> Result<()> {
     if key.len() > LONGEST_KEY {
         let length = key.len();
-        return Err(invalid(format!("the name has {length} bytes, more than the {LONGEST_KEY} of S3")));
+        let message = format!("the name has {length} bytes, more than the {LONGEST_KEY} that there may be");
+        return Err(invalid(message));
     }
     // The path would end, or begin, elsewhere: servers and proxies resolve such segments.
     if key.split('/').any(|segment| segment == "." || segment == "..") {
@@ -56,7 +55,7 @@ impl Request {
     }
 
     /// What is stored beside the bytes.
-    pub(in crate::s3) fn attributes(self, attributes: &Attributes) -> Result<Self> {
+    pub(in crate::s3) fn attributes(self, attributes: &Attributes, flavor: &Flavor) -> Result<Self> {
         let mut request = self
             .header_opt(header::CONTENT_TYPE, attributes.content_type.as_deref())?
             .header_opt(header::CACHE_CONTROL, attributes.cache_control.as_deref())?
@@ -70,15 +69,17 @@ impl Request {
             let name = name.filter(|name| &name.as_str()[META.len()..] == key);
             let name = name.ok_or_else(|| {
                 invalid(format!(
-                    "{key:?} cannot be the name of S3 metadata: lower-case letters, digits and dashes"
+                    "{key:?} cannot be the name of metadata at {}: lower-case letters, digits and dashes",
+                    flavor.name
                 ))
             })?;
             size += key.len() + value.len();
             request = request.header(name, value)?;
         }
-        if size > MOST_METADATA {
+        if size > flavor.most_metadata {
+            let Flavor { name, most_metadata, .. } = flavor;
             return Err(invalid(format!(
-                "the metadata has {size} bytes, more than the {MOST_METADATA} of S3"
+                "the metadata has {size} bytes, more than the {most_metadata} of {name}"
             )));
         }
         Ok(request)
@@ -109,9 +110,13 @@ impl Request {
     }
 
     /// The attributes of a copy, if not the source's.
-    pub(in crate::s3) fn copy_attributes(self, attributes: Option<&Attributes>) -> Result<Self> {
+    pub(in crate::s3) fn copy_attributes(
+        self,
+        attributes: Option<&Attributes>,
+        flavor: &Flavor,
+    ) -> Result<Self> {
         match attributes {
-            Some(attributes) => self.header(DIRECTIVE, "REPLACE")?.attributes(attributes),
+            Some(attributes) => self.header(DIRECTIVE, "REPLACE")?.attributes(attributes, flavor),
             None => Ok(self),
         }
     }
@@ -127,10 +132,15 @@ fn checksum_header(kind: ChecksumKind) -> Option<HeaderName> {
 }
 
 /// Conditions and length of a put.
-pub(in crate::s3) fn put(request: Request, body: Payload, opts: &PutOptions) -> Result<Request> {
+pub(in crate::s3) fn put(
+    request: Request,
+    body: Payload,
+    opts: &PutOptions,
+    flavor: &Flavor,
+) -> Result<Request> {
     Ok(request
         .conditions(opts.create_only, opts.if_match.as_deref())?
-        .attributes(&opts.attributes)?
+        .attributes(&opts.attributes, flavor)?
         .checksum(opts.checksum.as_ref())?
         .body(body))
 }
@@ -140,7 +150,22 @@ mod tests {
     use http::Method;
     use longshore_core_types::{Idempotency, Resource};
 
+    use super::super::super::flavor::AMAZON;
     use super::*;
+
+    #[cfg(feature = "gcs")]
+    #[test]
+    fn google_keeps_more_metadata() {
+        use super::super::super::flavor::GOOGLE;
+
+        let large = |size| Attributes::default().with_metadata("a", "x".repeat(size));
+        let refused = |size, flavor: &Flavor| {
+            request().attributes(&large(size), flavor).err().map(|error| error.to_string())
+        };
+        assert!(refused(2048, &AMAZON).is_some_and(|error| error.contains("2048 of S3")));
+        assert!(refused(2047, &AMAZON).is_none() && refused(8191, &GOOGLE).is_none());
+        assert!(refused(8192, &GOOGLE).is_some_and(|error| error.contains("8192 of Google")));
+    }
 
     fn request() -> Request {
         Request::new(Method::PUT, "s3.object.put", Idempotency::Idempotent, Resource::Endpoint)
@@ -157,14 +182,14 @@ mod tests {
     #[test]
     fn metadata_comes_back_as_it_went_or_is_refused() {
         let good = Attributes::default().with_metadata("color", "light red").with_content_type("a/b");
-        let headers = request().attributes(&good).unwrap().headers;
+        let headers = request().attributes(&good, &AMAZON).unwrap().headers;
         assert_eq!(headers["x-amz-meta-color"], "light red");
         for (key, value) in
             [("Color", "x"), ("a b", "x"), ("a", "ü"), ("a", " x"), ("a", "x\ny"), ("a", "=?utf-8?q?x?=")]
         {
             let bad = Attributes::default().with_metadata(key, value);
             assert_eq!(
-                request().attributes(&bad).unwrap_err().kind(),
+                request().attributes(&bad, &AMAZON).unwrap_err().kind(),
                 ErrorKind::InvalidInput,
                 "{key}={value}"
             );

@@ -10,6 +10,8 @@ use serde::Deserialize;
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(in crate::s3) struct ListBucketResult {
+    /// Google has written it in both ways.
+    #[serde(alias = "Encoding-Type")]
     pub(in crate::s3) encoding_type: Option<String>,
     pub(in crate::s3) next_continuation_token: Option<String>,
     pub(in crate::s3) is_truncated: bool,
@@ -25,6 +27,8 @@ pub(in crate::s3) struct Contents {
     pub(in crate::s3) last_modified: Option<String>,
     #[serde(rename = "ETag")]
     pub(in crate::s3) etag: Option<String>,
+    /// Google's version of an object.
+    pub(in crate::s3) generation: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -57,6 +61,7 @@ pub(in crate::s3) struct Bucket {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(in crate::s3) struct ListMultipartUploadsResult {
+    #[serde(alias = "Encoding-Type")]
     pub(in crate::s3) encoding_type: Option<String>,
     pub(in crate::s3) is_truncated: bool,
     pub(in crate::s3) next_key_marker: Option<String>,
@@ -202,6 +207,11 @@ mod tests {
         let page: ListBucketResult = parse(xml, "a listing").unwrap();
         assert!(page.is_truncated && page.contents[0].size == 3);
         assert_eq!((page.contents[0].etag.as_deref(), page.common_prefixes.len()), (Some("\"x\""), 2));
+        let google = b"<ListBucketResult><Encoding-Type>url</Encoding-Type><Contents><Key>a+b</Key><Generation>7</Generation>\
+                       <Size>0</Size></Contents></ListBucketResult>";
+        let google: ListBucketResult = parse(google, "a listing").unwrap();
+        assert_eq!(google.encoding_type.as_deref(), Some("url"));
+        assert_eq!(google.contents[0].generation.as_deref(), Some("7"));
         let empty: ListBucketResult = parse(b"<ListBucketResult/>", "a listing").unwrap();
         assert!(!empty.is_truncated && empty.contents.is_empty());
         assert_eq!(parse::<ListBucketResult>(b"<html", "a listing").unwrap_err().kind(), ErrorKind::Protocol);
