@@ -67,8 +67,13 @@ impl CancelToken {
                     let _ = stages.changed().await;
                 }
                 Stage::Stopping { since } => {
+                    // Beyond all time there is no end.
+                    let Some(end) = since.checked_add(grace) else {
+                        let _ = stages.changed().await;
+                        continue;
+                    };
                     tokio::select! {
-                        () = tokio::time::sleep_until(since + grace) => return,
+                        () = tokio::time::sleep_until(end) => return,
                         _ = stages.changed() => {}
                     }
                 }
@@ -99,6 +104,14 @@ mod tests {
         other.stop();
         token.expired(Duration::from_secs(5)).await;
         assert_eq!(start.elapsed().as_secs(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_may_be_grace_without_end() {
+        let token = CancelToken::new();
+        token.stop();
+        let wait = token.expired(Duration::MAX);
+        assert!(tokio::time::timeout(Duration::from_secs(1_000_000), wait).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,6 +8,7 @@ use std::{
 };
 
 use longshore_core_types::{Error, ErrorKind, Result, StoreUrl};
+use tokio::sync::Semaphore;
 
 use crate::{
     PartSize, RetryPolicy, Transfer,
@@ -101,9 +102,15 @@ pub(crate) struct Engine {
     pub(crate) download_rate: RateLimit,
     /// Requests rather than bytes.
     pub(crate) request_rate: RateLimit,
+    /// Copies that pass through here. Each holds a connection to its source while it waits for memory and for one to its
+    /// destination, which may be the same server: there must be some left.
+    pub(crate) copies: Semaphore,
     /// What requests took, by the URL of the store.
     measured: Mutex<HashMap<String, Arc<Measured>>>,
 }
+
+/// So many copies at most pass through here at once: half of the connections that a client makes to one server.
+const MOST_COPIES: usize = 64;
 
 /// Stores beyond this number are measured anew.
 const MOST_STORES: usize = 64;
@@ -351,6 +358,8 @@ impl TransferBuilder {
             upload_rate: RateLimit::new(upload_rate),
             download_rate: RateLimit::new(download_rate),
             request_rate: RateLimit::new(request_rate),
+            // One reads while another one writes.
+            copies: Semaphore::new((2 * config.concurrency).min(MOST_COPIES)),
             measured: Mutex::default(),
             config,
         })))

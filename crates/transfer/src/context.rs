@@ -4,6 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use longshore_blob_api::BlobStore;
 use longshore_core_types::Result;
+use tokio::sync::SemaphorePermit;
 
 use crate::{
     budget::Ticket,
@@ -75,6 +76,16 @@ impl Context {
             let request = self.requests.permit(weight).await;
             self.engine.request_rate.pace(1).await;
             Ok(request)
+        })
+        .await
+    }
+
+    /// Waits for the right to begin a copy that passes through here, before anything is asked for it.
+    pub(crate) async fn copy(&self) -> Result<SemaphorePermit<'_>> {
+        self.unless_stopped(async {
+            let permit = self.engine.copies.acquire().await;
+            let Ok(permit) = permit else { unreachable!("the limit is never closed") };
+            Ok(permit)
         })
         .await
     }

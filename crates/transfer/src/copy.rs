@@ -203,6 +203,9 @@ impl CopyObject {
 
     /// Through this process, in order.
     async fn streamed(&self, reporter: &ItemReporter) -> Result<CopyOutcome> {
+        let mut context = Context::new(&self.writer, &self.to, Direction::Upload);
+        context.cancel = self.cancel.clone();
+        let _copy = context.copy().await?;
         let reading = Download::new(
             &self.reader,
             self.from.clone(),

@@ -35,7 +35,8 @@ pub(crate) enum OneShot {
 impl Source {
     /// A local file. It is opened when the upload starts.
     ///
-    /// A pipe or device is read as a stream.
+    /// A pipe or device is read as a stream, and so is a file whose size is zero and which holds something all the same, as
+    /// in `/proc`.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(Kind::File(path.into()))
     }

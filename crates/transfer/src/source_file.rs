@@ -36,7 +36,7 @@ pub(crate) struct SourceFile {
 /// What there is under a path that shall be uploaded.
 pub(crate) enum Opened {
     File(Arc<SourceFile>),
-    /// A pipe or device: it can be read once, and nobody knows how long it is. To open one may take for ever.
+    /// A pipe or device, or a file that does not say how long it is: it can be read once. To open one may take for ever.
     Stream,
 }
 
@@ -60,6 +60,10 @@ impl SourceFile {
         }
         let file = File::open(path).map_err(|error| local("read", path, error))?;
         let meta = file.metadata().map_err(|error| local("inspect", path, error))?;
+        // Files that a system makes up when they are read, such as those in `/proc`, have no size and yet something in them.
+        if meta.len() == 0 && file_io::read_at(&file, &mut [0], 0).is_ok_and(|read| read > 0) {
+            return Ok(Opened::Stream);
+        }
         Ok(Opened::File(Arc::new(Self {
             file,
             path: path.to_owned(),

@@ -99,7 +99,8 @@ impl Traces {
             return None;
         }
         let last = *document.parts.keys().next_back()?;
-        if last >= cut.parts() || meta.len() < cut.range(last).end - cut.start {
+        let (shortest, longest) = (cut.range(last).end - cut.start, cut.end - cut.start);
+        if last >= cut.parts() || !(shortest..=longest).contains(&meta.len()) {
             return None;
         }
         let same_file = document.inode.is_some() && document.inode == Identity::of(&meta).inode();

@@ -50,7 +50,9 @@ pub(super) fn at_once(compare: Compare, source: &Entry, destination: &Entry) -> 
         return Some(false);
     }
     let times = source.modified.zip(destination.modified);
-    let not_older = times.map(|(source, destination)| source <= destination + SAME_TIME);
+    let not_older = times.map(|(source, destination)| {
+        destination.checked_add(SAME_TIME).is_none_or(|latest| source <= latest)
+    });
     match compare {
         Compare::Size => Some(true),
         Compare::SizeAndTime => not_older,
@@ -165,4 +167,27 @@ pub(super) fn hash_file(path: &PathBuf, mut hasher: Hasher) -> Result<Checksum> 
     let length = usize::try_from(size).unwrap_or(SLAB).clamp(1, SLAB);
     hash_range(&file, &mut hasher, 0, size, &mut vec![0; length]).map_err(failed)?;
     Ok(hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    #[test]
+    fn times_at_the_end_of_all_time_can_be_compared() {
+        let at = |seconds| Entry {
+            name: "a".into(),
+            size: 1,
+            modified: UNIX_EPOCH.checked_add(Duration::from_secs(seconds)),
+            checksums: Vec::new(),
+        };
+        let last = u64::try_from(i64::MAX).unwrap();
+        let compare = |source, destination| at_once(Compare::SizeAndTime, &at(source), &at(destination));
+        assert_eq!(compare(1, last), Some(true));
+        assert_eq!(compare(last, last), Some(true));
+        assert_eq!(compare(last, 1), Some(false));
+        assert_eq!((compare(2, 1), compare(3, 1)), (Some(true), Some(false)));
+    }
 }

@@ -1,6 +1,6 @@
 //! The run of a [`Sync`]: two listings, items on their way, and removals at the end.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{collections::HashSet, fs, path::Path, sync::Arc};
 
 use longshore_blob_api::ListDetail;
 use longshore_core_types::{Error, ErrorKind, Result as CoreResult};
@@ -52,7 +52,7 @@ struct Run {
     extras: Extras,
     doubt: Doubt,
     /// Names in the source that were left out; what they may stand for is not removed.
-    aside: Vec<String>,
+    aside: HashSet<String>,
     /// The names that items have got in the destination, where two can become one.
     taken: Option<Taken>,
     any: bool,
@@ -87,7 +87,7 @@ impl Run {
             tasks: JoinSet::new(),
             extras: Extras::default(),
             doubt,
-            aside: Vec::new(),
+            aside: HashSet::new(),
             taken,
             any: false,
             incomplete: None,
@@ -143,7 +143,7 @@ impl Run {
             Step::Extra(entry) => self.extra(&entry)?,
             Step::Aside(Side::Source, Listed::Skipped { name, reason }) => {
                 self.skipped(&name, reason);
-                self.aside.push(name);
+                self.aside.insert(name);
             }
             Step::Aside(_, Listed::Failed { name, error }) => {
                 self.doubt.because_of("something could not be looked at", &error);
@@ -186,19 +186,21 @@ impl Run {
         let sync = &self.sync;
         let meant = sync.only.as_ref().is_none_or(|only| only(&entry.name))
             && sync.filter.keeps(&entry.name, entry.size, entry.modified);
-        let stands_for = |aside: &String| {
-            entry.name == *aside
-                || entry.name.strip_prefix(aside.as_str()).is_some_and(|rest| rest.starts_with('/'))
-        };
         // A directory is no item of a local source, so the lack of one says nothing.
         let folder = entry.is_placeholder() && matches!(sync.from, Place::Local(_));
-        if !meant || folder || self.aside.iter().any(stands_for) {
+        if !meant || folder || self.is_aside(&entry.name) {
             return Ok(());
         }
         self.report.extra += 1;
         self.tell(&SyncAction::Extra { name: &entry.name, size: entry.size });
         let sync = &self.sync;
         if sync.remove { self.extras.push(&entry.name) } else { Ok(()) }
+    }
+
+    /// Whether a name, or that of a folder above it, was left out of the source.
+    fn is_aside(&self, name: &str) -> bool {
+        let folders = name.match_indices('/').map(|(end, _)| &name[..end]);
+        !self.aside.is_empty() && folders.chain([name]).any(|name| self.aside.contains(name))
     }
 
     async fn add(&mut self, entry: Entry, there: Option<Entry>) {

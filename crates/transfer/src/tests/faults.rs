@@ -342,6 +342,14 @@ async fn a_part_that_never_shows_up_makes_the_upload_begin_anew() {
 }
 
 #[tokio::test]
+async fn a_part_may_be_looked_for_without_end() {
+    let fault = || MemoryFault::Lose(broken().with_body_fully_sent(true));
+    let store = parts_fail("memory.multipart.put_part", fault, PartRetry::LookFirst);
+    let transfer = builder().part_lookup(Duration::MAX, Duration::from_millis(1)).build().unwrap();
+    transfer.upload(&store, key("k"), bytes(300 * KIB).to_vec()).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_part_of_which_bytes_never_left_is_sent_again_if_the_store_lacks_it() {
     // Whether all of it was sent, whether it arrived, and the calls that follow.
     let cases = [(false, false, (1, 6, 1)), (true, true, (1, 5, 1)), (false, true, (1, 5, 1))];

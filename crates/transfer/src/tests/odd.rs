@@ -20,6 +20,7 @@ use longshore_core_types::{
     Checksum, ChecksumKind, Error, ErrorKind, ObjectKey, ObjectMeta, Payload, Result, StoreUrl,
     checksum::Hasher,
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 type OnBody = dyn Fn(u64, ByteStream) -> ByteStream + Send + Sync;
 type OnList = dyn Fn(u64, ListPage) -> Result<ListPage> + Send + Sync;
@@ -43,6 +44,7 @@ pub(super) struct Odd {
     latency: std::time::Duration,
     anonymous: bool,
     empty_answers: bool,
+    pool: Option<Arc<Semaphore>>,
 }
 
 impl Odd {
@@ -63,6 +65,7 @@ impl Odd {
             latency: std::time::Duration::ZERO,
             anonymous: false,
             empty_answers: false,
+            pool: None,
         }
     }
 
@@ -153,6 +156,20 @@ impl Odd {
         self
     }
 
+    /// Requests share these connections with whoever has the same ones, first come, first served; a `get` holds its own
+    /// until the end of the body.
+    pub(super) fn pooled(mut self, pool: &Arc<Semaphore>) -> Self {
+        self.pool = Some(Arc::clone(pool));
+        self
+    }
+
+    async fn connection(&self) -> Option<OwnedSemaphorePermit> {
+        match &self.pool {
+            Some(pool) => Some(Arc::clone(pool).acquire_owned().await.unwrap()),
+            None => None,
+        }
+    }
+
     async fn describe(&self, meta: &mut ObjectMeta) {
         let key = meta.key.clone();
         self.restate(&key, &mut meta.checksums).await;
@@ -233,6 +250,7 @@ impl BlobStore for Odd {
         let n = self.gets.fetch_add(1, Ordering::Relaxed) + 1;
         (self.on_range)(n, &mut opts);
         tokio::time::sleep(self.latency).await;
+        let connection = self.connection().await;
         let result = self.inner.get(key, opts).await?;
         let (mut meta, mut range) = (result.meta.clone(), result.range.clone());
         if self.empty_answers {
@@ -241,6 +259,8 @@ impl BlobStore for Odd {
         }
         self.describe(&mut meta).await;
         let body = (self.on_body)(n, result.into_stream());
+        let held = stream::once(async move { drop(connection) }).filter_map(async |()| None);
+        let body = body.chain(held).boxed();
         Ok(GetResult::new(meta, range, body))
     }
 
@@ -249,6 +269,7 @@ impl BlobStore for Odd {
     }
 
     async fn put(&self, key: &ObjectKey, body: Payload, opts: PutOptions) -> Result<PutResult> {
+        let _connection = self.connection().await;
         let mut result = self.inner.put(key, body, opts).await?;
         self.restate(key, &mut result.checksums).await;
         Ok(result)
@@ -289,6 +310,7 @@ impl BlobStore for Odd {
         number: PartNumber,
         body: Payload,
     ) -> Result<PartReceipt> {
+        let _connection = self.connection().await;
         let receipt = self.inner.upload_part(upload, number, body).await?;
         let n = self.parts.fetch_add(1, Ordering::Relaxed) + 1;
         if let Some((_, time)) = self.slow_parts.filter(|(only, _)| only.is_none_or(|only| only == n)) {

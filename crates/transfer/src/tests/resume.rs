@@ -189,9 +189,13 @@ async fn a_replaced_object_is_fetched_from_its_beginning() {
 #[tokio::test]
 async fn checkpoints_that_make_no_sense_are_not_believed() {
     let (store, content) = store_with(memory(), SIZE).await;
-    let edits: [fn(&Path); 5] = [
+    let edits: [fn(&Path); 6] = [
         |dir| fs::write(dir.join(".f.longshore-part.json"), "{").unwrap(),
         |dir| fs::write(dir.join(".f.longshore-part"), "").unwrap(),
+        |dir| {
+            let part = fs::File::options().write(true).open(dir.join(".f.longshore-part")).unwrap();
+            part.set_len(SIZE + 1).unwrap();
+        },
         |dir| fs::remove_file(dir.join(".f.longshore-part")).unwrap(),
         |dir| edit(&dir.join(".f.longshore-part.json"), "\"part\":65536", "\"part\":0"),
         |dir| edit(&dir.join(".f.longshore-part.json"), "\"version\":1,\"boot\"", "\"version\":9,\"boot\""),

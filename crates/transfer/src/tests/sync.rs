@@ -17,9 +17,10 @@ use longshore_blob_api::{
     MemoryFault, MemoryStore, NameRules, PageToken,
 };
 use longshore_core_types::{Attributes, Error, ErrorKind, Result};
+use tokio::sync::Semaphore;
 
 use super::{KIB, builder, bytes, dir, files, key, memory, odd::Odd, transfer};
-use crate::{Compare, End, Filter, Place, Sync, SyncAction, SyncReport, Transfer};
+use crate::{Compare, End, Filter, PartSize, Place, Sync, SyncAction, SyncReport, Transfer};
 
 type Tree = BTreeMap<String, Vec<u8>>;
 
@@ -297,12 +298,12 @@ async fn links_and_unreadable_folders_protect_what_they_may_stand_for() {
     fs::create_dir(source.path().join("real")).unwrap();
     std::os::unix::fs::symlink("real", source.path().join("link")).unwrap();
     let store = memory().build().unwrap();
-    let there = ["link/x", "link", "gone"];
+    let there = ["link/x", "link/y/z", "link", "link-2", "linked/x", "gone"];
     fill(&store, "", &there.iter().map(|name| ((*name).to_owned(), vec![])).collect()).await;
     let sync = || small().sync(Place::local(source.path()), place(store.clone(), "")).remove(true);
     let (report, lines) = ran(sync()).await;
-    assert_eq!((report.removed, report.skipped), (1, 1), "{lines:?}");
-    assert!(content(&store, "").await.contains_key("link/x"));
+    assert_eq!((report.removed, report.skipped), (3, 1), "{lines:?}");
+    assert!(content(&store, "").await.into_keys().eq(["a", "link", "link/x", "link/y/z"]));
     // A link that leads nowhere cannot be looked at: nothing is certain.
     std::os::unix::fs::symlink("nowhere", source.path().join("broken")).unwrap();
     fill(&store, "", &Tree::from([("gone".into(), vec![])])).await;
@@ -408,6 +409,35 @@ async fn many_streamed_copies_never_wait_for_memory_that_they_hold() {
     let report = tokio::time::timeout(Duration::from_secs(60), sync.copy_all()).await.unwrap().unwrap();
     assert_eq!(report.copied, 40);
     assert_eq!(content(&other, "").await.len(), 40);
+}
+
+#[tokio::test]
+async fn copies_between_stores_that_share_connections_leave_some_to_write() {
+    let pool = Arc::new(Semaphore::new(16));
+    let (one, other) = (store("one"), store("other"));
+    fill(&one, "", &(0..40).map(|n| (n.to_string(), vec![7; 1_500_000])).collect()).await;
+    let from = Odd::new(one).pooled(&pool).slow_gets(Duration::from_millis(1));
+    let to = Odd::new(other.clone()).pooled(&pool).slow_parts(Duration::from_millis(5));
+    let transfer = || {
+        let builder = Transfer::builder().memory_budget(4 << 20).part_size(PartSize::Fixed(1 << 20));
+        builder.concurrency(4).build().unwrap()
+    };
+    let sync = transfer().sync(place(from, ""), place(to, "")).reader(&transfer()).server_side(false);
+    let report = tokio::time::timeout(Duration::from_secs(20), sync.copy_all()).await.unwrap().unwrap();
+    assert_eq!(report.copied, 40);
+    assert!(content(&other, "").await.values().all(|content| content.len() == 1_500_000));
+}
+
+#[tokio::test]
+async fn a_small_copy_needs_little_memory() {
+    let (one, other) = (store("one"), store("other"));
+    fill(&one, "", &Tree::from([("k".into(), vec![7; 1000]), ("none".into(), vec![])])).await;
+    let writer = Transfer::builder().build().unwrap();
+    let sync = writer.sync(place(one, ""), place(other.clone(), "")).reader(&small()).server_side(false);
+    assert_eq!(sync.copy_all().await.unwrap().copied, 2);
+    assert_eq!(content(&other, "").await["k"], vec![7; 1000]);
+    assert!(writer.usage().memory_peak <= 64 << 10, "{:?}", writer.usage());
+    assert_eq!(other.open_uploads(), 0);
 }
 
 #[tokio::test]

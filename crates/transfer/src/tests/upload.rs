@@ -141,6 +141,17 @@ async fn an_object_goes_from_store_to_store_and_its_errors_stay_what_they_are() 
     assert_eq!(to.open_uploads(), 0);
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_file_whose_size_says_nothing_is_a_stream() {
+    let path = "/proc/self/mountinfo";
+    assert_eq!(fs::metadata(path).unwrap().len(), 0);
+    let store = memory().build().unwrap();
+    let outcome = transfer().upload(&store, key("k"), Source::file(path)).await.unwrap();
+    assert!(outcome.bytes > 0);
+    assert_eq!(store.read(&key("k")).await.unwrap(), fs::read(path).unwrap());
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_pipe_is_a_stream() {

@@ -207,7 +207,7 @@ impl<S: BlobStore + Clone> Begun<S> {
     /// Asks whether the store has a part, at least once and for so long.
     pub(super) async fn look(&self, number: PartNumber, size: u64, time: Duration) -> CoreResult<Found> {
         let config = self.job.context.config();
-        let deadline = Instant::now() + time;
+        let begin = Instant::now();
         let mut answered = false;
         loop {
             let listed = self.job.context.within_grace(self.job.store.list_parts(&self.upload)).await;
@@ -224,7 +224,7 @@ impl<S: BlobStore + Clone> Begun<S> {
                 // A store that cannot answer now may answer before the time is over.
                 Err(_) => {}
             }
-            if Instant::now() + config.part_lookup_interval > deadline {
+            if begin.elapsed().saturating_add(config.part_lookup_interval) > time {
                 return Ok(if answered { Found::Nothing } else { Found::NoAnswer });
             }
             self.job.context.pause(config.part_lookup_interval).await?;

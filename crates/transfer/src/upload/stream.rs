@@ -61,10 +61,12 @@ impl<S: BlobStore + Clone> Job<S> {
             None => Ok(most.saturating_sub(SLAB as u64).clamp(1, 8 * MIB)),
         };
         let first = attach(first, self.reporter.item())?;
+        let first = size.map_or(first, |size| first.min(size.max(1)));
         // Without parts, the rest of the stream goes through one more buffer. It is paid for now: who has memory must not
         // wait for more.
         let spare = if grow.is_some() { 0 } else { SLAB as u64 };
-        let piece = self.read(&mut source, first, spare).await.map_err(|error| self.fail(error))?;
+        let mut piece = self.read(&mut source, first, spare).await.map_err(|error| self.fail(error))?;
+        piece.last |= size == Some(piece.size);
         if piece.last {
             attach(self.check_size(piece.size), self.reporter.item())?;
             let result = self.single(Origin::Memory(piece.chunks.into())).await;
