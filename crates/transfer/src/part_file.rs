@@ -89,7 +89,7 @@ impl PartFile {
         let Target { path: target, replaced } = target;
         let temp = temporary_path(&target)?;
         let file = open_locked(&temp, &target, replaced.as_ref())?;
-        let traces = config.checkpoints.as_ref().map(|checkpoints| Traces::of(checkpoints, &temp));
+        let traces = config.checkpoints.as_ref().map(|checkpoints| Traces::of(checkpoints, &temp, &target));
         let saved = traces.as_ref().and_then(|traces| traces.load(&file));
         if saved.is_none() {
             // The checkpoint goes first: it must never speak of bytes that are not there.
@@ -485,12 +485,6 @@ pub fn is_unfinished(name: &str) -> bool {
     let name = name.strip_suffix(".tmp").unwrap_or(name);
     let name = name.strip_suffix(".json").unwrap_or(name);
     name.starts_with('.') && name.ends_with(SUFFIX)
-}
-
-/// The target that a temporary file belongs to, unless its name had to be cut.
-pub(crate) fn target_of(temp: &Path) -> Option<PathBuf> {
-    let name = temp.file_name()?.to_str()?.strip_prefix('.')?.strip_suffix(SUFFIX)?;
-    Some(temp.with_file_name(name))
 }
 
 /// Whether a download is writing to this temporary file right now.

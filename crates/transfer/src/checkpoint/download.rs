@@ -27,6 +27,7 @@ pub(crate) struct Traces {
     json: PathBuf,
     /// Says where that is, so that it can be found again.
     pointer: PathBuf,
+    target: PathBuf,
 }
 
 /// Where a checkpoint is.
@@ -34,6 +35,9 @@ pub(crate) struct Traces {
 pub(super) struct Pointer {
     pub(super) version: u32,
     pub(super) checkpoint: PathBuf,
+    /// What the file will be called, if that is text. The name of the file that grows may not tell.
+    #[serde(default)]
+    pub(super) target: Option<PathBuf>,
 }
 
 /// What stands in the file.
@@ -73,8 +77,10 @@ pub(crate) struct Saved {
 }
 
 impl Traces {
-    pub(crate) fn of(checkpoints: &Checkpoints, temp: &Path) -> Self {
-        let absolute = std::path::absolute(temp).unwrap_or_else(|_| temp.to_owned());
+    /// Of the download to `target`, which grows in `temp`.
+    pub(crate) fn of(checkpoints: &Checkpoints, temp: &Path, target: &Path) -> Self {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let (absolute, target) = (absolute(temp), absolute(target));
         let name = format!("{}.json", digest(&[absolute.as_os_str().as_encoded_bytes()]));
         let mut json = absolute.into_os_string();
         json.push(".json");
@@ -82,6 +88,7 @@ impl Traces {
             checkpoints: checkpoints.clone(),
             json: json.into(),
             pointer: checkpoints.directory.join("downloads").join(name),
+            target,
         }
     }
 
@@ -195,15 +202,26 @@ impl Keeper {
         if self.traces.json.to_str().is_none() {
             return Ok(());
         }
-        write(&self.traces.pointer, &Pointer { version: VERSION, checkpoint: self.traces.json.clone() })
+        let Traces { json, pointer, target, .. } = &self.traces;
+        let target = target.to_str().map(|_| target.clone());
+        write(pointer, &Pointer { version: VERSION, checkpoint: json.clone(), target })
     }
 }
 
-/// Reads the checkpoint that a pointer leads to, with the file that grows.
-pub(super) fn follow(pointer: &Path) -> Option<(PathBuf, PathBuf, Document)> {
-    let Pointer { checkpoint, .. } = read(pointer)?;
+/// What a pointer leads to.
+pub(super) struct Found {
+    pub(super) checkpoint: PathBuf,
+    /// The file that grows.
+    pub(super) part: PathBuf,
+    pub(super) target: Option<PathBuf>,
+    pub(super) document: Document,
+}
+
+/// Reads the checkpoint that a pointer leads to.
+pub(super) fn follow(pointer: &Path) -> Option<Found> {
+    let Pointer { checkpoint, target, .. } = read(pointer)?;
     let document = read(&checkpoint)?;
     let part = PathBuf::from(checkpoint.to_str()?.strip_suffix(".json")?);
     fs::metadata(&part).ok()?;
-    Some((checkpoint, part, document))
+    Some(Found { checkpoint, part, target, document })
 }

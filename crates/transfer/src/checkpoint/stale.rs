@@ -109,11 +109,11 @@ fn upload(json: &Path) -> Option<Unfinished> {
 }
 
 fn download(pointer: &Path) -> Option<Unfinished> {
-    let (json, part, document) = download::follow(pointer)?;
+    let download::Found { checkpoint: json, part, target, document } = download::follow(pointer)?;
     Some(Unfinished {
         direction: Direction::Download,
         url: document.url().to_owned(),
-        path: part_file::target_of(&part).unwrap_or_else(|| part.clone()),
+        path: target.unwrap_or_else(|| part.clone()),
         size: document.size(),
         done: document.done(),
         changed: changed(&json),

@@ -425,6 +425,19 @@ async fn only_one_of_two_uploads_of_the_same_keeps_the_checkpoint() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_too_long_for_the_temporary_file_is_told_all_the_same() {
+    let (store, _) = store_with(memory(), SIZE).await;
+    let odd = Odd::new(store);
+    let stuck = odd.clone().on_body(|n, body| if n > 3 { stalled(body, 100) } else { body });
+    let (dir, state) = (dir(), dir());
+    let target = dir.path().join("n".repeat(250));
+    let handle = resumable(state.path()).download(&stuck, key("k"), &target).start();
+    until(async || odd.gets() == 4).await;
+    drop_all(handle, state.path()).await;
+    assert_eq!(unfinished(state.path()).unwrap()[0].path, target);
+}
+
+#[tokio::test]
 async fn what_nobody_takes_up_can_be_forgotten() {
     let (dir, state) = (dir(), dir());
     let file = dir.path().join("up");
