@@ -8,6 +8,9 @@ use tokio::time::Instant;
 
 use super::{BearerToken, CredentialProvider};
 
+/// A new token that could not be had ahead of time is asked for again after this.
+const EARLY_RETRY: Duration = Duration::from_secs(5);
+
 /// Where a token comes from: a login, a metadata service, a file.
 pub trait TokenSource: Debug + Send + Sync + 'static {
     /// Gets a new token. Called by one request at a time; the others wait for its result.
@@ -41,8 +44,9 @@ impl Token {
 /// `Authorization: Bearer` with a token from a [`TokenSource`].
 ///
 /// The token is fetched by the first request that needs it, again when a fifth of its time is left (at
-/// most a minute), and after the server refused it. If fetching ahead of time fails, the old token is used
-/// until it expires. A failed fetch is not remembered.
+/// most a minute), and after the server refused it. Ahead of time one request fetches and the others use the old token
+/// meanwhile; if that fails, all of them do until it expires, and every 5 s one tries again. Any other failed fetch is
+/// not remembered.
 #[derive(Debug)]
 pub struct TokenCache<S> {
     source: S,
@@ -83,11 +87,19 @@ impl<S: TokenSource> TokenCache<S> {
         self.current(|token| token.fresh_until)
     }
 
+    fn good(&self) -> Option<HeaderValue> {
+        self.current(|token| token.expires)
+    }
+
     async fn header(&self) -> Result<HeaderValue> {
         if let Some(header) = self.fresh() {
             return Ok(header);
         }
-        let _turn = self.fetching.lock().await;
+        let _turn = match (self.fetching.try_lock(), self.good()) {
+            (Ok(turn), _) => turn,
+            (Err(_), Some(old)) => return Ok(old),
+            (Err(_), None) => self.fetching.lock().await,
+        };
         if let Some(header) = self.fresh() {
             return Ok(header);
         }
@@ -97,8 +109,18 @@ impl<S: TokenSource> TokenCache<S> {
         };
         match fetched {
             Ok((bearer, valid_for)) => Ok(self.keep(bearer.into_header(), valid_for)),
-            Err(error) => self.current(|token| token.expires).ok_or(error),
+            Err(error) => self.keep_old().ok_or(error),
         }
+    }
+
+    /// The old token for a while longer, if it is good.
+    fn keep_old(&self) -> Option<HeaderValue> {
+        let old = self.good()?;
+        let again = Instant::now() + EARLY_RETRY;
+        if let Some(current) = &mut *self.current.lock().unwrap_or_else(PoisonError::into_inner) {
+            current.fresh_until = Some(current.expires.map_or(again, |expires| expires.min(again)));
+        }
+        Some(old)
     }
 
     fn keep(&self, header: HeaderValue, valid_for: Option<Duration>) -> HeaderValue {
@@ -177,6 +199,25 @@ mod tests {
         assert_eq!(bearer(&cache).await.unwrap(), "Bearer token-1");
         cache.invalidate();
         assert_eq!(bearer(&cache).await.unwrap(), "Bearer token-2");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_a_login_that_is_down_while_the_old_token_is_good() {
+        let cache = TokenCache::new(Source { fails_from: Some(1), ..Source::default() });
+        assert!(bearer(&cache).await.is_ok());
+        tokio::time::advance(Duration::from_secs(85)).await;
+        let many = async || {
+            let start = Instant::now();
+            let all = futures_util::future::join_all((0..20).map(|_| bearer(&cache))).await;
+            assert!(all.iter().all(|token| token.as_ref().unwrap() == "Bearer token-0"));
+            (cache.source.calls.load(SeqCst), start.elapsed().as_secs())
+        };
+        // One of them tries to get a new one.
+        assert_eq!(many().await, (2, 1));
+        // The next try comes a little later.
+        assert_eq!(many().await, (2, 0));
+        tokio::time::advance(EARLY_RETRY).await;
+        assert_eq!(many().await, (3, 1));
     }
 
     #[tokio::test(start_paused = true)]
