@@ -45,13 +45,17 @@ struct NumberRange {
 }
 
 impl NumberRange {
+    /// How many they are; one too few of all that there are, which are too many anyway.
     fn count(&self) -> u64 {
-        (self.last - self.first) / self.step + 1
+        ((self.last - self.first) / self.step).saturating_add(1)
     }
 }
 
 /// Most names that a template may stand for: the server counts through them all, however few exist.
 const MOST_NAMES: u64 = 10_000_000;
+
+/// Most digits of a number: no part of a name has more characters.
+const MOST_DIGITS: usize = 255;
 
 impl Collection {
     /// These objects. `InvalidInput` if there are none, one twice, or a name that AIStore does not accept.
@@ -99,6 +103,9 @@ impl Collection {
         step: u64,
         suffix: &str,
     ) -> Result<Self> {
+        if width > MOST_DIGITS {
+            return Err(invalid(format!("a number of {width} digits; {MOST_DIGITS} is most")));
+        }
         let (first, last) = numbers.into_inner();
         format!("{prefix}{{{first:0width$}..{last:0width$}..{step}}}{suffix}").parse()
     }
@@ -219,6 +226,9 @@ fn read_range(text: &str, range: &str) -> Result<NumberRange> {
         _ => return Err(malformed(text, "a range is {first..last} or {first..last..step}")),
     };
     let width = first.len().min(last.len());
+    if width > MOST_DIGITS {
+        return Err(malformed(text, "a number has more than 255 digits"));
+    }
     let (first, last) = (number(first)?, number(last)?);
     if first > last {
         return Err(malformed(text, "a range ends before it begins"));
@@ -339,6 +349,9 @@ mod tests {
             "*",
             "",
             "n-{0..99999999}",
+            "n-{0..18446744073709551615}",
+            "n-@18446744073709551615",
+            &format!("n-{{{0}..{0}1}}", "0".repeat(70_000)),
             "../{1..2}",
             "a//{1..2}",
         ] {
@@ -359,5 +372,7 @@ mod tests {
         assert_eq!(range.to_string(), "img-{008..012..2}.jpg");
         let names: Vec<String> = range.names().unwrap().collect();
         assert_eq!(names, ["img-008.jpg", "img-010.jpg", "img-012.jpg"]);
+        assert!(Collection::range("img-", 0..=u64::MAX, 0, 1, "").is_err());
+        assert!(Collection::range("img-", 0..=1, usize::MAX, 1, "").is_err());
     }
 }

@@ -63,7 +63,7 @@ impl Pace {
             return Err(Error::new(ErrorKind::Timeout, message).with_resource(resource));
         }
         tokio::time::sleep(self.interval.min(left)).await;
-        self.interval = (self.interval + self.interval / 2).min(LONGEST.max(self.interval));
+        self.interval = self.interval.saturating_add(self.interval / 2).min(LONGEST.max(self.interval));
         Ok(())
     }
 }
