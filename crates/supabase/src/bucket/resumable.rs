@@ -175,7 +175,9 @@ pub(crate) async fn send(client: &Client, upload: &Upload, start: u64, body: Pay
     let Some(length) = body.len() else {
         return Err(invalid("a piece of a resumable upload has no known length"));
     };
-    let end = start + length;
+    let Some(end) = start.checked_add(length) else {
+        return Err(invalid(format!("no upload has {length} bytes behind byte {start}")));
+    };
     let (mut body, mut at, mut fruitless) = (Some(body), start, 0);
     loop {
         let Some(piece) = body.take() else { return Err(used_up(at)) };
@@ -439,6 +441,7 @@ mod tests {
         let script = script(&[]);
         let upload = begin(&script).await;
         assert_eq!(upload.send(5, "x").await.unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(upload.send(u64::MAX, "x").await.unwrap_err().kind(), ErrorKind::InvalidInput);
         upload.send(0, "abc").await.unwrap();
         assert_eq!(upload.finish(5).await.unwrap_err().kind(), ErrorKind::Conflict);
         upload.finish(3).await.unwrap();
