@@ -184,9 +184,8 @@ impl Services {
     pub(crate) async fn apolo_place(&self, url: &StoreUrl) -> Result<(apolo::Buckets, String), Failure> {
         require_bucket(url)?;
         let client = self.apolo().await?;
-        let defaults = client.uri_defaults().map_err(|error| Failure::of("", error))?;
-        let uri = apolo::BlobUri::parse(&url.with_key("").to_string(), &defaults);
-        let path = uri.map_err(|error| Failure::of("", error))?.bucket_path().unwrap_or_default();
+        let uri = client.uri(&url.with_key("").to_string()).map_err(|error| Failure::of("", error))?;
+        let path = uri.bucket_path().unwrap_or_default();
         match path.splitn(3, '/').collect::<Vec<_>>().as_slice() {
             [org, project, name] => Ok((client.buckets().in_project(*org, *project), (*name).to_owned())),
             _ => Err(Failure::usage(format!("{url} names no bucket"))),
