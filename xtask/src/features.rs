@@ -45,9 +45,14 @@ fn check(workspace: &Workspace, package: &Package, features: &str) -> Outcome {
     cmd::run(command.args(["--", "-D", "warnings"]))
 }
 
-/// None, each, each pair, and all, with what they bring along. What comes to the same is there once.
+/// None, each, each pair, and all, with what they bring along. What comes to the same is there once. Names that begin with `_`
+/// are for other features alone.
 fn choices(features: &BTreeMap<String, Vec<String>>) -> BTreeSet<Choice<'_>> {
-    let names: Vec<&str> = features.keys().map(String::as_str).filter(|name| *name != "default").collect();
+    let names: Vec<&str> = features
+        .keys()
+        .map(String::as_str)
+        .filter(|name| *name != "default" && !name.starts_with('_'))
+        .collect();
     let pairs = names.iter().flat_map(|a| names.iter().map(move |b| vec![*a, *b]));
     let all = [Vec::new(), names.clone()];
     pairs.chain(all).map(|names| closure(features, names)).collect()
@@ -77,13 +82,20 @@ mod tests {
             ("default".to_owned(), list(&["tls"])),
             ("tls".to_owned(), list(&["dep:tls", "other/tls"])),
             ("h2".to_owned(), list(&["tls", "other?/h2"])),
-            ("log".to_owned(), list(&[])),
+            ("log".to_owned(), list(&["_text"])),
+            ("_text".to_owned(), list(&[])),
         ]);
-        let expected: BTreeSet<Choice<'_>> =
-            [&[][..], &["tls"], &["h2", "tls"], &["log"], &["log", "tls"], &["h2", "log", "tls"]]
-                .into_iter()
-                .map(|names| names.iter().copied().collect())
-                .collect();
+        let expected: BTreeSet<Choice<'_>> = [
+            &[][..],
+            &["tls"],
+            &["h2", "tls"],
+            &["_text", "log"],
+            &["_text", "log", "tls"],
+            &["_text", "h2", "log", "tls"],
+        ]
+        .into_iter()
+        .map(|names| names.iter().copied().collect())
+        .collect();
         assert_eq!(choices(&features), expected);
         assert_eq!(choices(&BTreeMap::new()).len(), 1);
     }

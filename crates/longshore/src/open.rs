@@ -35,6 +35,17 @@ pub async fn open(url: &str) -> Result<(AnyStore, String)> {
 #[must_use = "nothing is opened until `open` is called"]
 pub struct OpenOptions {
     /// Whether what is not set here comes from the environment.
+    #[cfg_attr(
+        not(any(
+            feature = "aistore",
+            feature = "apolo",
+            feature = "azure",
+            feature = "gcs",
+            feature = "s3",
+            feature = "supabase"
+        )),
+        expect(dead_code, reason = "the environment says where platforms are, and none is built")
+    )]
     env: bool,
     endpoint: Option<String>,
     token: Option<Secret>,
@@ -247,17 +258,6 @@ impl OpenOptions {
     }
 
     /// Opens the bucket of a URL and returns the key of the URL beside it; see [`open`](crate::open()).
-    #[cfg_attr(
-        not(any(
-            feature = "aistore",
-            feature = "apolo",
-            feature = "azure",
-            feature = "gcs",
-            feature = "s3",
-            feature = "supabase"
-        )),
-        expect(clippy::unused_self, reason = "nothing to open yet")
-    )]
     #[cfg_attr(
         not(any(feature = "apolo", feature = "http")),
         expect(clippy::unused_async, reason = "web servers are asked first")

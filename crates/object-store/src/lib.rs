@@ -6,19 +6,19 @@ mod adapter;
 pub mod azure;
 #[cfg(feature = "connector")]
 mod connector;
-#[cfg(feature = "cloud")]
+#[cfg(feature = "_cloud")]
 pub mod credentials;
 #[cfg(feature = "gcs")]
 pub mod gcs;
 #[cfg(feature = "s3")]
 pub mod s3;
-#[cfg(feature = "cloud")]
+#[cfg(feature = "_cloud")]
 mod setup;
 #[cfg(feature = "v0_13")]
 pub mod v0_13;
 #[cfg(feature = "v0_14")]
 pub mod v0_14;
-#[cfg(feature = "cloud")]
+#[cfg(feature = "_cloud")]
 mod wire;
 
 #[cfg(feature = "connector")]

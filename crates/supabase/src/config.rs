@@ -3,7 +3,7 @@
 use std::fmt;
 
 use http::response::Parts;
-use longshore_core_types::{CallInfo, Error, ErrorKind, Pressure, Result, Retryability, Secret};
+use longshore_core_types::{CallInfo, Error, ErrorKind, Result, Retryability, Secret};
 use longshore_transport::{
     BearerToken, CredentialProvider, Credentials, Decision, RetryClassifier, StandardClassifier, Transport,
     TransportBuilder, TransportConfig, TransportError,
@@ -217,7 +217,7 @@ impl ClientBuilder {
                 note(&Error::new(ErrorKind::InvalidConfig, "s3_session needs the project's anon key"));
             }
             // What is wrong with it is said now, not when a bucket is used.
-            if let Err(error) = s3.store(endpoint, keys, "bucket", Pressure::new()) {
+            if let Err(error) = s3.store(endpoint, keys, "bucket", longshore_core_types::Pressure::new()) {
                 note(&error);
             }
         }

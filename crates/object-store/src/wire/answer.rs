@@ -41,6 +41,7 @@ pub(crate) fn http_date(value: &str) -> Option<SystemTime> {
     Some(zoned.timestamp().into())
 }
 
+#[cfg(any(feature = "s3", test))]
 pub(crate) fn iso_date(value: &str) -> Option<SystemTime> {
     Some(value.parse::<jiff::Timestamp>().ok()?.into())
 }

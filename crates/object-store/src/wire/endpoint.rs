@@ -20,6 +20,7 @@ pub(crate) enum Style {
     /// As the first part of the path.
     Path,
     /// As the first label of the host name.
+    #[cfg(any(feature = "s3", test))]
     Host,
 }
 
@@ -29,6 +30,7 @@ fn invalid(message: String) -> Error {
 
 impl Endpoint {
     /// The bucket at Amazon.
+    #[cfg(any(feature = "s3", test))]
     pub(crate) fn amazon(bucket: &BucketName, region: &str, style: Option<Style>) -> Result<Self> {
         let good = |c: char| c.is_ascii_alphanumeric() || c == '-';
         if region.is_empty() || !region.chars().all(good) {
@@ -54,6 +56,7 @@ impl Endpoint {
         let authority = authority.strip_suffix(default).unwrap_or(authority);
         let service = base.clone().with_authority(authority.parse().map_err(fault)?);
         let bucket = match style {
+            #[cfg(any(feature = "s3", test))]
             Style::Host => {
                 service.clone().with_authority(format!("{bucket}.{authority}").parse().map_err(fault)?)
             }

@@ -1,6 +1,6 @@
 //! What goes to the server, as all clouds have it.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use longshore_core_types::{CallInfo, Error, ErrorKind, Idempotency, Payload, Resource, Result};
 use longshore_transport::Query;
 
@@ -87,8 +87,9 @@ impl Request {
     }
 
     /// An XML document as body. There are servers that ignore one whose type is not said.
+    #[cfg(feature = "s3")]
     pub(crate) fn document(mut self, document: String) -> Self {
-        self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+        self.headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
         self.body(document)
     }
 
