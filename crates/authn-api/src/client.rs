@@ -9,7 +9,9 @@ use std::{
 use bytes::Bytes;
 use http::HeaderValue;
 use longshore_core_types::{Error, ErrorKind, Result, Secret};
-use longshore_transport::{BaseUrl, RequestOptions, TimeoutConfig, Transport, TransportConfig, body};
+use longshore_transport::{
+    BaseUrl, RequestOptions, TimeoutConfig, Transport, TransportBuilder, TransportConfig, body,
+};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -49,6 +51,7 @@ impl AuthnClient {
         AuthnClientBuilder {
             url: url.into(),
             config: TransportConfig::default(),
+            builder: Transport::builder(),
             transport: None,
             token: None,
         }
@@ -216,18 +219,16 @@ impl fmt::Debug for AuthnClient {
 pub struct AuthnClientBuilder {
     url: String,
     config: TransportConfig,
+    builder: TransportBuilder,
     transport: Option<Transport>,
     token: Option<Secret>,
 }
 
 impl AuthnClientBuilder {
-    /// Changes settings of the HTTP client: time-outs, retries, TLS, proxy.
-    pub fn configure(mut self, change: impl FnOnce(TransportConfig) -> TransportConfig) -> Self {
-        self.config = change(self.config);
-        self
-    }
+    longshore_transport::client_settings!();
 
-    /// Sends everything through this transport, which must add no credentials of its own.
+    /// Sends everything through this transport, which must add no credentials of its own. No other setting of the HTTP
+    /// client then has an effect.
     pub fn transport(mut self, transport: Transport) -> Self {
         self.transport = Some(transport);
         self
@@ -244,7 +245,7 @@ impl AuthnClientBuilder {
         let base = BaseUrl::parse(&self.url, SERVICE)?;
         let transport = match self.transport {
             Some(transport) => transport,
-            None => Transport::builder().config(self.config).build()?,
+            None => self.builder.config(self.config).build()?,
         };
         let client = AuthnClient(Arc::new(Inner { transport, base, session: RwLock::default() }));
         client.set_token(self.token.map(Token::new))?;
@@ -279,8 +280,7 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_work_is_refused_before_anything_is_sent() {
         let service = longshore_transport::testing::ScriptedService::replies([]);
-        let transport = Transport::builder().service(service.clone()).build().unwrap();
-        let client = AuthnClient::builder("http://h").transport(transport).build().unwrap();
+        let client = AuthnClient::builder("http://h").service(service.clone()).build().unwrap();
         let (users, roles, clusters) = (client.users(), client.roles(), client.clusters());
         let secret = |text: &str| Secret::from(text);
         let url = |text: &str| [text.to_owned()];

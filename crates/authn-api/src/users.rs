@@ -174,15 +174,14 @@ mod tests {
     use std::time::Duration;
 
     use longshore_transport::{
-        RetryConfig, Transport, TransportConfig,
+        RetryConfig,
         testing::{Reply, ScriptedService},
     };
 
     use super::*;
 
     fn client(service: &ScriptedService) -> AuthnClient {
-        let transport = Transport::builder().service(service.clone()).build().unwrap();
-        AuthnClient::builder("http://authn").transport(transport).build().unwrap()
+        AuthnClient::builder("http://authn").service(service.clone()).build().unwrap()
     }
 
     #[tokio::test]
@@ -208,9 +207,8 @@ mod tests {
         let replies = [503, 404, 503, 404, 503, 404, 404].map(Reply::status);
         let service = ScriptedService::replies(replies);
         let wait = Duration::from_millis(1);
-        let config = TransportConfig::default().retry(RetryConfig::default().waits(wait, wait));
-        let transport = Transport::builder().config(config).service(service.clone()).build().unwrap();
-        let client = AuthnClient::builder("http://authn").transport(transport).build().unwrap();
+        let retry = RetryConfig::default().waits(wait, wait);
+        let client = AuthnClient::builder("http://authn").retry(retry).service(service).build().unwrap();
         client.users().delete("bob").await.unwrap();
         client.roles().delete("r").await.unwrap();
         client.clusters().delete("c").await.unwrap();
