@@ -81,7 +81,7 @@ impl ClientBuilder {
         let mut this = Self::blank();
         this.endpoint = Some(get("AIS_ENDPOINT").unwrap_or_else(|| "http://localhost:8080".to_owned()));
         this.https = truthy("AIS_USE_HTTPS").unwrap_or_default();
-        this.token = get("AIS_AUTHN_TOKEN").map(Secret::from);
+        this.token = get("AIS_AUTHN_TOKEN").map(|token| Secret::from(token.trim()));
         if let (None, Some(path)) = (&this.token, get("AIS_AUTHN_TOKEN_FILE")) {
             match read_token_file(Path::new(&path)) {
                 Ok(token) => this.token = Some(token),
@@ -286,12 +286,13 @@ mod tests {
             ("AIS_USE_HTTPS", "Yes"),
             ("AIS_CONNECT_TIMEOUT", "2.5"),
             ("AIS_READ_TIMEOUT", "0"),
-            ("AIS_AUTHN_TOKEN", "abc"),
+            ("AIS_AUTHN_TOKEN", "abc\n"),
             ("AIS_SKIP_VERIFY_CRT", "1"),
         ]);
         assert_eq!(builder.config.timeouts.connect, Some(Duration::from_millis(2500)));
         assert_eq!(builder.config.timeouts.idle, None);
         assert!(builder.config.tls.skip_verify);
+        assert_eq!(builder.token.as_ref().map(Secret::expose), Some("abc"));
         assert!(!format!("{builder:?}").contains("abc"));
         assert_eq!(builder.build().unwrap().endpoint(), "https://gw:51080");
         let client = from(&[]).endpoint("http://other:1").build().unwrap();
