@@ -6,7 +6,7 @@ use super::{Home, assert_same, cases, cluster, names, random_file, tree};
 
 cases! { places_become_the_same_both_ways nothing_is_removed_unless_it_is_certain
 nothing_is_removed_while_a_cluster_moves_objects dry_runs_change_nothing filters_hold_on_both_sides
-two_clusters_by_profile }
+files_that_say_what_is_left_out two_clusters_by_profile }
 
 fn places_become_the_same_both_ways() {
     let cluster = cluster();
@@ -29,6 +29,66 @@ fn places_become_the_same_both_ways() {
     home.run(["sync", "--delete", "ais://b/p", "back"]).ok().says(&["1 removed"]);
     assert_same(&home.path("tree"), &home.path("back"));
     assert!(!home.path("back/sub/deep").exists(), "folders that are left empty go");
+}
+
+fn files_that_say_what_is_left_out() {
+    let cluster = cluster();
+    let home = Home::with_bucket(&cluster, "ais://b");
+    for (name, text) in [
+        ("src/.gitignore", "*.log\n/build/\n"),
+        ("src/a.txt", "a"),
+        ("src/a.log", "a"),
+        ("src/build/out", "a"),
+        ("src/sub/.gitignore", "!keep.log\n"),
+        ("src/sub/keep.log", "a"),
+        ("src/sub/b.log", "a"),
+    ] {
+        fs::create_dir_all(home.path(name).parent().unwrap()).unwrap();
+        fs::write(home.path(name), text).unwrap();
+    }
+    let listed = |prefix: &str| {
+        let url = format!("ais://b/{prefix}/");
+        home.run(["ls", "-r", &url]).ok().out().replace(&url, "").replace('\n', " ")
+    };
+    let what = ["--exclude-from-files", ".gitignore"];
+    let run = |args: &[&str]| home.run(args.iter().chain(&what));
+    run(&["cp", "-r", "src", "ais://b/copy"]).ok().says(&["copied 4 files"]);
+    assert_eq!(listed("copy"), ".gitignore a.txt sub/.gitignore sub/keep.log ");
+    assert_eq!(run(&["cp", "-n", "-r", "src", "ais://b/other"]).ok().lines().len(), 4);
+    // The files of the folders above are about it too.
+    run(&["cp", "-r", "src/sub/", "ais://b/sub"]).ok().says(&["copied 2 files"]);
+
+    // What is left out is not removed, but what is not left out and not there is.
+    home.run(["cp", "-r", "src", "ais://b/sync"]).ok();
+    home.run_with_input(["cp", "-", "ais://b/sync/gone.txt"], b"x").ok();
+    home.run_with_input(["cp", "-", "ais://b/sync/gone/gone.log"], b"x").ok();
+    run(&["sync", "--delete", "src", "ais://b/sync"]).ok().says(&["1 removed"]);
+    assert_eq!(
+        listed("sync"),
+        ".gitignore a.log a.txt build/out gone/gone.log sub/.gitignore sub/b.log sub/keep.log "
+    );
+
+    // Nothing is let through, and nothing removed, for a file that cannot be read.
+    fs::write(home.path("src/sub/.gitignore"), [0xff]).unwrap();
+    home.run_with_input(["cp", "-", "ais://b/sync/gone.txt"], b"x").ok();
+    fs::write(home.path("src/sub/new.txt"), "a").unwrap();
+    run(&["sync", "--delete", "src", "ais://b/sync"]).exits(3).says(&[
+        "sub/ is left out",
+        "not UTF-8",
+        "nothing was removed",
+    ]);
+    assert!(listed("sync").contains("gone.txt") && !listed("sync").contains("new.txt"));
+
+    for args in [
+        &["sync", "ais://b/sync", "back"][..],
+        &["cp", "src/a.txt", "ais://b/"],
+        &["cp", "-r", "ais://b", "back"],
+    ] {
+        run(args).fails(2, &["is no local folder"], "--exclude");
+    }
+    home.run(["cp", "-r", "--exclude-from-files", "a/b", "src", "ais://b"])
+        .exits(2)
+        .says(&["not the name of a file"]);
 }
 
 fn nothing_is_removed_unless_it_is_certain() {

@@ -46,9 +46,9 @@ pub(crate) fn parse_rate(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Reads a duration such as `500ms`, `5s` or `2m`; a plain number is seconds.
+/// Reads a duration such as `500ms`, `5s`, `2m`, `12h` or `7d`; a plain number is seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is not a duration: expected one such as 500ms, 5s, 2m");
+    let wrong = || format!("{text:?} is not a duration: expected one such as 500ms, 5s, 2m, 12h or 7d");
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
@@ -58,6 +58,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         "" | "s" => number,
         "m" | "min" => number * 60.0,
         "h" => number * 3600.0,
+        "d" => number * 86_400.0,
         _ => return Err(wrong()),
     };
     Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
@@ -144,6 +145,7 @@ mod tests {
         assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(parse_duration("1.5"), Ok(Duration::from_millis(1500)));
         assert_eq!(parse_duration("2m"), Ok(Duration::from_mins(2)));
+        assert_eq!(parse_duration("7d"), Ok(Duration::from_hours(7 * 24)));
         assert!(parse_duration("soon").is_err() && parse_duration("5 parsecs").is_err());
     }
 

@@ -35,7 +35,7 @@ pub(crate) struct ResumeArgs {
     clean: bool,
 
     /// Only those that did not move for this long, such as 30m, 12h or 7d
-    #[arg(long, value_name = "TIME", value_parser = parse_age)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     older_than: Option<Duration>,
 }
 
@@ -101,28 +101,4 @@ async fn give_up(app: &App, one: &Unfinished) -> Result<(), Failure> {
         }
     }
     one.forget().map_err(|error| Failure::of("", error))
-}
-
-/// Reads `30m`, `12h`, `7d` and whatever else is a duration.
-pub(crate) fn parse_age(text: &str) -> Result<Duration, String> {
-    for (unit, seconds) in [('h', 3600), ('d', 86_400)] {
-        let number = text.strip_suffix(unit).and_then(|number| number.trim().parse::<u32>().ok());
-        if let Some(number) = number {
-            return Ok(Duration::from_secs(u64::from(number) * seconds));
-        }
-    }
-    parse_duration(text).map_err(|_| format!("{text:?} is no time such as 90s, 30m, 12h or 7d"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages() {
-        assert_eq!(parse_age("7d").unwrap().as_secs(), 7 * 86_400);
-        assert_eq!(parse_age("12h").unwrap().as_secs(), 12 * 3600);
-        assert_eq!(parse_age("2m").unwrap().as_secs(), 120);
-        assert!(parse_age("soon").is_err());
-    }
 }

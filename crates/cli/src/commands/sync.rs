@@ -10,7 +10,7 @@ use longshore::{
 
 use super::{
     cp::attributes::Wanted,
-    trees::{FilterArgs, ProfileArgs, Report, Task, Trees},
+    trees::{FilterArgs, IgnoreArgs, ProfileArgs, Report, Task, Trees},
 };
 use crate::{
     app::App,
@@ -42,8 +42,10 @@ Examples:
      longshore sync --compare checksum ais://data/ ~/data
   5. From one cluster to another
      longshore sync --src-profile lab --dst-profile work ais://data ais://data
-  6. Without what .gitignore would leave out
-     longshore sync --exclude target/ --exclude '*.tmp' . ais://backup/project/")]
+  6. Without some folders and files
+     longshore sync --exclude target/ --exclude '*.tmp' . ais://backup/project/
+  7. Without what the .gitignore files in it leave out
+     longshore sync --exclude-from-files .gitignore --exclude .git/ . ais://backup/project/")]
 pub(crate) struct SyncArgs {
     /// Path of a folder, or store URL of a bucket or prefix
     #[arg(value_name = "SOURCE")]
@@ -82,6 +84,9 @@ pub(crate) struct SyncArgs {
 
     #[command(flatten)]
     filter: FilterArgs,
+
+    #[command(flatten)]
+    ignore: IgnoreArgs,
 }
 
 /// What makes two files the same.
@@ -157,6 +162,9 @@ pub(crate) fn roots(source: &str, destination: &str) -> Result<(Root, Root), Fai
 
 pub(crate) async fn run(app: &App, args: SyncArgs) -> Result<(), Failure> {
     let (from, to) = roots(&args.source, &args.destination)?;
+    if !args.ignore.names.is_empty() && from.url().is_some() {
+        return Err(IgnoreArgs::needs_folder(&args.source));
+    }
     if args.delete {
         for (root, profile) in [(&from, &args.profiles.source), (&to, &args.profiles.destination)] {
             if let (Some(url), None) = (root.url(), profile) {
@@ -172,6 +180,7 @@ pub(crate) async fn run(app: &App, args: SyncArgs) -> Result<(), Failure> {
         remove_extra: args.delete,
         max_remove: args.max_delete,
         filter: args.filter.filter()?,
+        ignore_files: args.ignore.names,
         wanted: Wanted::default(),
         report: args.report.as_deref().map(Report::create).transpose()?,
         ..Task::default()

@@ -11,9 +11,9 @@ use longshore::{Attributes, Location, transfer::Compare};
 use self::{
     attributes::{Wanted, parse_pair},
     mover::Mover,
-    plan::{Mode, plan},
+    plan::{Mode, Step, plan},
 };
-use super::trees::{FilterArgs, ProfileArgs, Report, Task, Trees};
+use super::trees::{FilterArgs, IgnoreArgs, ProfileArgs, Report, Task, Trees};
 use crate::{
     app::App,
     failure::{Failure, parse_location},
@@ -58,7 +58,9 @@ Examples:
      longshore cp -r --files-from run1.ndjson ~/data/ ais://data/
   11. From one cluster to another
      longshore cp -r --src-profile lab --dst-profile work ais://data ais://data
-  12. Within 20 MiB per second and 32 MiB of memory
+  12. A folder without what the .gitignore files in it leave out
+     longshore cp -r --exclude-from-files .gitignore --exclude .git/ ~/project/ ais://backup/project/
+  13. Within 20 MiB per second and 32 MiB of memory
      longshore cp -r --limit-rate 20MiB --memory 32MiB ~/data/ ais://data/")]
 pub(crate) struct CpArgs {
     /// Paths, store URLs (wildcards allowed), or `-` for standard input
@@ -115,6 +117,9 @@ pub(crate) struct CpArgs {
 
     #[command(flatten)]
     filter: FilterArgs,
+
+    #[command(flatten)]
+    ignore: IgnoreArgs,
 }
 
 impl CpArgs {
@@ -127,6 +132,7 @@ impl CpArgs {
             || self.report.is_some()
             || self.profiles.are_set()
             || self.filter.is_set()
+            || !self.ignore.names.is_empty()
     }
 
     /// What the user says about what is stored beside the bytes.
@@ -145,6 +151,10 @@ pub(crate) async fn run(app: &App, args: CpArgs) -> Result<(), Failure> {
     let destination = parse_location(&args.destination)?;
     let mode = Mode { recursive: args.recursive, glob: !args.no_glob, apart: args.profiles.differ() };
     let steps = plan(&sources, &destination, mode)?;
+    let is_folder = |step: &Step| matches!(step, Step::UploadTree { .. });
+    if !args.ignore.names.is_empty() && !steps.iter().any(is_folder) {
+        return Err(IgnoreArgs::needs_folder(&args.sources.join(", ")));
+    }
     if args.is_choosy() {
         let task = Task {
             done: "copied",
@@ -154,6 +164,7 @@ pub(crate) async fn run(app: &App, args: CpArgs) -> Result<(), Failure> {
             flatten: args.flatten,
             compare: args.update.then(Compare::default),
             filter: args.filter.filter()?,
+            ignore_files: args.ignore.names.clone(),
             wanted: args.wanted(),
             report: args.report.as_deref().map(Report::create).transpose()?,
             ..Task::default()

@@ -194,7 +194,7 @@ fn is_folder(place: &Location) -> bool {
 }
 
 /// Whether a name is that of a file in a folder, and leads nowhere else.
-fn is_plain(name: &str) -> bool {
+pub(crate) fn is_plain(name: &str) -> bool {
     let mut components = Path::new(name).components();
     matches!((components.next(), components.next()), (Some(Component::Normal(only)), None) if only == name)
         && !name.contains('\0')

@@ -10,7 +10,11 @@ use clap::Args;
 use longshore::transfer::Filter;
 use serde::Deserialize;
 
-use crate::{commands::resume::parse_age, failure::Failure, units::parse_size};
+use crate::{
+    commands::cp::plan::is_plain,
+    failure::Failure,
+    units::{parse_duration, parse_size},
+};
 
 /// Which settings hold for either end.
 #[derive(Clone, Debug, Default, Args)]
@@ -33,6 +37,29 @@ impl ProfileArgs {
     pub(crate) fn differ(&self) -> bool {
         self.source != self.destination
     }
+}
+
+/// What of a local folder is left out.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Which items")]
+pub(crate) struct IgnoreArgs {
+    /// Leave out what files of this name in the local folder say, such as .gitignore: each is about its own folder and what
+    /// is below, and those in folders above SOURCE count too; may be repeated
+    #[arg(id = "exclude-from-files", long, value_name = "NAME", value_parser = parse_name)]
+    pub(crate) names: Vec<String>,
+}
+
+impl IgnoreArgs {
+    /// That there is no local folder in which such files could be.
+    pub(crate) fn needs_folder(source: &str) -> Failure {
+        Failure::usage(format!("--exclude-from-files has no meaning for {source}, which is no local folder"))
+            .hint("--exclude leaves out what matches a pattern, wherever it is")
+    }
+}
+
+/// Reads the name of a file in any folder.
+fn parse_name(text: &str) -> Result<String, String> {
+    if is_plain(text) { Ok(text.to_owned()) } else { Err(format!("{text:?} is not the name of a file")) }
 }
 
 /// Which items are meant.
@@ -133,7 +160,7 @@ fn names(lines: impl BufRead, path: &str) -> io::Result<Result<Vec<String>, Fail
 
 /// Reads a date, a moment, or how long ago.
 fn parse_time(text: &str) -> Result<SystemTime, String> {
-    if let Ok(age) = parse_age(text) {
+    if let Ok(age) = parse_duration(text) {
         return SystemTime::now().checked_sub(age).ok_or_else(|| format!("{text} is too long ago"));
     }
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
@@ -163,7 +190,7 @@ mod tests {
     #[test]
     fn times() {
         let day = parse_time("1970-01-02").unwrap();
-        assert_eq!(day, SystemTime::UNIX_EPOCH + parse_age("1d").unwrap());
+        assert_eq!(day, SystemTime::UNIX_EPOCH + parse_duration("1d").unwrap());
         assert_eq!(parse_time("1970-01-02T00:00:00Z").unwrap(), day);
         assert!(parse_time("1d").unwrap() < SystemTime::now());
         assert!(parse_time("yesterday").is_err());

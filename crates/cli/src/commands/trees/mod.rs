@@ -1,14 +1,12 @@
 //! Trees and single items from place to place, as `cp`, `mv`, `sync` and `diff` need them.
 
 mod args;
+mod ignored;
 mod report;
 
 use std::{
     ops::Deref,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -21,8 +19,9 @@ use longshore::{
     },
 };
 
+use self::ignored::Ignored;
 pub(crate) use self::{
-    args::{FilterArgs, ProfileArgs},
+    args::{FilterArgs, IgnoreArgs, ProfileArgs},
     report::Report,
 };
 use super::cp::{attributes::Wanted, mover::tell_event, plan::Step};
@@ -53,6 +52,8 @@ pub(crate) struct Task {
     pub(crate) remove_extra: bool,
     pub(crate) max_remove: Option<u64>,
     pub(crate) filter: Filter,
+    /// Names of files in a local source that say what is left out.
+    pub(crate) ignore_files: Vec<String>,
     pub(crate) wanted: Wanted,
     pub(crate) report: Option<Report>,
 }
@@ -101,8 +102,6 @@ pub(crate) struct Trees<'a> {
     board: Board,
     cancel: CancelToken,
     task: Arc<Task>,
-    /// Failures of items that were stopped on the way, which are none.
-    failed: Arc<AtomicU64>,
     started: Instant,
     total: SyncReport,
 }
@@ -118,7 +117,6 @@ impl<'a> Trees<'a> {
             board: Board::new(&app.out, app.settings.progress),
             cancel: CancelToken::new(),
             task: Arc::new(task),
-            failed: Arc::default(),
             started: Instant::now(),
             total: SyncReport::default(),
         })
@@ -303,13 +301,24 @@ impl<'a> Trees<'a> {
             let (selection, base) = (selection.clone(), selection.base().to_owned());
             sync = sync.matching(move |name| selection.contains(&format!("{base}{name}")));
         }
+        let ignored = match &from {
+            Place::Local(root) if !self.task.ignore_files.is_empty() => {
+                Some(Arc::new(Ignored::new(root, &self.task.ignore_files, &self.app.out)?))
+            }
+            _ => None,
+        };
+        if let Some(ignored) = ignored.clone() {
+            sync = sync.matching(move |name| !ignored.leaves_out(name));
+        }
         sync = sync.remove(self.task.remove_extra).max_remove(self.task.max_remove);
-        if !clusters.is_empty() {
-            sync = sync.settled(move || unsettled(clusters.clone()).boxed());
+        if !clusters.is_empty() || ignored.is_some() {
+            let ignored = ignored.clone();
+            sync = sync.settled(move || may_remove(clusters.clone(), ignored.clone()).boxed());
         }
         let handle = self.observe(sync, &from, &to).start();
         self.board.add(handle.progress(), Extent::Tree);
-        let report = handle.join().await.map_err(Failure::transfer)?;
+        let mut report = handle.join().await.map_err(Failure::transfer)?;
+        report.failed += ignored.map_or(0, |ignored| ignored.faults());
         if let Some((url, selection)) = &selected
             && is_empty(&report)
             && report.stopped.is_none()
@@ -325,11 +334,9 @@ impl<'a> Trees<'a> {
         let (out, task) = (self.app.out.clone(), Arc::clone(&self.task));
         let (source, target) = (base_of(from), base_of(to));
         let sink = out.clone();
-        let failed = Arc::clone(&self.failed);
         let sync = sync.progress(move |event: &TransferEvent| match event {
-            TransferEvent::ItemFailed { error } if error.kind() == ErrorKind::Cancelled => {
-                failed.fetch_add(1, Ordering::Relaxed);
-            }
+            // What was stopped on the way did not fail.
+            TransferEvent::ItemFailed { error } if error.kind() == ErrorKind::Cancelled => {}
             TransferEvent::ItemFailed { error } => {
                 if let Failure::Told(told) = Failure::transfer(error.clone()) {
                     sink.tell(&Message::Error((&*told).into()));
@@ -493,6 +500,17 @@ async fn stopped(app: &App, cancel: &CancelToken) -> Failure {
     app.out.notice_text(format!("{signal}: what runs gets {grace} s to end; once more ends at once"));
     tokio::time::sleep(GRACE * 2).await;
     Failure::interrupted(signal)
+}
+
+/// Why it is not certain what the source has.
+async fn may_remove(
+    clusters: Vec<Cluster>,
+    ignored: Option<Arc<Ignored>>,
+) -> longshore::Result<Option<String>> {
+    if ignored.is_some_and(|ignored| ignored.faults() > 0) {
+        return Ok(Some("a file that says what is left out could not be read".to_owned()));
+    }
+    unsettled(clusters).await
 }
 
 /// Why listings of clusters cannot be trusted.
