@@ -182,7 +182,11 @@ fn what_goes_wrong_is_explained() {
     Home::new().run(["ls", "blob:"]).exits(2).says(&["APOLO_TOKEN", "apolo login"]);
     let home = user(&platform, "alice");
     home.run(["mb", "blob:Bad"]).exits(2).says(&["lower-case"]);
-    home.run(["ls", "blob:nothing"]).exits(1).says(&["not found"]);
+    home.run(["ls", "blob:nothing"]).fails(
+        1,
+        &["cannot find blob:nothing", "not found"],
+        "`longshore mb blob:nothing`",
+    );
     home.run(["cat", "blob:"]).exits(2).says(&["names no bucket"]);
     home.run(["ls", "blob://other/acme/proj1/b"]).exits(2).says(&["other", "cluster"]);
     home.run(["mb", "blob:/nowhere/bucket"]).exits(1).says(&["permission", "write"]);

@@ -33,7 +33,9 @@ fn exist_ok() {
     let cluster = cluster();
     let home = Home::with_bucket(&cluster, "ais://b");
     home.run(["mb", "ais://b"]).fails(1, &["cannot make ais://b", "already exists", "409"], "--exist-ok");
-    home.run(["mb", "--exist-ok", "ais://b"]).ok();
+    let ran = home.run(["mb", "--exist-ok", "ais://b", "ais://c"]).ok();
+    assert_eq!(ran.out(), "created ais://c\n");
+    ran.says(&["ais://b is there already"]);
 }
 
 fn full_buckets_are_refused() {

@@ -97,7 +97,9 @@ fn pipes() {
     for size in [0, 1, 300_000, 20 << 20] {
         let bytes = noise(7, size);
         home.run_with_input(["cp", "-", "ais://b/piped"], &bytes).ok();
-        assert!(home.run(["cp", "ais://b/piped", "-"]).ok().bytes == bytes, "{size}");
+        let back = home.run(["--json", "cp", "ais://b/piped", "-"]).ok();
+        assert!(back.bytes == bytes, "{size}");
+        assert_eq!(back.json_error()["bytes"], size);
         assert!(home.run(["cat", "ais://b/piped"]).ok().bytes == bytes, "{size}");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Home, cases, cluster};
 
-cases! { single_objects folders_need_consent wildcards missing_objects partial_failures }
+cases! { single_objects folders_need_consent wildcards missing_objects one_of_several_is_missing partial_failures }
 
 fn filled() -> (longshore_devserver::Handle, Home) {
     let cluster = cluster();
@@ -61,6 +61,21 @@ fn missing_objects() {
         "longshore ls ais://b/d/",
     );
     home.run(["rm", "--force", "ais://b/d/typo.txt"]).ok();
+}
+
+fn one_of_several_is_missing() {
+    let (_cluster, home) = filled();
+    let args = ["rm", "ais://b/a.txt", "ais://b/typo", "ais://b/x*", "ais://b/d/b.txt"];
+    let shown: Vec<_> = ["rm", "-n"].into_iter().chain(args[1..].iter().copied()).collect();
+    assert_eq!(home.run(shown).exits(1).lines().len(), 2);
+    let ran = home.run(args).exits(3);
+    ran.says(&[
+        "cannot remove ais://b/typo",
+        "no object matches ais://b/x*",
+        "removed 2 objects",
+        "2 failed",
+    ]);
+    assert_eq!(left(&home), "d/c.bin d/e/f.txt ");
 }
 
 fn partial_failures() {

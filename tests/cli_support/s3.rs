@@ -70,6 +70,11 @@ fn buckets_are_made_and_removed() {
         server.s3_url().expect("an endpoint")
     ));
     assert_eq!(by_profile.run(["--profile", "p", "ls", "s3://"]).ok().lines().len(), 2);
+    // And nowhere else.
+    by_profile.run(["--profile", "p", "mb", "s3://by-profile"]).ok();
+    assert_eq!(home.run(["ls", "s3://"]).ok().lines().len(), 3);
+    by_profile.run(["--profile", "p", "rb", "s3://by-profile"]).ok();
+    home.run(["stat", "s3://made"]).fails(2, &["s3://made is a bucket"], "longshore du s3://made");
     home.run(["rb", "s3://also-made"]).ok();
     fs::write(home.path("note.txt"), "hello").unwrap();
     home.run(["cp", "note.txt", "s3://made/dir/note.txt"]).ok();

@@ -1,7 +1,7 @@
 //! Services that a profile names beside an AIStore cluster.
 
 use longshore::{
-    AnyStore, Secret, StoreUrl, apolo,
+    Secret, apolo,
     object_store::s3::{AwsCredentials, S3Builder, S3Store},
     supabase,
 };
@@ -71,14 +71,6 @@ impl SupabaseAccount {
 
 impl S3Account {
     /// A bucket, with the limits of the settings.
-    pub(crate) fn store(&self, url: &StoreUrl, settings: &Settings) -> Result<AnyStore, Failure> {
-        let Some(bucket) = url.bucket() else {
-            return Err(Failure::usage(format!("{url} names no bucket")));
-        };
-        self.bucket(bucket.as_str(), settings).map(AnyStore::new)
-    }
-
-    /// The same, to list those beside it.
     pub(crate) fn bucket(&self, name: &str, settings: &Settings) -> Result<S3Store, Failure> {
         let mut builder = S3Builder::new(name);
         if let Some(endpoint) = &self.endpoint {

@@ -215,7 +215,7 @@ fn hint(error: &Error) -> Option<String> {
     }
     Some(match (error.kind(), error.resource()) {
         (ErrorKind::NotFound, Some(place)) if is_bucket_missing(error) => match bucket_of(place) {
-            Some(bucket) => format!("create the bucket with `longshore mb {bucket}`, or see those that exist with `longshore ls {}`", scheme_of(&bucket)),
+            Some(bucket) => missing_bucket(&bucket),
             None => return None,
         },
         (ErrorKind::NotFound, Some(Resource::Object { scheme, bucket, key })) => {
@@ -248,6 +248,14 @@ fn hint(error: &Error) -> Option<String> {
         (ErrorKind::InvalidInput, _) if error.message().starts_with("supabase://") => ENCODE.to_owned(),
         _ => return None,
     })
+}
+
+/// What to do about a bucket that is not there.
+pub(crate) fn missing_bucket(bucket: &str) -> String {
+    let service = scheme_of(bucket);
+    format!(
+        "create the bucket with `longshore mb {bucket}`, or see those that exist with `longshore ls {service}`"
+    )
 }
 
 /// What to do about names that Supabase does not take.

@@ -316,10 +316,10 @@ impl fmt::Display for Message<'_> {
             #[cfg(feature = "dev")]
             Self::Line { line } => f.write_str(line),
             Self::Progress { .. } => crate::progress::line(f, self),
-            Self::Notice { message } => f.write_str(message),
+            Self::Notice { message } => f.write_str(&printable(message)),
             Self::Error(report) => {
-                write!(f, "error: {}", report.message)?;
-                report.hint.iter().try_for_each(|hint| write!(f, "\nhint: {hint}"))
+                write!(f, "error: {}", printable(&report.message))?;
+                report.hint.iter().try_for_each(|hint| write!(f, "\nhint: {}", printable(hint)))
             }
         }
     }
@@ -575,6 +575,9 @@ mod tests {
     fn names_cannot_drive_the_terminal() {
         assert_eq!(printable("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb\\nc");
         assert_eq!(printable("naïve ☃"), "naïve ☃");
+        let Failure::Told(told) = Failure::usage("a\u{1b}[2Jb").hint("c\nd") else { panic!() };
+        assert_eq!(both(&Message::Error((&*told).into())).0, "error: a\\u{1b}[2Jb\nhint: c\\nd");
+        assert_eq!(both(&Message::Notice { message: "a\rb".into() }).0, "a\\rb");
     }
 
     #[test]

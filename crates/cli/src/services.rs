@@ -8,7 +8,7 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use longshore::{
-    AnyStore, Error, OpenOptions, Scheme, StoreUrl, aistore, apolo,
+    AnyStore, Error, ErrorKind, OpenOptions, Scheme, StoreUrl, aistore, apolo,
     object_store::{azure::AzureStore, gcs::GcsStore, s3::S3Store},
     supabase,
 };
@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::{
     embedded::Embedded,
-    failure::Failure,
+    failure::{Failure, missing_bucket},
     interrupt::Interrupt,
     listing::{is_web, require_bucket, require_support},
     output::Output,
@@ -68,13 +68,7 @@ impl Services {
             None if url.scheme() == Scheme::Blob => {
                 return Ok(AnyStore::new(self.apolo_store(url).await?));
             }
-            None if url.scheme() == Scheme::S3 => {
-                if let Some(account) = &self.settings.accounts.s3 {
-                    return account.store(url, &self.settings);
-                }
-                self.settings.lacks("s3-endpoint")?;
-                self.cloud_options()
-            }
+            None if url.scheme() == Scheme::S3 => return self.s3_bucket(url).map(AnyStore::new),
             None => self.cloud_options(),
         };
         let (store, _) = options.open(url).await.map_err(|error| Failure::of("", error))?;
@@ -86,10 +80,18 @@ impl Services {
         self.limited(OpenOptions::from_env())
     }
 
-    /// The S3 bucket of a URL, to make and remove it.
+    /// The S3 bucket of a URL.
     pub(crate) fn s3_bucket(&self, url: &StoreUrl) -> Result<S3Store, Failure> {
-        let name = url.bucket().map(ToString::to_string).unwrap_or_default();
-        self.cloud_options().s3_store(&name).map_err(|error| Failure::of("", error))
+        require_bucket(url)?;
+        self.s3_bucket_named(&url.bucket().map(ToString::to_string).unwrap_or_default())
+    }
+
+    fn s3_bucket_named(&self, name: &str) -> Result<S3Store, Failure> {
+        if let Some(account) = &self.settings.accounts.s3 {
+            return account.bucket(name, &self.settings);
+        }
+        self.settings.lacks("s3-endpoint")?;
+        self.cloud_options().s3_store(name).map_err(|error| Failure::of("", error))
     }
 
     /// The Google bucket of a URL, to make and remove it.
@@ -104,7 +106,7 @@ impl Services {
         self.cloud_options().azure_store(&name).map_err(|error| Failure::of("", error))
     }
 
-    /// The bucket of a URL, to make and remove it.
+    /// The bucket of a cluster that a URL names, to make and remove it.
     pub(crate) async fn bucket(&self, url: &StoreUrl) -> Result<aistore::Bucket, Failure> {
         match self.cluster_bucket(url)? {
             Some(bucket) => Ok(self.aistore().await?.bucket_ref(bucket)),
@@ -163,8 +165,14 @@ impl Services {
     /// The bucket of a `blob:` URL.
     pub(crate) async fn apolo_bucket(&self, url: &StoreUrl) -> Result<apolo::Bucket, Failure> {
         require_bucket(url)?;
-        let found = self.apolo().await?.bucket_of(&url.with_key("").to_string()).await;
-        Ok(found.map_err(|error| Failure::of("", error))?.0)
+        let bucket = url.with_key("");
+        let found = self.apolo().await?.bucket_of(&bucket.to_string()).await;
+        let found = found.map_err(|error| {
+            let missing = error.kind() == ErrorKind::NotFound;
+            let failure = Failure::of(format!("cannot find {bucket}"), error);
+            if missing { failure.or_hint(missing_bucket(&bucket.to_string())) } else { failure }
+        });
+        Ok(found?.0)
     }
 
     async fn apolo_store(&self, url: &StoreUrl) -> Result<apolo::Store, Failure> {
@@ -277,13 +285,7 @@ impl Services {
 
     async fn s3_buckets(&self, service: &StoreUrl) -> Result<Vec<StoreUrl>, Failure> {
         // Any name will do: the service is asked, not this bucket.
-        let any = "any-bucket";
-        let store = if let Some(account) = &self.settings.accounts.s3 {
-            account.bucket(any, &self.settings)?
-        } else {
-            self.settings.lacks("s3-endpoint")?;
-            self.cloud_options().s3_store(any).map_err(|error| Failure::of("", error))?
-        };
+        let store = self.s3_bucket_named("any-bucket")?;
         let failed = |error| Failure::of(format!("cannot list the buckets of {service}"), error);
         let mut names: Vec<_> = store.list_buckets().try_collect().await.map_err(failed)?;
         names.sort_unstable();

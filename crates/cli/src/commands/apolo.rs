@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime};
 use clap::{Args, Subcommand, ValueEnum};
 use futures_util::{StreamExt, TryStreamExt};
 use longshore::{
-    Error, ErrorKind, StoreUrl,
+    StoreUrl,
     apolo::{Bucket, BucketCredentials, CredentialMap, NewImport, PersistentCredentials, Provider},
 };
 use serde_json::{Map, Value, json};
 
-use super::{bucket_url, store_url};
+use super::{bucket_url, mb, store_url};
 use crate::{
     app::App,
     failure::Failure,
@@ -205,12 +205,7 @@ async fn bucket(app: &App, command: BucketCommand) -> Result<(), Failure> {
         }
         BucketCommand::Create { bucket: Some(bucket), exist_ok } => {
             let url = url(&bucket)?;
-            create(app, &url, exist_ok).await?.map_err(|error| {
-                let exists = error.kind() == ErrorKind::AlreadyExists;
-                let failure = Failure::of(format!("cannot make {url}"), error);
-                if exists { failure.hint("--exist-ok takes that for a success") } else { failure }
-            })?;
-            app.out.print_now(&Message::BucketCreated { url: url.to_string() })
+            mb::make(app, &url, exist_ok).await
         }
         BucketCommand::Create { bucket: None, .. } => {
             let made = app.services.apolo().await?.buckets().create(None).await;
@@ -231,15 +226,6 @@ async fn bucket(app: &App, command: BucketCommand) -> Result<(), Failure> {
         BucketCommand::Private { bucket } => publish(app, &url(&bucket)?, false).await,
         BucketCommand::Usage { bucket } => usage(app, &url(&bucket)?).await,
     }
-}
-
-/// Makes a bucket in the project of its URL.
-pub(crate) async fn create(app: &App, url: &StoreUrl, exist_ok: bool) -> Result<Result<(), Error>, Failure> {
-    let (buckets, name) = app.services.apolo_place(url).await?;
-    Ok(match buckets.create(Some(&name)).await {
-        Err(error) if exist_ok && error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        made => made.map(drop),
-    })
 }
 
 async fn import(app: &App, args: ImportArgs) -> Result<(), Failure> {

@@ -58,18 +58,19 @@ pub(crate) async fn run(app: &App, args: CatArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes what is selected to standard output, or the same range of each, and returns how many objects that was.
+/// Writes what is selected to standard output, or the same range of each, and returns how many objects and bytes that
+/// was.
 pub(crate) async fn print_all(
     app: &App,
     transfer: &Transfer,
     url: &StoreUrl,
     selection: &Selection,
     range: Option<ByteRange>,
-) -> Result<u64, Failure> {
+) -> Result<(u64, u64), Failure> {
     let store = app.services.store(url).await?;
     let found = selection.objects(&store);
     pin_mut!(found);
-    let mut objects = 0;
+    let (mut objects, mut bytes) = (0, 0);
     while let Some(found) =
         found.try_next().await.map_err(|e| Failure::of(format!("cannot list {url}"), e))?
     {
@@ -81,18 +82,21 @@ pub(crate) async fn print_all(
         if let Some(range) = range {
             download = download.range(range);
         }
-        print(app, download).await?;
+        bytes += print(app, download).await?;
     }
-    if objects == 0 { Err(nothing_found(url, selection)) } else { Ok(objects) }
+    if objects == 0 { Err(nothing_found(url, selection)) } else { Ok((objects, bytes)) }
 }
 
-async fn print(app: &App, download: Download<AnyStore>) -> Result<(), Failure> {
+async fn print(app: &App, download: Download<AnyStore>) -> Result<u64, Failure> {
     let mut body = download.body().await.map_err(Failure::transfer)?;
+    let mut bytes = 0;
     while let Some(chunk) = body.chunk().await.map_err(Failure::transfer)? {
+        bytes += chunk.len() as u64;
         // A pipe may be slow; what is fetched ahead goes on arriving on the other threads.
         tokio::task::block_in_place(|| app.out.write(&chunk))?;
     }
-    app.out.flush()
+    app.out.flush()?;
+    Ok(bytes)
 }
 
 /// Reads `FIRST-LAST`, `FIRST-` or `-N`.

@@ -3,7 +3,7 @@
 use clap::Args;
 use longshore::{Error, ErrorKind, Scheme, StoreUrl};
 
-use super::{apolo, bucket_url};
+use super::bucket_url;
 use crate::{app::App, failure::Failure, output::Message};
 
 /// Make buckets
@@ -33,19 +33,38 @@ pub(crate) struct MbArgs {
 pub(crate) async fn run(app: &App, args: MbArgs) -> Result<(), Failure> {
     let buckets = args.buckets.iter().map(|text| bucket_url(text)).collect::<Result<Vec<_>, _>>()?;
     for url in buckets {
-        make(app, &url, args.exist_ok).await?.map_err(|error| {
-            let exists = error.kind() == ErrorKind::AlreadyExists;
-            let failure = Failure::of(format!("cannot make {url}"), error);
-            if exists { failure.hint("--exist-ok takes that for a success") } else { failure }
-        })?;
-        app.out.print_now(&Message::BucketCreated { url: url.to_string() })?;
+        make(app, &url, args.exist_ok).await?;
     }
     Ok(())
 }
 
-async fn make(app: &App, url: &StoreUrl, exist_ok: bool) -> Result<Result<(), Error>, Failure> {
-    let made = match url.scheme() {
-        Scheme::Blob => return apolo::create(app, url, exist_ok).await,
+/// Makes a bucket and says so.
+pub(crate) async fn make(app: &App, url: &StoreUrl, exist_ok: bool) -> Result<(), Failure> {
+    tell(app, &url.to_string(), create(app, url).await?, exist_ok)
+}
+
+/// Says what became of a bucket that was to be made.
+pub(crate) fn tell(app: &App, url: &str, made: Result<(), Error>, exist_ok: bool) -> Result<(), Failure> {
+    match made {
+        Ok(()) => app.out.print_now(&Message::BucketCreated { url: url.to_owned() }),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && exist_ok => {
+            app.out.notice_text(format!("{url} is there already"));
+            Ok(())
+        }
+        Err(error) => {
+            let exists = error.kind() == ErrorKind::AlreadyExists;
+            let failure = Failure::of(format!("cannot make {url}"), error);
+            Err(if exists { failure.hint("--exist-ok takes that for a success") } else { failure })
+        }
+    }
+}
+
+async fn create(app: &App, url: &StoreUrl) -> Result<Result<(), Error>, Failure> {
+    Ok(match url.scheme() {
+        Scheme::Blob => {
+            let (buckets, name) = app.services.apolo_place(url).await?;
+            buckets.create(Some(&name)).await.map(drop)
+        }
         Scheme::Supabase => {
             let bucket = app.services.supabase_bucket(url)?;
             bucket.client().buckets().create(bucket.id()).await
@@ -53,10 +72,6 @@ async fn make(app: &App, url: &StoreUrl, exist_ok: bool) -> Result<Result<(), Er
         Scheme::S3 => app.services.s3_bucket(url)?.create_bucket().await,
         Scheme::Gs => app.services.gcs_bucket(url)?.create_bucket().await,
         Scheme::Az => app.services.azure_container(url)?.create_container().await,
-        _ => return Ok(app.services.bucket(url).await?.create().exist_ok(exist_ok).await),
-    };
-    Ok(match made {
-        Err(error) if exist_ok && error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        made => made,
+        _ => app.services.bucket(url).await?.create().await,
     })
 }

@@ -14,6 +14,7 @@ use crate::{
     failure::{Exit, Failure, explain},
     listing::{Selection, nothing_found, require_bucket},
     output::{Message, Summary},
+    units::count,
 };
 
 /// Requests at once unless told otherwise.
@@ -68,24 +69,20 @@ pub(crate) async fn run(app: &App, args: RmArgs) -> Result<(), Failure> {
         let selection = select(&url, &args)?;
         targets.push((url, selection));
     }
+    let mut stores = Vec::new();
+    for (url, _) in &targets {
+        stores.push(app.services.store(url).await?);
+    }
     let mut removal = Removal { app, started: Instant::now(), removed: 0, failed: 0, first: None };
-    for (url, selection) in &targets {
-        let store = app.services.store(url).await?;
-        if let Selection::Object(key) = selection
-            && !args.force
-        {
-            require_object(&store, url, key).await?;
-        }
-        let found = if args.dry_run {
-            removal.show(&store, url, selection).await?
-        } else {
-            removal.remove(&store, url, selection).await?
-        };
-        if found == 0 && !args.force {
-            return Err(nothing_found(url, selection));
+    for ((url, selection), store) in targets.iter().zip(&stores) {
+        match removal.target(store, url, selection, &args).await {
+            Ok(()) => {}
+            // The others are meant all the same.
+            Err(failure @ Failure::Told(_)) => removal.fail(failure),
+            Err(closed @ Failure::Closed { .. }) => return Err(closed),
         }
     }
-    if args.dry_run { Ok(()) } else { removal.conclude() }
+    removal.conclude(args.dry_run)
 }
 
 fn select(url: &StoreUrl, args: &RmArgs) -> Result<Selection, Failure> {
@@ -132,6 +129,27 @@ struct Removal<'a> {
 }
 
 impl Removal<'_> {
+    /// Does what one word of the command line asks for.
+    async fn target(
+        &mut self,
+        store: &AnyStore,
+        url: &StoreUrl,
+        selection: &Selection,
+        args: &RmArgs,
+    ) -> Result<(), Failure> {
+        if let Selection::Object(key) = selection
+            && !args.force
+        {
+            require_object(store, url, key).await?;
+        }
+        let found = if args.dry_run {
+            self.show(store, url, selection).await?
+        } else {
+            self.remove(store, url, selection).await?
+        };
+        if found == 0 && !args.force { Err(nothing_found(url, selection)) } else { Ok(()) }
+    }
+
     /// Removes what is selected and returns how many objects that was.
     async fn remove(
         &mut self,
@@ -192,15 +210,18 @@ impl Removal<'_> {
                 Ok(())
             };
         };
+        self.fail(Failure::of(format!("cannot remove {url}"), error));
+        Ok(())
+    }
+
+    fn fail(&mut self, failure: Failure) {
         self.failed += 1;
-        let failure = Failure::of(format!("cannot remove {url}"), error);
         if self.failed == 1 {
             self.first = Some(failure);
         } else {
             self.tell_first();
             self.tell(failure);
         }
-        Ok(())
     }
 
     fn tell_first(&mut self) {
@@ -215,30 +236,28 @@ impl Removal<'_> {
         }
     }
 
-    fn conclude(mut self) -> Result<(), Failure> {
+    fn conclude(mut self, dry_run: bool) -> Result<(), Failure> {
         if self.removed == 0
             && let Some(only) = self.first.take()
         {
             return Err(only);
         }
         self.tell_first();
-        self.app.out.conclude(&Message::Summary(Summary {
-            action: "removed",
-            noun: "object",
-            succeeded: self.removed,
-            skipped: 0,
-            failed: self.failed,
-            seconds: self.started.elapsed().as_secs_f64(),
-            ..Summary::default()
-        }))?;
-        match (self.removed, self.failed) {
-            (_, 0) => Ok(()),
-            (0, failed) => {
-                Err(Failure::new(Exit::Failed, format!("none of {failed} objects could be removed")))
-            }
-            (_, failed) => {
-                Err(Failure::new(Exit::SomeFailed, format!("{failed} objects could not be removed")))
-            }
+        if !dry_run {
+            self.app.out.conclude(&Message::Summary(Summary {
+                action: "removed",
+                noun: "object",
+                succeeded: self.removed,
+                skipped: 0,
+                failed: self.failed,
+                seconds: self.started.elapsed().as_secs_f64(),
+                ..Summary::default()
+            }))?;
+        }
+        let exit = if self.removed == 0 { Exit::Failed } else { Exit::SomeFailed };
+        match self.failed {
+            0 => Ok(()),
+            failed => Err(Failure::new(exit, format!("{} could not be removed", count(failed, "item")))),
         }
     }
 }

@@ -51,6 +51,10 @@ async fn bucket(app: &App, url: &StoreUrl) -> Result<Map<String, Value>, Failure
         let found = found.map_err(|error| Failure::of(format!("cannot look at {url}"), error))?;
         return Ok(supabase::facts(&found));
     }
+    if matches!(url.scheme(), Scheme::S3 | Scheme::Gs | Scheme::Az) {
+        let message = format!("{url} is a bucket, of which its service tells nothing but what is in it");
+        return Err(Failure::usage(message).hint(format!("`longshore du {url}` counts that")));
+    }
     let props = app.services.bucket(url).await?.head().await;
     Ok(bucket_facts(&props.map_err(|error| Failure::of(format!("cannot look at {url}"), error))?))
 }

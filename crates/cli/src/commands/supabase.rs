@@ -3,12 +3,12 @@
 
 use clap::{ArgAction, Args, Subcommand};
 use longshore::{
-    ErrorKind, StoreUrl,
+    StoreUrl,
     supabase::{BucketInfo, BucketSettings, SizeLimit},
 };
 use serde_json::{Map, Value, json};
 
-use super::bucket_url;
+use super::{bucket_url, mb};
 use crate::{
     app::App,
     failure::Failure,
@@ -153,15 +153,7 @@ pub(crate) async fn run(app: &App, args: SupabaseArgs) -> Result<(), Failure> {
         }
         BucketCommand::Create { bucket, rules, exist_ok } => {
             let (url, id) = id(&bucket)?;
-            match buckets.create(&id).settings(rules.settings()).await {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists && exist_ok => {}
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                    let failure = Failure::of(format!("cannot make {url}"), error);
-                    return Err(failure.hint("--exist-ok takes that for a success"));
-                }
-                done => done.map_err(|error| Failure::of(format!("cannot make {url}"), error))?,
-            }
-            app.out.print_now(&Message::BucketCreated { url })
+            mb::tell(app, &url, buckets.create(&id).settings(rules.settings()).await, exist_ok)
         }
         BucketCommand::Update { bucket, rules } => {
             let (url, id) = id(&bucket)?;

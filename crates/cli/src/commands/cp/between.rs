@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use futures_util::TryStreamExt;
-use longshore::{AnyStore, BlobStore, BlobStoreExt, ObjectKey, StoreUrl};
+use longshore::{AnyStore, BlobStore, ObjectKey, StoreUrl};
 
-use super::mover::{Mover, Tally, key};
+use super::mover::{Mover, Tally, is_there, key};
 use crate::{
     failure::Failure,
     listing::{Selection, nothing_found},
@@ -78,7 +78,7 @@ impl Mover<'_> {
         let Selection::Tree(_) = selection else { return Err(missing) };
         let Ok(source) = key(from) else { return Err(missing) };
         let Some(name) = source.file_name() else { return Err(missing) };
-        if !ends.from.exists(&source).await.unwrap_or(false) {
+        if !is_there(&ends.from, &source).await? {
             return Err(missing);
         }
         let target = key(&to.with_key(format!("{}{name}", to.key())))?;

@@ -12,7 +12,7 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use longshore::{
-    Attributes, ErrorKind, ObjectKey, StoreUrl,
+    AnyStore, Attributes, BlobStore, BlobStoreExt, ErrorKind, ObjectKey, StoreUrl,
     transfer::{
         BatchReport, CancelToken, Direction, Item, Transfer, TransferError, TransferEvent, TransferHandle,
     },
@@ -69,6 +69,8 @@ pub(super) struct Mover<'a> {
     pub(super) wanted: Arc<Wanted>,
     /// Whether there is one step, so that its failure is the command's own.
     alone: bool,
+    /// Whether standard output gets bytes of objects, and so nothing else.
+    to_stdout: bool,
     /// Items that were stopped on the way, which is no failure of theirs.
     cancelled: Arc<AtomicU64>,
     started: Instant,
@@ -86,6 +88,7 @@ impl<'a> Mover<'a> {
             cancel: CancelToken::new(),
             wanted: Arc::new(args.wanted()),
             alone: steps.len() == 1,
+            to_stdout: steps.iter().any(is_to_stdout),
             cancelled: Arc::default(),
             started: Instant::now(),
         })
@@ -117,8 +120,8 @@ impl<'a> Mover<'a> {
     }
 
     async fn all(&self, steps: Vec<Step>) -> Result<Tally, Failure> {
-        let ordered = steps.iter().any(|step| matches!(step, Step::DownloadStdout { .. }));
-        let at_once = if ordered { 1 } else { STEPS };
+        // What is written to a pipe has an order.
+        let at_once = if self.to_stdout { 1 } else { STEPS };
         let mut tally = Tally::default();
         let last = steps.len().saturating_sub(1);
         let mut done = stream::iter(steps.into_iter().enumerate())
@@ -151,8 +154,8 @@ impl<'a> Mover<'a> {
             Step::Download { from, to } => self.download(&from, &to).await,
             Step::DownloadStdout { from, selection } => {
                 let print = cat::print_all(self.app, &self.transfer, &from, &selection, None);
-                let found = self.app.until_interrupted(print).await?;
-                Ok(Tally { succeeded: found, ..Tally::default() })
+                let (succeeded, bytes) = self.app.until_interrupted(print).await?;
+                Ok(Tally { succeeded, bytes, ..Tally::default() })
             }
             Step::DownloadTree { from, selection, to } => self.download_tree(&from, &selection, &to).await,
             Step::Copy { from, to } => self.copy(&from, &to).await,
@@ -246,7 +249,7 @@ impl<'a> Mover<'a> {
         let missing = nothing_found(from, selection);
         let Some(name) = name else { return Err(missing) };
         let store = self.app.services.store(from).await?;
-        if !longshore::BlobStoreExt::exists(&store, &key(from)?).await.unwrap_or(false) {
+        if !is_there(&store, &key(from)?).await? {
             return Err(missing);
         }
         self.download(from, &to.join(name)).await
@@ -310,7 +313,7 @@ impl<'a> Mover<'a> {
     }
 
     fn conclude(self, tally: Tally) -> Result<(), Failure> {
-        let Self { app, board, started, .. } = self;
+        let Self { app, board, started, to_stdout, .. } = self;
         drop(board);
         let summary = Summary {
             action: "copied",
@@ -323,7 +326,11 @@ impl<'a> Mover<'a> {
             seconds: started.elapsed().as_secs_f64(),
             ..Summary::default()
         };
-        app.out.conclude(&Message::Summary(summary))?;
+        if to_stdout {
+            app.out.notice(&Message::Summary(summary));
+        } else {
+            app.out.conclude(&Message::Summary(summary))?;
+        }
         if let Some(signal) = app.interrupt.asked() {
             let done = count(tally.succeeded, "file");
             return Err(Failure::interrupted(signal)
@@ -340,6 +347,10 @@ impl<'a> Mover<'a> {
             }
         }
     }
+}
+
+fn is_to_stdout(step: &Step) -> bool {
+    matches!(step, Step::DownloadStdout { .. })
 }
 
 /// Folders that a download may make, to take them away again if nothing arrives.
@@ -364,6 +375,12 @@ impl NewFolders {
             }
         }
     }
+}
+
+/// Whether a store has an object.
+pub(super) async fn is_there(store: &AnyStore, key: &ObjectKey) -> Result<bool, Failure> {
+    let url = store.url().with_key(key.as_str());
+    store.exists(key).await.map_err(|error| Failure::of(format!("cannot look at {url}"), error))
 }
 
 /// The object that a URL names.
