@@ -93,11 +93,16 @@ impl Sorter {
 
 /// Entries in a file, by name.
 #[derive(Debug)]
-struct Sorted(BufReader<File>);
+struct Sorted {
+    file: BufReader<File>,
+    left: u64,
+}
 
 fn write(entries: impl Iterator<Item = Result<Entry>>) -> Result<Sorted> {
     let mut file = BufWriter::new(tempfile::tempfile().map_err(failed)?);
+    let mut left = 0;
     for entry in entries {
+        left += 1;
         let saved = serde_json::to_vec(&Saved::new(entry?)).map_err(|error| failed(error.into()))?;
         let length = u32::try_from(saved.len()).map_err(|error| failed(io::Error::other(error)))?;
         file.write_all(&length.to_le_bytes()).map_err(failed)?;
@@ -105,18 +110,19 @@ fn write(entries: impl Iterator<Item = Result<Entry>>) -> Result<Sorted> {
     }
     let mut file = file.into_inner().map_err(|error| failed(error.into_error()))?;
     file.rewind().map_err(failed)?;
-    Ok(Sorted(BufReader::new(file)))
+    Ok(Sorted { file: BufReader::new(file), left })
 }
 
 impl Sorted {
     fn read(&mut self) -> io::Result<Option<Saved>> {
-        let mut length = [0; 4];
-        match self.0.read_exact(&mut length) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-            read => read?,
+        if self.left == 0 {
+            return Ok(None);
         }
+        self.left -= 1;
+        let mut length = [0; 4];
+        self.file.read_exact(&mut length)?;
         let mut saved = vec![0; u32::from_le_bytes(length) as usize];
-        self.0.read_exact(&mut saved)?;
+        self.file.read_exact(&mut saved)?;
         Ok(Some(serde_json::from_slice(&saved)?))
     }
 }
@@ -205,6 +211,23 @@ mod tests {
         let found: Vec<Entry> = sorter.sorted().unwrap().map(Result::unwrap).collect();
         assert!(found.iter().map(|found| &found.name).eq(&names));
         assert_eq!(found[0], entry(names[0].clone()));
+    }
+
+    #[test]
+    fn a_file_that_lost_its_end_is_no_shorter_listing() {
+        // Nine of them go into each file.
+        for share in [9, 1000] {
+            let mut sorter = Sorter::within(2000);
+            (0..30).for_each(|n| sorter.push(entry(format!("{n:0100}"))).unwrap());
+            let file = sorter.files[0].file.get_ref();
+            let length = file.metadata().unwrap().len();
+            file.set_len(length - length / share).unwrap();
+            assert!(sorter.sorted().unwrap().any(|entry| entry.is_err()), "{share}");
+        }
+    }
+
+    #[test]
+    fn of_nothing_nothing_comes_back() {
         assert_eq!(Sorter::default().sorted().unwrap().count(), 0);
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use longshore_blob_api::{AnyStore, BlobStore, BlobStoreExt, HeadOptions, MemoryFault, PartOrder};
-use longshore_core_types::{ChecksumKind, ErrorKind};
+use longshore_core_types::{ChecksumKind, Error, ErrorKind};
 
 use super::{
     Journal, KIB, MIB, builder, bytes, dir, key, memory,
@@ -240,6 +240,22 @@ async fn verify_always_needs_a_store_that_states_checksums() {
     let store = Odd::new(memory().build().unwrap()).states(&[ChecksumKind::Sha256]);
     let outcome = transfer.upload(&store, key("k"), bytes(10)).await.unwrap();
     assert!(outcome.verified);
+}
+
+#[tokio::test]
+async fn who_may_only_write_can_upload_in_parts() {
+    let store = memory().fault(|call| match call.operation {
+        "memory.object.head" => MemoryFault::Refuse(Error::new(ErrorKind::PermissionDenied, "write-only")),
+        _ => MemoryFault::None,
+    });
+    let store = Odd::new(store.build().unwrap()).silent_completions();
+    let content = bytes(300 * KIB);
+    let outcome = transfer().upload(&store, key("k"), content.to_vec()).await.unwrap();
+    assert!(!outcome.verified && outcome.checksum.is_some());
+    assert!(store.inner().read(&key("k")).await.unwrap() == content);
+    let insisting = builder().verify(Verify::Always).build().unwrap();
+    let error = insisting.upload(&store, key("k"), content.to_vec()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
 }
 
 #[tokio::test]
