@@ -159,7 +159,7 @@ pub enum TransferEvent {
         /// Why.
         error: Arc<Error>,
     },
-    /// An item has arrived, whole and verified.
+    /// An item has arrived: whole, and verified where the store states a checksum.
     ItemDone {
         /// Which one.
         item: Item,

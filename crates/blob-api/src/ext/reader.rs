@@ -68,8 +68,8 @@ impl ReaderOptions {
 
 /// An object as [`AsyncRead`] and [`AsyncSeek`], made by [`BlobStoreExt::reader`](crate::BlobStoreExt::reader).
 ///
-/// - All bytes are of the version that was current when it was opened; if the object changes, reading fails
-///   with `PreconditionFailed`.
+/// - All bytes are of the version that was current when it was opened, as far as the store's answers tell versions
+///   apart; if the object changes, reading fails with `PreconditionFailed`.
 /// - It asks for one chunk, and for more ahead the longer it is read in sequence. Requests make progress while
 ///   it is polled.
 /// - A body that breaks is taken up again behind its last byte. Other errors are those of the store, as

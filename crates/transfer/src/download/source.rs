@@ -364,7 +364,11 @@ impl<S: BlobStore + Clone> Version<S> {
     /// Whether it still is the version that the first answer described, where it took others that could not insist on it.
     pub(crate) async fn still_there(&self) -> Result<(), Failure> {
         let store = &self.subject.store;
-        if store.capability().pin != PinKind::None || !self.asked_again.load(Ordering::Relaxed) {
+        // Where nothing is stated that tells versions apart, there is nothing to insist on but the size. A checksum that
+        // was compared says more than another question.
+        let nameless = self.pin.etag.is_none() && self.pin.version.is_none() && self.expected.is_none();
+        let loose = store.capability().pin == PinKind::None || nameless;
+        if !loose || !self.asked_again.load(Ordering::Relaxed) {
             return Ok(());
         }
         let head = self.context().within_grace(store.head(&self.subject.key, HeadOptions::default())).await?;
