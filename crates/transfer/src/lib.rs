@@ -107,7 +107,9 @@ impl Transfer {
         Download::new(&self.0, from.clone(), key.into(), to.into())
     }
 
-    /// One object as a stream of bytes in order, fetched in parts ahead of the reader.
+    /// One object as a stream of bytes in order, fetched in parts ahead of the reader; see [`Download::body`].
+    ///
+    /// Fails if there is no such object, or no first answer; what fails later is an item of the stream.
     pub async fn read<S: BlobStore + Clone>(
         &self,
         from: &S,

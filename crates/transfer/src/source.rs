@@ -47,11 +47,15 @@ impl Source {
     }
 
     /// A reader of unknown length, such as standard input. Parts of it are held in memory until they are sent.
+    ///
+    /// Half of the memory budget is the most for a part, so the store's largest number of parts limits how long it may be:
+    /// 273 GiB with the default budget and 10,000 parts.
     pub fn reader(reader: impl AsyncRead + Send + Unpin + 'static) -> Self {
         Self(Kind::Stream(OneShot::Reader(Box::new(reader))))
     }
 
-    /// A stream of unknown length. Parts of it are held in memory until they are sent.
+    /// A stream of unknown length. Parts of it are held in memory until they are sent, with the limit of
+    /// [`reader`](Self::reader).
     pub fn stream(stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
         Self(Kind::Stream(OneShot::Chunks { stream: stream.boxed(), rest: Bytes::new() }))
     }
