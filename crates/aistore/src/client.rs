@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use http::response::Parts;
 use longshore_core_types::{CallInfo, Error, ErrorKind, Payload, Pressure, Result, StoreUrl};
 use longshore_transport::{
-    BaseUrl, ClusterRedirects, RequestOptions, ResponseBody, Transport, TransportError, body,
+    BaseUrl, ClusterRedirects, RequestOptions, ResponseBody, TimeoutConfig, Transport, TransportError, body,
 };
 
 use crate::{
@@ -51,6 +51,7 @@ pub struct Client(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) transport: Transport,
+    pub(crate) timeouts: TimeoutConfig,
     pub(crate) endpoint: BaseUrl,
     pub(crate) redirects: ClusterRedirects,
     pub(crate) direct: Direct,
@@ -118,6 +119,11 @@ impl Client {
 
     pub(crate) fn gateway(&self) -> &BaseUrl {
         &self.0.endpoint
+    }
+
+    /// Those of all requests that need no others.
+    pub(crate) fn timeouts(&self) -> TimeoutConfig {
+        self.0.timeouts
     }
 
     pub(crate) fn facts(&self) -> &BucketFacts {

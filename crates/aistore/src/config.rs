@@ -208,6 +208,7 @@ impl ClientBuilder {
         );
         let endpoint = endpoint.map_err(|error| note(&error)).ok();
         let redirects = ClusterRedirects::default();
+        let timeouts = self.config.timeouts;
         let mut guarded = self.has_credentials || self.transport.is_some();
         let mut builder = self.builder.config(self.config).redirects(redirects.clone()).classifier(ColdReads);
         if let (Some(token), false) = (&self.token, self.has_credentials) {
@@ -226,6 +227,7 @@ impl ClientBuilder {
         };
         Ok(Client::from_inner(Inner {
             transport,
+            timeouts,
             endpoint,
             redirects,
             facts: BucketFacts::default(),

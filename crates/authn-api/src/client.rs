@@ -35,6 +35,7 @@ pub struct AuthnClient(Arc<Inner>);
 
 struct Inner {
     transport: Transport,
+    timeouts: TimeoutConfig,
     base: BaseUrl,
     session: RwLock<Option<Session>>,
 }
@@ -82,8 +83,8 @@ impl AuthnClient {
     /// A client of the same service over the same connections, with a session of its own: nobody logged in.
     #[must_use]
     pub fn fresh(&self) -> Self {
-        let (transport, base) = (self.0.transport.clone(), self.0.base.clone());
-        Self(Arc::new(Inner { transport, base, session: RwLock::default() }))
+        let (transport, timeouts, base) = (self.0.transport.clone(), self.0.timeouts, self.0.base.clone());
+        Self(Arc::new(Inner { transport, timeouts, base, session: RwLock::default() }))
     }
 
     /// Users.
@@ -181,7 +182,7 @@ impl AuthnClient {
     ) -> Result<Bytes> {
         let (mut request, call) = request.at(base, token)?;
         if let Some(patience) = patience {
-            let timeouts = TimeoutConfig::default().head(patience);
+            let timeouts = self.0.timeouts.head_at_least(patience);
             request.extensions_mut().insert(RequestOptions::default().timeouts(timeouts));
         }
         let answer = self.0.transport.send(request).await.map_err(|error| error.into_error(&call))?;
@@ -242,12 +243,12 @@ impl AuthnClientBuilder {
 
     /// The client. Fails ([`ErrorKind::InvalidConfig`]) naming the setting that is wrong.
     pub fn build(self) -> Result<AuthnClient> {
-        let base = BaseUrl::parse(&self.url, SERVICE)?;
+        let (base, timeouts) = (BaseUrl::parse(&self.url, SERVICE)?, self.config.timeouts);
         let transport = match self.transport {
             Some(transport) => transport,
             None => self.builder.config(self.config).build()?,
         };
-        let client = AuthnClient(Arc::new(Inner { transport, base, session: RwLock::default() }));
+        let client = AuthnClient(Arc::new(Inner { transport, timeouts, base, session: RwLock::default() }));
         client.set_token(self.token.map(Token::new))?;
         Ok(client)
     }
@@ -255,6 +256,11 @@ impl AuthnClientBuilder {
 
 #[cfg(test)]
 mod tests {
+    use longshore_transport::{
+        RetryConfig,
+        testing::{Reply, ScriptedService},
+    };
+
     use super::*;
 
     #[test]
@@ -277,9 +283,22 @@ mod tests {
         assert!(client.token().is_some() && client.fresh().token().is_none());
     }
 
+    /// What takes long waits longer for an answer, and keeps all other limits that were set.
+    #[tokio::test(start_paused = true)]
+    async fn slow_calls_are_patient() {
+        for (total, waited) in [(None, 360), (Some(Duration::from_secs(100)), 100)] {
+            let service = ScriptedService::new(|_| Reply::silence());
+            let builder = AuthnClient::builder("http://h").service(service).retry(RetryConfig::off());
+            let client = builder.timeouts(TimeoutConfig::default().total(total)).build().unwrap();
+            let began = tokio::time::Instant::now();
+            let error = client.clusters().update("id", Some("main"), None).await.unwrap_err();
+            assert_eq!((error.kind(), began.elapsed().as_secs()), (ErrorKind::Timeout, waited));
+        }
+    }
+
     #[tokio::test]
     async fn what_cannot_work_is_refused_before_anything_is_sent() {
-        let service = longshore_transport::testing::ScriptedService::replies([]);
+        let service = ScriptedService::replies([]);
         let client = AuthnClient::builder("http://h").service(service.clone()).build().unwrap();
         let (users, roles, clusters) = (client.users(), client.roles(), client.clusters());
         let secret = |text: &str| Secret::from(text);

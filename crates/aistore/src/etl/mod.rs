@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use longshore_core_types::{ErrorKind, Result};
-use longshore_transport::{RequestOptions, TimeoutConfig};
+use longshore_transport::RequestOptions;
 use serde_json::Value;
 
 use crate::{
@@ -156,8 +156,7 @@ impl Etl {
 impl Client {
     /// Sends a request to the gateway that may take this long before it answers.
     async fn call_slow(&self, request: Request, patience: Duration) -> Result<crate::client::Answer> {
-        let mut timeouts = TimeoutConfig::default();
-        timeouts.head = Some(patience);
+        let timeouts = self.timeouts().head_at_least(patience);
         let options = RequestOptions::default().timeouts(timeouts).deadline(Instant::now() + patience);
         self.call_with(request, options).await
     }
@@ -313,9 +312,24 @@ pub struct EtlMetrics {
 
 #[cfg(test)]
 mod tests {
-    use longshore_transport::testing::{Reply, ScriptedService};
+    use longshore_transport::{
+        RetryConfig, TimeoutConfig,
+        testing::{Reply, ScriptedService},
+    };
 
     use super::*;
+
+    /// What takes long waits longer for an answer, and keeps all other limits that were set.
+    #[tokio::test(start_paused = true)]
+    async fn slow_calls_are_patient() {
+        let server = ScriptedService::new(|_| Reply::silence());
+        let timeouts = TimeoutConfig::default().total(Duration::from_secs(100));
+        let builder = Client::builder("http://gateway:1").service(server).retry(RetryConfig::off());
+        let client = builder.timeouts(timeouts).build().unwrap();
+        let began = tokio::time::Instant::now();
+        let error = client.etl("etl-hello").unwrap().stop().await.unwrap_err();
+        assert_eq!((error.kind(), began.elapsed().as_secs()), (ErrorKind::Timeout, 100));
+    }
 
     #[tokio::test]
     async fn no_name_is_left_behind_where_etls_cannot_run() {

@@ -46,6 +46,14 @@ impl TimeoutConfig {
         self
     }
 
+    /// Waits at least so long for the answer's head; without a limit, or with a longer one, as before. For a single call
+    /// that the server works on before it answers.
+    #[must_use]
+    pub fn head_at_least(mut self, patience: Duration) -> Self {
+        self.head = self.head.map(|limit| limit.max(patience));
+        self
+    }
+
     /// Sets the limit of a standstill inside a body.
     #[must_use]
     pub fn idle(mut self, limit: impl Into<Option<Duration>>) -> Self {
