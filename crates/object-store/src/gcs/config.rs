@@ -419,6 +419,7 @@ mod tests {
     #[tokio::test]
     async fn uploads_in_parts_and_listings() {
         let page = "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a//b</Key><Size>3</Size>\
+                    <Generation>7</Generation>\
                     <LastModified>2026-11-21T12:07:09.576Z</LastModified><ETag>\"t\"</ETag></Contents>\
                     <CommonPrefixes><Prefix>dir/</Prefix></CommonPrefixes></ListBucketResult>";
         let server = ScriptedService::new(move |seen| {
@@ -448,6 +449,7 @@ mod tests {
         assert_eq!(names, ["a//b", "dir/"]);
         let longshore_blob_api::Entry::Object(meta) = &page.entries[0] else { panic!("{page:?}") };
         assert!(meta.created.is_some() && meta.created == meta.last_modified);
+        assert_eq!(meta.version.as_deref(), Some("7"));
         assert!(server.requests().iter().all(|seen| seen.header("authorization").is_none()));
         assert_eq!(server.requests()[0].uri.host(), Some("storage.googleapis.com"));
     }
