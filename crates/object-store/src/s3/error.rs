@@ -32,10 +32,13 @@ pub(crate) fn from_response(call: &CallInfo, parts: &Parts, body: &[u8]) -> Erro
 
 /// An answer of status 200 whose body is an error after all, as copies and completions have it.
 pub(super) fn in_success(call: &CallInfo, parts: &Parts, body: &[u8]) -> Option<Error> {
-    let text = std::str::from_utf8(body).ok()?;
-    let start =
-        text.trim_start().trim_start_matches(|c| c != '\n' && c != '>').trim_start_matches(['>', '\n']);
-    if !text.trim_start().starts_with("<Error") && !start.trim_start().starts_with("<Error") {
+    let text = std::str::from_utf8(body).ok()?.trim_start();
+    let root = match text.strip_prefix("<?") {
+        Some(declared) => declared.split_once("?>")?.1.trim_start(),
+        None => text,
+    };
+    // The outcome of deleting many holds errors too, but is none.
+    if !root.starts_with("<Error") {
         return None;
     }
     let document: Document = quick_xml::de::from_str(text).ok()?;
@@ -143,6 +146,15 @@ mod tests {
         let body = b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\n<Error><Code>InternalError</Code></Error>";
         let error = in_success(&call(), &parts(200, &[]), body).unwrap();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
-        assert!(in_success(&call(), &parts(200, &[]), b"<CopyObjectResult/>").is_none());
+        assert!(in_success(&call(), &parts(200, &[]), b"<Error><Code>SlowDown</Code></Error>").is_some());
+        for fine in [
+            "",
+            "<",
+            "<?xml",
+            "<CopyObjectResult/>",
+            "<DeleteResult><Error><Code>x</Code></Error></DeleteResult>",
+        ] {
+            assert!(in_success(&call(), &parts(200, &[]), fine.as_bytes()).is_none(), "{fine}");
+        }
     }
 }

@@ -24,7 +24,7 @@ use super::{
     wire::{
         answer,
         request::{self, check_key},
-        xml::{self, DeleteResult, InitiateMultipartUploadResult, Made},
+        xml::{self, DeleteResult, InitiateMultipartUploadResult, Made, NotDeleted},
     },
 };
 #[cfg(feature = "gcs")]
@@ -205,7 +205,11 @@ impl S3Store {
         };
         match result {
             Ok(result) => {
-                let failed = |key: &ObjectKey| result.error.iter().find(|e| e.key == key.as_str());
+                // A failure that is about none of the names may be about any of them.
+                let of_none = |e: &&NotDeleted| !keys.iter().any(|key| key.as_str() == e.key);
+                let general = result.error.iter().find(of_none);
+                let failed =
+                    |key: &ObjectKey| result.error.iter().find(|e| e.key == key.as_str()).or(general);
                 let outcome = |key: ObjectKey| {
                     let result = match failed(&key) {
                         None => Ok(()),
@@ -585,6 +589,27 @@ pub(super) fn call_on(store: &S3Store, operation: &'static str, key: Option<&Obj
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn no_failure_to_delete_is_lost() {
+        use longshore_transport::testing::{Reply, ScriptedService};
+
+        let keys = || ["a", "b ", "c"].map(|name| ObjectKey::new(name).unwrap()).to_vec();
+        let answered = async |errors: &str| {
+            let reply = Reply::ok(format!("<DeleteResult>{errors}</DeleteResult>"));
+            let builder = S3Builder::new("b").endpoint("http://h").anonymous();
+            let store = builder.service(ScriptedService::replies([reply])).build().unwrap();
+            let outcomes = store.delete_many(keys()).await.unwrap();
+            outcomes.iter().map(|outcome| outcome.result.is_ok()).collect::<Vec<_>>()
+        };
+        assert_eq!(answered("").await, [true; 3]);
+        let one = "<Error><Key>b </Key><Code>AccessDenied</Code></Error>";
+        let gone = "<Error><Key>a</Key><Code>NoSuchKey</Code></Error>";
+        assert_eq!(answered(&format!("{one}{gone}")).await, [true, false, true]);
+        // These say not which.
+        assert_eq!(answered("<Error><Code>InternalError</Code></Error>").await, [false; 3]);
+        assert_eq!(answered("<Error><Key>b</Key><Code>AccessDenied</Code></Error>").await, [false; 3]);
+    }
 
     #[test]
     fn ids_of_uploads_carry_their_conditions() {

@@ -67,7 +67,7 @@ pub(super) async fn copy(
         }
         // Too large for one request. A service that copies no parts has no such limit either.
         Err(error)
-            if error.code() == Some("InvalidRequest")
+            if matches!(error.code(), Some("InvalidRequest" | "EntityTooLarge"))
                 && bucket == store.bucket().as_str()
                 && store.flavor().copies_parts =>
         {
@@ -144,4 +144,49 @@ async fn copy_parts(
     };
     let count = u32::try_from(size.div_ceil(PART_SIZE)).unwrap_or(u32::MAX);
     stream::iter(0..count).map(part).buffered(PARTS).try_collect().await
+}
+
+#[cfg(test)]
+mod tests {
+    use longshore_transport::testing::{Reply, ScriptedService};
+
+    use super::super::S3Builder;
+    use super::*;
+
+    /// How a copy ends whose first request is answered with this code, and how many parts it had.
+    async fn refused_with(code: &'static str, size: u64) -> (Result<PutResult>, usize) {
+        let server = ScriptedService::new(move |seen| {
+            let query = seen.uri.query().unwrap_or_default();
+            match (seen.method.as_str(), seen.header("x-amz-copy-source-range")) {
+                ("HEAD", _) => Reply::ok("").header("content-length", size.to_string().as_str()),
+                ("PUT", None) => Reply::status(400).body(format!("<Error><Code>{code}</Code></Error>")),
+                ("PUT", Some(_)) => Reply::ok("<CopyPartResult><ETag>\"p\"</ETag></CopyPartResult>"),
+                ("POST", _) if query == "uploads=" => Reply::ok(
+                    "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>",
+                ),
+                _ => Reply::ok(
+                    "<CompleteMultipartUploadResult><ETag>\"w\"</ETag></CompleteMultipartUploadResult>",
+                ),
+            }
+        });
+        let store =
+            S3Builder::new("b").endpoint("http://h").anonymous().service(server.clone()).build().unwrap();
+        let (from, to) = (ObjectKey::new("from").unwrap(), ObjectKey::new("to").unwrap());
+        let result = store.copy(&from, &to, CopyOptions::default()).await;
+        let ranges =
+            server.requests().iter().filter(|seen| seen.header("x-amz-copy-source-range").is_some()).count();
+        (result, ranges)
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_for_one_request_is_copied_in_parts() {
+        for code in ["InvalidRequest", "EntityTooLarge"] {
+            let (result, parts) = refused_with(code, (6 << 30) + 1).await;
+            assert_eq!((result.unwrap().etag.as_deref(), parts), (Some("\"w\""), 7), "{code}");
+            // It was refused for something else.
+            let (result, parts) = refused_with(code, 6).await;
+            assert_eq!((result.unwrap_err().code(), parts), (Some(code), 0));
+        }
+        assert_eq!(refused_with("AccessDenied", 6 << 30).await.1, 0);
+    }
 }

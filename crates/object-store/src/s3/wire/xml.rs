@@ -218,6 +218,18 @@ mod tests {
     }
 
     #[test]
+    fn names_are_read_as_they_are() {
+        let found: DeleteResult =
+            parse(b"<DeleteResult><Error><Key> a \n&#13;&amp; </Key></Error></DeleteResult>", "outcomes")
+                .unwrap();
+        assert_eq!(found.error[0].key, " a \n\r& ");
+        let found: ListBucketResult =
+            parse(b"<ListBucketResult><Contents><Key> a </Key></Contents></ListBucketResult>", "a listing")
+                .unwrap();
+        assert_eq!(found.contents[0].key, " a ");
+    }
+
+    #[test]
     fn documents_that_are_sent() {
         assert!(delete(["a<&\r"]).contains("<Key>a&lt;&amp;&#13;</Key>"));
         assert!(can_say("a\n") && !can_say("a\u{1}"));
