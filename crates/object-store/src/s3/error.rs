@@ -5,6 +5,8 @@ use longshore_core_types::{CallInfo, Error, ErrorKind, Retryability};
 use longshore_transport::Attempts;
 use serde::Deserialize;
 
+use crate::wire::xml::root;
+
 /// The error document.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -32,13 +34,9 @@ pub(crate) fn from_response(call: &CallInfo, parts: &Parts, body: &[u8]) -> Erro
 
 /// An answer of status 200 whose body is an error after all, as copies and completions have it.
 pub(super) fn in_success(call: &CallInfo, parts: &Parts, body: &[u8]) -> Option<Error> {
-    let text = std::str::from_utf8(body).ok()?.trim_start();
-    let root = match text.strip_prefix("<?") {
-        Some(declared) => declared.split_once("?>")?.1.trim_start(),
-        None => text,
-    };
+    let text = std::str::from_utf8(body).ok()?;
     // The outcome of deleting many holds errors too, but is none.
-    if !root.starts_with("<Error") {
+    if root(text) != "Error" {
         return None;
     }
     let document: Document = quick_xml::de::from_str(text).ok()?;

@@ -238,7 +238,13 @@ mod tests {
             "<ListBucketResult>{MORE}<NextContinuationToken>t</NextContinuationToken></ListBucketResult>"
         );
         for (document, message) in [(lost, "not where it begins"), (again, "repeats itself")] {
-            let server = ScriptedService::new(move |_| Reply::ok(document.clone()));
+            let server = ScriptedService::new(move |seen| {
+                if seen.uri.query().is_some_and(|query| query.starts_with("uploads")) {
+                    Reply::ok(format!("<ListMultipartUploadsResult>{MORE}</ListMultipartUploadsResult>"))
+                } else {
+                    Reply::ok(document.clone())
+                }
+            });
             let builder = super::super::S3Builder::new("b").endpoint("http://h").anonymous();
             let store = builder.service(server.clone()).build().unwrap();
             let listed: Result<Vec<_>> = store.list(ListOptions::default()).try_collect().await;

@@ -142,7 +142,7 @@ impl Answer {
     }
 
     /// The document that the body is. Some calls answer 200 before they know how they end: their body may be an error.
-    pub(crate) async fn document<T: serde::de::DeserializeOwned>(self, what: &str) -> Result<T> {
+    pub(crate) async fn document<T: xml::Document>(self, what: &str) -> Result<T> {
         let in_success = self.in_success;
         let (parts, bytes, call) = self.read().await?;
         if let Some(error) = in_success(&call, &parts, &bytes) {

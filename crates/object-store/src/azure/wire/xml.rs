@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 
+use crate::wire::xml::Document;
+
 /// A page of a listing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -103,6 +105,18 @@ pub(in crate::azure) struct Blocks {
 pub(in crate::azure) struct Block {
     pub(in crate::azure) name: String,
     pub(in crate::azure) size: Option<u64>,
+}
+
+impl Document for EnumerationResults {
+    const ROOT: &'static str = "EnumerationResults";
+}
+
+impl Document for ContainerResults {
+    const ROOT: &'static str = "EnumerationResults";
+}
+
+impl Document for BlockList {
+    const ROOT: &'static str = "BlockList";
 }
 
 /// The blob that these blocks are, by their ids, in order. Ids are base64, which needs no escapes.

@@ -6,6 +6,8 @@ use longshore_blob_api::PartReceipt;
 use longshore_core_types::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
+use crate::wire::xml::Document;
+
 /// A page of a listing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -125,6 +127,38 @@ pub(in crate::s3) struct NotDeleted {
     pub(in crate::s3) key: String,
     pub(in crate::s3) code: String,
     pub(in crate::s3) message: String,
+}
+
+impl Document for ListBucketResult {
+    const ROOT: &'static str = "ListBucketResult";
+}
+
+impl Document for ListAllMyBucketsResult {
+    const ROOT: &'static str = "ListAllMyBucketsResult";
+}
+
+impl Document for ListMultipartUploadsResult {
+    const ROOT: &'static str = "ListMultipartUploadsResult";
+}
+
+impl Document for ListPartsResult {
+    const ROOT: &'static str = "ListPartsResult";
+}
+
+impl Document for InitiateMultipartUploadResult {
+    const ROOT: &'static str = "InitiateMultipartUploadResult";
+}
+
+impl Document for DeleteResult {
+    const ROOT: &'static str = "DeleteResult";
+}
+
+impl Document for Made {
+    const ROOT: &'static str = "CopyObjectResult";
+
+    fn is_root(name: &str) -> bool {
+        matches!(name, "CompleteMultipartUploadResult" | "CopyObjectResult" | "CopyPartResult")
+    }
 }
 
 fn escape(text: &str) -> String {
