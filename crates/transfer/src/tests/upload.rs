@@ -102,6 +102,20 @@ async fn a_copy_through_here_is_planned_by_its_size() {
 }
 
 #[tokio::test]
+async fn a_copy_tells_its_length_to_a_store_that_insists_on_it() {
+    let from = AnyStore::new(store_with(memory(), 7 * MIB).await.0);
+    let to = memory().capability(|can| {
+        can.multipart = None;
+        can.put_requires_length = true;
+    });
+    let to = to.build().unwrap();
+    let writer = builder().memory_budget(4 * MIB).build().unwrap();
+    let copy = writer.copy(&transfer(), &from, key("k"), &AnyStore::new(to.clone()), key("k"));
+    assert_eq!(copy.server_side(false).await.unwrap().bytes, 7 * MIB);
+    assert_eq!(to.read(&key("k")).await.unwrap(), bytes(7 * MIB));
+}
+
+#[tokio::test]
 async fn streams_go_where_there_are_no_parts() {
     let transfer = builder().memory_budget(4 * MIB).build().unwrap();
     for (needs_length, length, fits) in [(false, 5 * MIB, true), (true, MIB, true), (true, 5 * MIB, false)] {

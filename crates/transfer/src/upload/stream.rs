@@ -75,7 +75,7 @@ impl<S: BlobStore + Clone> Job<S> {
         }
         match grow {
             Some((grow, limits)) => self.in_parts(source, piece, grow, limits).await,
-            None => self.endless(source, piece).await.map_err(|error| self.fail(error)),
+            None => self.endless(source, piece, size).await.map_err(|error| self.fail(error)),
         }
     }
 
@@ -190,9 +190,9 @@ impl<S: BlobStore + Clone> Job<S> {
         Ok(stored)
     }
 
-    /// One request of unknown length, which cannot be repeated.
-    async fn endless(&self, source: OneShot, first: Piece) -> CoreResult<UploadOutcome> {
-        if self.store.capability().put_requires_length {
+    /// One request, which cannot be repeated, and whose length is unknown unless somebody said it.
+    async fn endless(&self, source: OneShot, first: Piece, size: Option<u64>) -> CoreResult<UploadOutcome> {
+        if self.store.capability().put_requires_length && size.is_none() {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 format!(
@@ -218,7 +218,7 @@ impl<S: BlobStore + Clone> Job<S> {
         });
         let head = stream::iter(chunks.into_iter().map(Ok));
         let reporter = self.reporter.clone();
-        let body = Payload::once(None, futures_util::StreamExt::chain(head, rest)).observe(move || {
+        let body = Payload::once(size, futures_util::StreamExt::chain(head, rest)).observe(move || {
             let reporter = reporter.clone();
             move |chunk: &Bytes| reporter.moved(chunk.len() as u64)
         });
