@@ -267,6 +267,33 @@ fn a_part_number_sent_twice_is_refused() {
 }
 
 #[test]
+fn a_bucket_keeps_its_name_while_a_job_copies() {
+    let server = DevServer::builder().job_idle(Duration::from_millis(400)).start_blocking().unwrap();
+    let mut client = with_bucket(&server);
+    put(&mut client, "o", b"x");
+    let ask = |client: &mut Client, path: &str, body: &str| client.call("POST", path, &[], body.as_bytes());
+    let copy =
+        r#"{"action":"copy-listrange","value":{"objnames":["o"],"tobck":{"name":"c","provider":"ais"}}}"#;
+    assert_eq!(ask(&mut client, "/v1/buckets/c?provider=ais", r#"{"action":"create-bck"}"#).status, 200);
+    assert_eq!(ask(&mut client, "/v1/buckets/b?provider=ais", copy).status, 200);
+    let rename = |client: &mut Client, from: &str| {
+        let path = format!("/v1/buckets/{from}?provider=ais&bck_to=ais/@%23/{from}2/");
+        ask(client, &path, r#"{"action":"move-bck"}"#)
+    };
+    for bucket in ["b", "c"] {
+        let refused = rename(&mut client, bucket);
+        let text = String::from_utf8_lossy(&refused.body).into_owned();
+        assert_eq!(refused.status, 409, "{text}");
+        assert!(text.contains("ErrLimitedCoexistence") && text.contains("copy-listrange[tco-"), "{text}");
+    }
+    // The job waits for more to copy, and ends when none comes.
+    while rename(&mut client, "b").status == 409 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(client.call("HEAD", "/v1/buckets/b2?provider=ais", &[], b"").status, 200);
+}
+
+#[test]
 fn many_objects_at_once() {
     let server = server();
     let mut client = with_bucket(&server);

@@ -299,6 +299,12 @@ pub(crate) async fn rename(cx: &Cx, name: &BucketName) -> Result<Reply> {
         return Err(Fail::bad(format!("cannot rename bucket \"{name}\" to itself (\"{to}\")")));
     }
     bucket.allow(bits::MOVE_BUCKET)?;
+    // A real cluster waits for about six seconds before it says so.
+    if let Some(job) = cx.cluster.jobs.copying(name) {
+        let text =
+            format!("{job} is currently running, cannot run \"move-bck\"({name} => {to}) concurrently");
+        return Err(Fail::new(StatusCode::CONFLICT, text).tcode("ErrLimitedCoexistence"));
+    }
     let started = now();
     cx.cluster.buckets.rename(name, &to).await?;
     let report =

@@ -15,6 +15,9 @@ use super::ids::{now, short_id};
 use super::names::BucketName;
 use crate::sync::lock;
 
+/// Kinds that copy from bucket to bucket: neither may get another name meanwhile.
+const COPYING: [&str; 5] = ["copy-bck", "etl-bck", "copy-listrange", "etl-listrange", "move-bck"];
+
 /// Records that are kept.
 const MAX_JOBS: usize = 2000;
 
@@ -338,6 +341,13 @@ impl Jobs {
             })?;
         let error = job.error(None);
         (!error.is_empty()).then(|| (job.id.clone(), error))
+    }
+
+    /// The job that copies from or to this bucket and has not ended, also if it only waits for more work.
+    pub(crate) fn copying(&self, bucket: &BucketName) -> Option<String> {
+        let inner = lock(&self.inner);
+        let holds = |j: &&Job| COPYING.contains(&j.kind.name) && j.end_time() == 0 && j.concerns(bucket);
+        inner.jobs.iter().find(holds).map(|j| format!("{}[{}]", j.kind.name, j.id))
     }
 
     /// Adds work to the job of this id.
