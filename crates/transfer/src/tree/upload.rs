@@ -20,7 +20,7 @@ use super::{
 use crate::{
     cancel::CancelToken,
     config::Engine,
-    error::{Result, TransferError},
+    error::{Result, TransferError, local_fault},
     handle::TransferHandle,
     progress::{Direction, Item, ProgressSink, Reporter, SkipReason},
     report::{BatchReport, FailurePolicy},
@@ -141,19 +141,25 @@ impl<S: BlobStore + Clone> UploadDir<S> {
         };
         let concurrency = self.engine.config.concurrency;
         let mut running = Running::new(concurrency, self.policy, self.cancel.clone(), reporter);
-        loop {
+        let whole = loop {
             let next = tokio::select! {
                 biased;
                 () = self.cancel.stopped() => None,
                 next = found.recv() => next,
             };
             match next {
+                Some(Found::End) => break true,
                 Some(found) if !running.is_stopped() => self.take(found, &mut running).await,
-                _ => break,
+                _ => break false,
             }
-        }
-        if !running.is_stopped() {
+        };
+        if running.is_stopped() {
+            // Why is said already.
+        } else if whole {
             running.reporter.totals_known();
+        } else {
+            let text = format!("not all of {} was seen: the walk broke off", self.from.display());
+            running.stop(local_fault(text).into());
         }
         // The walker ends when nobody listens to it.
         drop(found);
@@ -200,6 +206,7 @@ impl<S: BlobStore + Clone> UploadDir<S> {
             }
             Found::Skipped { path, reason } => running.skip(self.item(&path), reason),
             Found::Failed { path, error } => running.fail(TransferError::new(&self.item(&path), error)),
+            // Who reads the walk ends with it.
             Found::End => {}
         }
     }
