@@ -1,8 +1,8 @@
 //! `mb`, `rb`, and buckets in `ls` and `stat`.
 
-use super::{Home, cases, cluster};
+use super::{Home, answering, cases, cluster};
 
-cases! { life_of_a_bucket several_at_once exist_ok full_buckets_are_refused json_forms }
+cases! { life_of_a_bucket several_at_once exist_ok full_buckets_are_refused lists_that_may_lack_objects json_forms }
 
 fn life_of_a_bucket() {
     let cluster = cluster();
@@ -46,6 +46,22 @@ fn full_buckets_are_refused() {
     assert_eq!(home.run(["cat", "ais://b/dir/k"]).ok().bytes, b"x");
     home.run(["rb", "--force", "ais://b"]).ok();
     home.run(["rb", "ais://b"]).fails(1, &["ais://b", "404"], "longshore mb ais://b");
+}
+
+fn lists_that_may_lack_objects() {
+    // As a cluster answers while it moves objects to other targets.
+    let page = r#"{"uuid": "x", "continuation_token": "", "entries": [], "flags": 1}"#;
+    let (url, asked) = answering(vec![(200, page), (200, page)]);
+    let home = Home::new();
+    let url = url.as_str();
+    home.run(["--endpoint", url, "rb", "ais://b"]).fails(1, &["whether ais://b is empty"], "try again later");
+    home.run(["--endpoint", url, "ls", "-r", "ais://b/d/"]).fails(
+        1,
+        &["may be more below ais://b/d/"],
+        "try again",
+    );
+    let asked = asked.join().expect("both were asked");
+    assert!(asked.iter().all(|head| head.starts_with("GET /v1/buckets/b")), "{asked:?}");
 }
 
 fn json_forms() {

@@ -26,11 +26,13 @@ mod binary;
 mod files;
 mod home;
 mod platforms;
+mod scripted;
 
 pub(crate) use binary::longshore;
 pub(crate) use files::{assert_same, noise, random_file, tree};
 pub(crate) use home::{Home, Ran, Running, cluster, names};
 pub(crate) use platforms::Platform;
+pub(crate) use scripted::answering;
 
 /// Names the functions of a subject, for the table in `cli.rs`.
 macro_rules! cases {

@@ -1,15 +1,11 @@
 //! `s3://`, on the dev server's endpoint, and the buckets of other clouds.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::{Ipv4Addr, TcpListener},
-};
+use std::fs;
 
 use longshore_devserver::{DevServer, Handle};
 use longshore_object_store::s3::{AwsCredentials, S3Builder};
 
-use super::{Home, cases, random_file};
+use super::{Home, answering, cases, random_file};
 
 cases! {
     the_commands_work buckets_are_made_and_removed buckets_of_google containers_of_azure wrong_keys_say_so
@@ -96,35 +92,6 @@ fn other_clouds_say_what_they_miss() {
     }
     let home = home.with("AZURE_TOKEN_CREDENTIALS", "dev");
     home.run(["ls", "az://photos"]).exits(2).says(&["AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_SAS_TOKEN"]);
-}
-
-/// Answers each request with the next of these, whatever it asks; the heads of the requests.
-fn answering(answers: Vec<(u16, &'static str)>) -> (String, std::thread::JoinHandle<Vec<String>>) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let serve = move |(status, body): (u16, &str)| {
-        let (mut stream, _) = listener.accept().expect("a request");
-        let mut reader = BufReader::new(stream.try_clone().expect("the connection"));
-        let mut head = String::new();
-        let mut length = 0;
-        while !head.ends_with("\r\n\r\n") {
-            let start = head.len();
-            assert!(reader.read_line(&mut head).expect("a line") > 0, "{head}");
-            if let Some(value) = head[start..].to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().expect("a number");
-            }
-        }
-        let mut sent = vec![0; length];
-        reader.read_exact(&mut sent).expect("the body");
-        let end =
-            format!("HTTP/1.1 {status} -\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
-        stream
-            .write_all(end.as_bytes())
-            .and_then(|()| stream.write_all(body.as_bytes()))
-            .expect("it listens");
-        head
-    };
-    (url, std::thread::spawn(move || answers.into_iter().map(serve).collect()))
 }
 
 fn buckets_of_google() {

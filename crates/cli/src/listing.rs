@@ -161,6 +161,10 @@ pub(crate) fn require_bucket(url: &StoreUrl) -> Result<(), Failure> {
     }
 }
 
+/// What helps against a listing that is not whole.
+pub(crate) const NOT_WHOLE: &str =
+    "a cluster lists everything again when it has moved its objects to where they belong; try again later";
+
 /// Says that nothing was found, with what to try.
 pub(crate) fn nothing_found(url: &StoreUrl, selection: &Selection) -> Failure {
     let failure = |message: String| Failure::new(crate::failure::Exit::Failed, message);

@@ -7,9 +7,9 @@ use longshore::{BlobStore, BlobStoreExt, Entry, ListDetail, ListOptions, ObjectM
 use super::store_url;
 use crate::{
     app::App,
-    failure::Failure,
+    failure::{Exit, Failure},
     glob::Pattern,
-    listing::{Selection, nothing_found, require_bucket},
+    listing::{NOT_WHOLE, Selection, nothing_found, require_bucket},
     output::Message,
     units::show_time,
 };
@@ -98,18 +98,26 @@ impl Listing<'_> {
         let pages = store.list(self.options(&selection, store.capability().list_delimiter)).pages();
         pin_mut!(pages);
         let mut totals = Totals::default();
+        let mut incomplete = false;
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| Failure::of(format!("cannot list {}", self.url), error))?;
+            incomplete |= page.incomplete;
             for entry in page.entries {
                 self.entry(&selection, entry, &mut totals)?;
             }
             self.app.out.flush()?;
         }
         let Totals { objects, prefixes, bytes } = totals;
-        if objects + prefixes == 0 && !self.url.key().is_empty() {
+        if objects + prefixes == 0 && !self.url.key().is_empty() && !incomplete {
             return Err(nothing_found(self.url, &selection));
         }
-        self.app.out.conclude(&Message::Total { objects, prefixes, bytes })
+        self.app.out.conclude(&Message::Total { objects, prefixes, bytes })?;
+        if !incomplete {
+            return Ok(());
+        }
+        let message =
+            format!("there may be more below {}: the service says that its list may lack objects", self.url);
+        Err(Failure::new(Exit::Failed, message).hint(NOT_WHOLE))
     }
 
     fn options(&self, selection: &Selection, can_delimit: bool) -> ListOptions {

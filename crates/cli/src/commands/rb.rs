@@ -8,6 +8,7 @@ use super::bucket_url;
 use crate::{
     app::App,
     failure::{Exit, Failure},
+    listing::NOT_WHOLE,
     output::Message,
 };
 
@@ -117,9 +118,15 @@ async fn empty(store: &AnyStore) -> Result<(), Error> {
 
 async fn require_empty(app: &App, url: &StoreUrl) -> Result<(), Failure> {
     let store = app.services.store(url).await?;
+    let mut list = store.list(ListOptions::default().with_page_size(1));
     // An empty page may stand in front of a full one; the stream looks on.
-    let first = store.list(ListOptions::default().with_page_size(1)).try_next().await;
+    let first = list.try_next().await;
     match first.map_err(|error| Failure::of(format!("cannot see whether {url} is empty"), error))? {
+        None if list.is_incomplete() => {
+            let message =
+                format!("cannot see whether {url} is empty: the service says that its list may lack objects");
+            Err(Failure::new(Exit::Failed, message).hint(NOT_WHOLE))
+        }
         None => Ok(()),
         Some(entry) => {
             let message = format!("{url} is not empty: it holds {}", url.with_key(entry.name()));
