@@ -20,7 +20,7 @@ use super::{
     odd::{Odd, stalled},
     store_with, until,
 };
-use crate::{Direction, Transfer, TransferEvent, Verify, unfinished};
+use crate::{Direction, Transfer, TransferEvent, Unfinished, Verify, unfinished};
 
 const PART: u64 = 64 * KIB;
 const SIZE: u64 = 10 * PART + 1;
@@ -437,17 +437,21 @@ async fn a_name_that_is_too_long_for_the_temporary_file_is_told_all_the_same() {
     assert_eq!(unfinished(state.path()).unwrap()[0].path, target);
 }
 
+/// Half an upload, and half a download to a folder of its own: the folder, and what is left.
+async fn half_of_each(dir: &Path, state: &Path) -> (PathBuf, Vec<Unfinished>) {
+    let (file, downloads) = (dir.join("up"), dir.join("down"));
+    fs::write(&file, bytes(SIZE)).unwrap();
+    fs::create_dir(&downloads).unwrap();
+    let (store, _) = store_with(memory(), SIZE).await;
+    half_a_download(&Odd::new(store.clone()), &downloads, state).await;
+    half_an_upload(&store, &file, state).await;
+    (downloads, unfinished(state).unwrap())
+}
+
 #[tokio::test]
 async fn what_nobody_takes_up_can_be_forgotten() {
     let (dir, state) = (dir(), dir());
-    let file = dir.path().join("up");
-    fs::write(&file, bytes(SIZE)).unwrap();
-    let (store, _) = store_with(memory(), SIZE).await;
-    let downloads = dir.path().join("down");
-    fs::create_dir(&downloads).unwrap();
-    half_a_download(&Odd::new(store.clone()), &downloads, state.path()).await;
-    half_an_upload(&store, &file, state.path()).await;
-    let left = unfinished(state.path()).unwrap();
+    let (downloads, left) = half_of_each(dir.path(), state.path()).await;
     assert_eq!(left.len(), 2);
     for one in left {
         one.forget().unwrap();
@@ -465,14 +469,7 @@ fn checkpoint(folder: &Path) -> PathBuf {
 #[tokio::test]
 async fn what_somebody_took_up_meanwhile_is_not_forgotten() {
     let (dir, state) = (dir(), dir());
-    let file = dir.path().join("up");
-    fs::write(&file, bytes(SIZE)).unwrap();
-    let (store, _) = store_with(memory(), SIZE).await;
-    let downloads = dir.path().join("down");
-    fs::create_dir(&downloads).unwrap();
-    half_a_download(&Odd::new(store.clone()), &downloads, state.path()).await;
-    half_an_upload(&store, &file, state.path()).await;
-    let left = unfinished(state.path()).unwrap();
+    let (downloads, left) = half_of_each(dir.path(), state.path()).await;
     assert!(left.iter().all(|one| !one.running));
     let before = (files(&downloads), files(state.path()));
     let locks: Vec<fs::File> = left

@@ -129,28 +129,17 @@ pub(in crate::s3) struct NotDeleted {
     pub(in crate::s3) message: String,
 }
 
-impl Document for ListBucketResult {
-    const ROOT: &'static str = "ListBucketResult";
+/// Documents whose roots are called as the types are.
+macro_rules! documents {
+    ($($name:ident)*) => {
+        $(impl Document for $name {
+            const ROOT: &'static str = stringify!($name);
+        })*
+    };
 }
 
-impl Document for ListAllMyBucketsResult {
-    const ROOT: &'static str = "ListAllMyBucketsResult";
-}
-
-impl Document for ListMultipartUploadsResult {
-    const ROOT: &'static str = "ListMultipartUploadsResult";
-}
-
-impl Document for ListPartsResult {
-    const ROOT: &'static str = "ListPartsResult";
-}
-
-impl Document for InitiateMultipartUploadResult {
-    const ROOT: &'static str = "InitiateMultipartUploadResult";
-}
-
-impl Document for DeleteResult {
-    const ROOT: &'static str = "DeleteResult";
+documents! {
+    ListBucketResult ListAllMyBucketsResult ListMultipartUploadsResult ListPartsResult InitiateMultipartUploadResult DeleteResult
 }
 
 impl Document for Made {
