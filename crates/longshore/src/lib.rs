@@ -13,20 +13,13 @@ pub use longshore_authn_api as authn;
 pub use longshore_blob_api as blob_api;
 #[cfg(feature = "http")]
 pub use longshore_http_store as http_store;
-#[cfg(any(feature = "s3", feature = "object-store-0_13", feature = "object-store-0_14"))]
+#[cfg(feature = "_object-store")]
 pub use longshore_object_store as object_store;
 #[cfg(feature = "supabase")]
 pub use longshore_supabase as supabase;
 #[cfg(feature = "transfer")]
 pub use longshore_transfer as transfer;
-#[cfg(any(
-    feature = "aistore",
-    feature = "apolo",
-    feature = "authn",
-    feature = "http",
-    feature = "s3",
-    feature = "supabase"
-))]
+#[cfg(any(feature = "_platform", feature = "authn", feature = "http"))]
 pub use longshore_transport as transport;
 
 pub use longshore_blob_api::*;

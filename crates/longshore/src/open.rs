@@ -36,14 +36,7 @@ pub async fn open(url: &str) -> Result<(AnyStore, String)> {
 pub struct OpenOptions {
     /// Whether what is not set here comes from the environment.
     #[cfg_attr(
-        not(any(
-            feature = "aistore",
-            feature = "apolo",
-            feature = "azure",
-            feature = "gcs",
-            feature = "s3",
-            feature = "supabase"
-        )),
+        not(feature = "_platform"),
         expect(dead_code, reason = "the environment says where platforms are, and none is built")
     )]
     env: bool,
@@ -238,14 +231,7 @@ impl OpenOptions {
     }
 
     /// The limits that are set, over those that are usual.
-    #[cfg(any(
-        feature = "aistore",
-        feature = "apolo",
-        feature = "azure",
-        feature = "gcs",
-        feature = "s3",
-        feature = "supabase"
-    ))]
+    #[cfg(feature = "_platform")]
     fn limits(
         &self,
         mut config: longshore_transport::TransportConfig,
