@@ -332,18 +332,19 @@ fn killed(home: &Home, args: &[&str]) {
     panic!("no transfer was killed in the middle: {args:?}");
 }
 
-fn killed_upload(site: &Site, home: &Home) {
+/// An upload of the file `big` that was killed in the middle: where it went, whose it was, and the object's URL.
+fn killed_upload(platform: Platform) -> (Site, Home, String) {
+    let site = platform.start();
+    let home = user(&site);
     let url = site.url("big");
-    killed(home, &[SLOW_UPLOAD.as_slice(), &["cp", "big", &url]].concat());
+    random_file(home.path("big"), size(platform));
+    killed(&home, &[SLOW_UPLOAD.as_slice(), &["cp", "big", &url]].concat());
+    (site, home, url)
 }
 
 fn stale_transfers() {
     for platform in Platform::ALL {
-        let site = platform.start();
-        let home = user(&site);
-        let url = site.url("big");
-        random_file(home.path("big"), size(platform));
-        killed_upload(&site, &home);
+        let (site, home, url) = killed_upload(platform);
         let listed = home.run(["resume"]).ok();
         assert!(listed.out().starts_with("upload of "), "{}", listed.out());
         assert!(listed.out().contains("/big: "), "{}", listed.out());
@@ -360,11 +361,7 @@ fn stale_transfers() {
 
 fn changed_sources() {
     for platform in Platform::ALL {
-        let site = platform.start();
-        let home = user(&site);
-        let url = site.url("big");
-        random_file(home.path("big"), size(platform));
-        killed_upload(&site, &home);
+        let (_site, home, url) = killed_upload(platform);
         random_file(home.path("big"), size(platform) + 5);
         home.run(["cp", "big", &url]).ok().says(&["starts again", "has changed since the upload began"]);
         assert!(home.run(["cat", &url]).ok().bytes == fs::read(home.path("big")).unwrap());
